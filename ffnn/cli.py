@@ -1,0 +1,76 @@
+"""The console command ``ffnn``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from ffnn.exceptions import PluginWarning
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process if not given.
+
+    Returns
+    -------
+    int
+        0 for success.
+    """
+    arguments = _parser().parse_args(argv)
+    status: int = arguments.run(arguments)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ffnn", description="Feed-forward neural networks that behave as scikit-learn estimators."
+    )
+    parser.add_argument("--version", action="version", version=f"ffnn {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    plugins = commands.add_parser(
+        "plugins",
+        help="list the installed plugins",
+        description="List what is registered: kind, name, class, and the distribution it comes from. "
+        "Problems are shown on standard error; none of them keeps the others from working.",
+    )
+    plugins.set_defaults(run=_plugins)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("ffnn")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _plugins(arguments: argparse.Namespace) -> int:
+    from ffnn.plugins import registry
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)  # they are in the listing
+        entries = registry.entries()
+    usable = [entry for entry in entries if entry.error is None]
+    rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
+    print(_table(("kind", "name", "class", "distribution"), rows))
+    for entry in entries:
+        if entry.error is not None:
+            print(f"{entry.label}: {entry.error}", file=sys.stderr)
+    return 0
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    lines = [header, tuple("-" * width for width in widths), *rows]
+    padded = ([cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in padded)

@@ -1,0 +1,228 @@
+"""From a name to a class: the only place that knows which plugins are installed.
+
+The installed plugins are read once a process, at the first question; their classes are imported when they are
+asked for, never before.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from ffnn.exceptions import (
+    EngineNotInstalledError,
+    FfnnError,
+    PluginConflictError,
+    PluginLoadError,
+    PluginWarning,
+    UnknownPluginError,
+)
+from ffnn.plugins.hookspecs import HOOKS, Kind
+from ffnn.plugins.manager import Entry, discover
+
+__all__ = ["Entry", "entries", "load", "names", "reload", "resolve", "usable"]
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_entries: list[Entry] | None = None
+
+
+def entries() -> list[Entry]:
+    """List all that is registered, kind by kind, built-in names first, and all that went wrong.
+
+    What went wrong is also warned about (:class:`~ffnn.exceptions.PluginWarning`), once a process.
+    """
+    global _entries
+    with _lock:
+        if _entries is not None:
+            return list(_entries)
+        _entries = found = discover()
+    # outside the lock and after the cache is set, since a filter may turn a warning into an error
+    for entry in found:
+        if entry.error is not None:
+            warnings.warn(f"{entry.label}: {entry.error}", PluginWarning, stacklevel=2)
+    return list(found)
+
+
+def reload() -> None:
+    """Forget what was found, so that the next question reads the installed plugins again."""
+    global _entries
+    with _lock:
+        _entries = None
+
+
+def names(kind: Kind) -> list[str]:
+    """List the names of one kind that can be used, built-in ones first."""
+    return [entry.name for entry in _of(kind) if entry.error is None]
+
+
+def load(kind: Kind, name: str, parameter: str | None = None) -> type[Any]:
+    """Import the class that is registered under a name.
+
+    Parameters
+    ----------
+    kind : {"builder", "input", "layer", "output", "executor"}
+        The kind of plugin.
+    name : str
+        The registered name.
+    parameter : str, optional
+        The parameter through which the user gave the name, for the error messages; the kind if not given.
+
+    Returns
+    -------
+    type
+        The class, not yet called.
+
+    Raises
+    ------
+    UnknownPluginError
+        If no plugin has that name (a ``ValueError``).
+    PluginConflictError
+        If several distributions registered it.
+    EngineNotInstalledError
+        If it is a builder whose engine is not installed (a ``ValueError``).
+    PluginLoadError
+        If its class cannot be imported.
+    """
+    parameter = parameter or kind
+    claims = [entry for entry in _of(kind) if entry.name == name]
+    for entry in claims:
+        if entry.error is None:
+            return _import(kind, entry, parameter)
+    if len(claims) > 1:
+        owners = " and ".join(f"{entry.origin} ({entry.target})" for entry in claims)
+        raise PluginConflictError(f"{parameter}={name!r} is registered by {owners}. Uninstall one of them.")
+    raise UnknownPluginError(_unknown(kind, name, parameter))
+
+
+def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
+    """Turn what the user gave as a parameter, a name or an instance, into an instance.
+
+    Parameters
+    ----------
+    kind : {"builder", "input", "layer", "output", "executor"}
+        The kind of plugin.
+    spec : str or instance of `base`
+        A registered name, whose class is called without arguments, or an instance, which is returned as is.
+    parameter : str
+        The name of the parameter, for the error messages.
+    base : type
+        What the instance must be.
+
+    Returns
+    -------
+    instance of `base`
+        Ready to use.
+
+    Raises
+    ------
+    TypeError
+        If `spec` is neither, for instance a class instead of an instance.
+    FfnnError
+        As :func:`load`, and PluginLoadError if the class cannot be called without arguments or is no `base`.
+    """
+    if isinstance(spec, base) and not isinstance(spec, type):  # a class can satisfy a Protocol by itself
+        return spec
+    if not isinstance(spec, str):
+        raise TypeError(_wrong_type(kind, spec, parameter, base))
+    found = load(kind, spec, parameter)
+    try:
+        instance = found()
+    except TypeError as error:
+        remedy = f"give {parameter} an instance, {found.__name__}(...), instead of its name"
+        message = f"{parameter}={spec!r} cannot be called without arguments: {error}; {remedy}."
+        raise PluginLoadError(message) from error
+    if not isinstance(instance, base):
+        entry = next(entry for entry in _of(kind) if entry.name == spec and entry.error is None)
+        raise PluginLoadError(
+            f"{parameter}={spec!r} is {entry.target} of {entry.origin}, which is no "
+            f"{base.__module__}.{base.__name__}; the plugin's class must derive from it."
+        )
+    return instance
+
+
+def usable(kind: Kind) -> Iterator[tuple[str, type[Any]]]:
+    """Import the classes of one kind one after the other, built-in ones first, for a choice among them.
+
+    A class that cannot be imported is warned about and passed over.
+    """
+    for name in names(kind):
+        try:
+            found = load(kind, name)
+        except FfnnError as error:
+            warnings.warn(f"passed over: {error}", PluginWarning, stacklevel=2)
+        else:
+            yield name, found
+
+
+def _of(kind: Kind) -> list[Entry]:
+    if kind not in HOOKS:
+        raise ValueError(f"kind must be one of {', '.join(map(repr, HOOKS))}; got {kind!r}.")
+    return [entry for entry in entries() if entry.kind == kind]
+
+
+def _import(kind: Kind, entry: Entry, parameter: str) -> type[Any]:
+    module, _, path = entry.target.partition(":")
+    subject = f"{parameter}={entry.name!r} ({entry.target}, of {entry.origin})"
+    try:
+        found: Any = importlib.import_module(module)
+        for attribute in path.split("."):
+            found = getattr(found, attribute)
+    except FfnnError:
+        raise
+    except (Exception, SystemExit) as error:
+        missing = _missing_package(error, module)
+        if kind == "builder" and missing is not None:
+            raise EngineNotInstalledError(
+                f"{parameter}={entry.name!r} needs {missing!r}, which is not installed. "
+                f"Install it (pip install {missing}), or choose another builder: "
+                f"{_list(names(kind), but=entry.name)}."
+            ) from error
+        raise PluginLoadError(f"{subject} could not be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, type):
+        raise PluginLoadError(f"{subject} must be a class; it is {found!r}.")
+    return found
+
+
+def _missing_package(error: BaseException, module: str) -> str | None:
+    """Name the package whose absence broke an import, unless it is the plugin's own."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return None
+    package = error.name.partition(".")[0]
+    return None if package == module.partition(".")[0] else package
+
+
+def _list(known: list[str], but: str = "") -> str:
+    return ", ".join(repr(name) for name in known if name != but) or "(none)"
+
+
+def _unknown(kind: Kind, name: object, parameter: str) -> str:
+    known = names(kind)
+    near = difflib.get_close_matches(str(name), known, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    remedy = "`ffnn plugins` lists them with where they come from and what could not be loaded"
+    if not any(entry.built_in for entry in entries()):
+        remedy = "ffnn's own are missing, because ffnn is not installed in this environment: pip install ffnn"
+    article = "an" if kind[0] in "aeiou" else "a"
+    return (
+        f"{parameter} must name {article} {kind} that is registered; got {name!r}.{hint} "
+        f"Registered: {_list(known)}; {remedy}."
+    )
+
+
+def _wrong_type(kind: Kind, spec: object, parameter: str, base: type) -> str:
+    if isinstance(spec, type):
+        got = f"the class {spec.__name__}"
+        remedy = f"Give an instance, {spec.__name__}(), or a name"
+    else:
+        got = f"{spec!r}, of type {type(spec).__name__}"
+        remedy = "Give a name"
+    return (
+        f"{parameter} must be the name of a registered {kind} or an instance of {base.__name__}; got {got}. "
+        f"{remedy}: {_list(names(kind))}."
+    )

@@ -1,0 +1,42 @@
+"""The inputs, layers, outputs and executors that come with ffnn, registered as a stranger's would be."""
+
+from __future__ import annotations
+
+from ffnn.plugins import hookimpl
+
+
+@hookimpl
+def ffnn_inputs() -> dict[str, str]:
+    """Register the built-in inputs."""
+    return {
+        "dense": "ffnn_plugins.inputs.dense:DenseInput",
+        "sparse": "ffnn_plugins.inputs.sparse:SparseInput",
+    }
+
+
+@hookimpl
+def ffnn_layers() -> dict[str, str]:
+    """Register the built-in layers."""
+    return {
+        "affine": "ffnn_plugins.layers.affine:Affine",
+        "activation": "ffnn_plugins.layers.activation:Activation",
+        "dropout": "ffnn_plugins.layers.dropout:Dropout",
+        "alpha_dropout": "ffnn_plugins.layers.alpha_dropout:AlphaDropout",
+    }
+
+
+@hookimpl
+def ffnn_outputs() -> dict[str, str]:
+    """Register the built-in outputs."""
+    return {
+        "binary": "ffnn_plugins.outputs.binary:BinaryOutput",
+        "multiclass": "ffnn_plugins.outputs.multiclass:MulticlassOutput",
+        "multilabel": "ffnn_plugins.outputs.multilabel:MultilabelOutput",
+        "regression": "ffnn_plugins.outputs.regression:RegressionOutput",
+    }
+
+
+@hookimpl
+def ffnn_executors() -> dict[str, str]:
+    """Register the built-in executors."""
+    return {"multiprocessing": "ffnn_plugins.executors.multiprocessing:MultiprocessingExecutor"}

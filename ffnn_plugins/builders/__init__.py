@@ -1,0 +1,1 @@
+"""The builders that come with ffnn beside the core's, one a module."""

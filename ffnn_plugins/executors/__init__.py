@@ -1,0 +1,1 @@
+"""The executors that come with ffnn, one a module."""

@@ -1,0 +1,1 @@
+"""The inputs that come with ffnn, one a module."""
