@@ -129,8 +129,8 @@ def _ask(kind: str, hook: str, function: Any, origin: tuple[str, str], problem: 
         if not (isinstance(name, str) and name and isinstance(target, str) and TARGET.fullmatch(target)):
             yield problem(f"hook {hook} returned {{{name!r}: {target!r}}}; {expected}")
             continue
-        error = f"the name {name!r} is reserved; choose another" if name in RESERVED else None
-        yield Entry(kind, name, target, *origin, error)
+        reserved = f"the name {name!r} is reserved; choose another" if name in RESERVED else None
+        yield Entry(kind, name, target, *origin, reserved)
 
 
 def _mark_conflicts(found: list[Entry]) -> Iterator[Entry]:

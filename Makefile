@@ -1,0 +1,52 @@
+# Everything a contributor runs. `make` alone lists the targets; each one sets the environment up first.
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+STAMP  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup format check test test-fast demo docs changelog build clean distclean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+
+setup: $(STAMP)  ## create .venv with ffnn and all that its development needs
+
+$(STAMP): pyproject.toml scripts/setup.sh
+	scripts/setup.sh $(VENV)
+	@touch $@
+
+format: $(STAMP)  ## format the code and fix what can be fixed
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+check: $(STAMP)  ## lint, formatting, types, documentation
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/mkdocs build --strict --quiet
+
+test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest
+	scripts/system-packages.sh
+	$(VENV)/bin/pytest -n 2 --dist worksteal --durations 15 $(ARGS)
+
+test-fast: $(STAMP)  ## the tests that are not marked slow
+	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+
+demo: $(STAMP)  ## the main job on data that comes with scikit-learn
+	$(PYTHON) examples/digits.py
+
+docs: $(STAMP)  ## serve the documentation on this machine, rebuilt at each change
+	$(VENV)/bin/mkdocs serve
+
+changelog: $(STAMP)  ## show the changelog that the fragments make
+	$(VENV)/bin/towncrier build --draft
+
+build: $(STAMP)  ## the wheel and the source distribution, in dist/
+	$(VENV)/bin/uv build --python $(PYTHON)
+
+clean:  ## remove what building and testing left
+	rm -rf build dist site output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find ffnn ffnn_plugins tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean  ## clean, and remove .venv
+	rm -rf $(VENV)

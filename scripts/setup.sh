@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Creates or updates the virtual environment in $1 (default .venv): ffnn, editable, with its development tools.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=${1:-.venv}
+
+supported='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+if ! "$venv/bin/python" -c "$supported" 2>/dev/null; then
+    python=
+    for candidate in ${FFNN_PYTHON:-} python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c "$supported" 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+    if [ -z "$python" ]; then
+        echo "ffnn needs Python 3.11, 3.12 or 3.13; python3 here is $(python3 --version 2>&1 || true)." >&2
+        echo "Install one of them, or name it: FFNN_PYTHON=/path/to/python make setup" >&2
+        exit 1
+    fi
+    if ! "$python" -m venv --clear "$venv"; then
+        echo "$python cannot create a virtual environment (Debian and Ubuntu: apt-get install python3-venv)." >&2
+        exit 1
+    fi
+fi
+
+echo "Installing ffnn and its development tools into $venv (a minute or so; TensorFlow is large)."
+# uv is many times as fast as pip here; pip is the way where its own configuration names the package index.
+"$venv/bin/python" -m pip install --quiet --upgrade uv
+if ! "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable ".[dev]"; then
+    echo "uv could not install the dependencies; trying pip." >&2
+    "$venv/bin/python" -m pip install --editable ".[dev]"
+fi
+"$venv/bin/ffnn" --version
