@@ -9,7 +9,13 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── UnknownPluginError      (also ValueError)
         │   ├── PluginConflictError
         │   └── PluginLoadError
-        └── EngineNotInstalledError     (also ValueError)
+        ├── EngineNotInstalledError     (also ValueError)
+        └── ExecutorError
+            ├── WorkerStartError
+            ├── WorkerDiedError
+            ├── TaskTimeoutError        (also TimeoutError)
+            ├── TaskPicklingError       (also pickle.PicklingError)
+            └── TaskFailedError
 
     UserWarning
     └── PluginWarning
@@ -17,14 +23,22 @@ What is wrong with a value also derives from the built-in that scikit-learn user
 
 from __future__ import annotations
 
+import pickle
+
 __all__ = [
     "EngineNotInstalledError",
+    "ExecutorError",
     "FfnnError",
     "PluginConflictError",
     "PluginError",
     "PluginLoadError",
     "PluginWarning",
+    "TaskFailedError",
+    "TaskPicklingError",
+    "TaskTimeoutError",
     "UnknownPluginError",
+    "WorkerDiedError",
+    "WorkerStartError",
 ]
 
 
@@ -50,6 +64,46 @@ class PluginLoadError(PluginError):
 
 class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
+
+
+class ExecutorError(FfnnError):
+    """A task did not get its chance on a worker, or did not come back from it."""
+
+
+class WorkerStartError(ExecutorError):
+    """A worker's process could not be started, or ended before it was ready."""
+
+
+class WorkerDiedError(ExecutorError):
+    """A worker's process died while it ran a task, as often as the task may be tried.
+
+    Attributes
+    ----------
+    worker : str
+        The worker's name.
+    exit_code : int or None
+        The exit code; the negative number of the signal if one killed the process.
+    stderr : str
+        The last lines that the process wrote to its standard error.
+    """
+
+    def __init__(self, message: str, worker: str = "", exit_code: int | None = None, stderr: str = "") -> None:
+        super().__init__(message)
+        self.worker = worker
+        self.exit_code = exit_code
+        self.stderr = stderr
+
+
+class TaskTimeoutError(ExecutorError, TimeoutError):
+    """A task ran longer than ``task_timeout`` and was ended."""
+
+
+class TaskPicklingError(ExecutorError, pickle.PicklingError):
+    """A task, or its result, cannot be pickled or unpickled, so that it cannot travel; it is never retried."""
+
+
+class TaskFailedError(ExecutorError):
+    """A task raised what cannot be raised here again: what cannot be pickled, or would end this process."""
 
 
 class PluginWarning(UserWarning):
