@@ -74,9 +74,11 @@ def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
 
 
 def _origin(point: EntryPoint) -> tuple[str, str]:
-    if point.dist is None:
+    try:
+        metadata: Any = point.dist.metadata if point.dist is not None else {}
+        return metadata.get("Name") or "unknown", metadata.get("Version") or "?"
+    except Exception:  # some Pythons raise where a half-removed distribution has entry points but no metadata
         return "unknown", "?"
-    return point.dist.name or "unknown", point.dist.version or "?"
 
 
 def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Iterator[Entry]:

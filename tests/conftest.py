@@ -1,0 +1,42 @@
+"""Fixtures that several test files use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ffnn.plugins import registry
+
+Install = Callable[..., Path]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Install small distributions for one test: ``install("name", "entry = module", module="source")``.
+
+    They are what pip leaves in ``site-packages``: modules, and a ``.dist-info`` with metadata and entry
+    points.
+    """
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    before = set(sys.modules)
+
+    def install(name: str, *entry_points: str, version: str = "1.2", **modules: str) -> Path:
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text("\n".join(["[ffnn]", *entry_points, ""]))
+        for module, source in modules.items():
+            (site / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(site)
+        registry.reload()
+        return site
+
+    yield install
+    for module in set(sys.modules) - before:
+        if getattr(sys.modules[module], "__file__", None) and str(site) in str(sys.modules[module].__file__):
+            del sys.modules[module]
+    registry.reload()

@@ -1,0 +1,66 @@
+"""The console command, run as the user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+COMMAND = Path(sys.executable).with_name("ffnn")
+
+
+def ffnn(*arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ) | ({"PYTHONPATH": str(path)} if path else {})
+    return subprocess.run(
+        [str(COMMAND), *arguments], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+
+
+def test_version():
+    done = ffnn("--version")
+    assert (done.returncode, done.stdout) == (0, f"ffnn {version('ffnn')}\n")
+
+
+def test_plugins_are_listed_with_where_they_come_from():
+    done = ffnn("plugins")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert lines[0] == ["kind", "name", "class", "distribution"]
+    expected = ["builder", "keras", "ffnn.builders.keras:KerasBuilder", "ffnn", version("ffnn")]
+    assert expected in lines
+    assert len(lines) >= 15
+
+
+def test_a_broken_plugin_is_shown_on_standard_error_and_the_command_succeeds(install):
+    hooks = (
+        "from ffnn.plugins import hookimpl\n@hookimpl\ndef ffnn_layers(): return {'scale': 'sound:Scale'}\n"
+    )
+    install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
+    site = install("sound", "any = sound", version="0.3", sound=hooks)
+    done = ffnn("plugins", path=site)
+    assert done.returncode == 0
+    assert ["layer", "scale", "sound:Scale", "sound", "0.3"] in [
+        line.split() for line in done.stdout.splitlines()
+    ]
+    assert done.stderr == (
+        "plugin 'bad' (broken_one) of broken 1.2: "
+        "could not be loaded: ModuleNotFoundError: No module named 'no_such_package_at_all'\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("no-such-command",)])
+def test_a_wrong_command_line_shows_the_usage(arguments):
+    done = ffnn(*arguments)
+    assert done.returncode == 2
+    assert "usage: ffnn" in done.stderr
+
+
+def test_help_names_the_commands():
+    done = ffnn("--help")
+    assert done.returncode == 0
+    assert "list the installed plugins" in done.stdout
