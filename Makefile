@@ -3,6 +3,9 @@ VENV   := .venv
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ready
 
+# an announcement, printed at every build
+export NO_MKDOCS_2_WARNING := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup format check test test-fast demo docs changelog build clean distclean
 

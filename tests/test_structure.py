@@ -24,8 +24,8 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver"],
-    ["network", "training", "builders", "parallel"],
+    ["builder", "input", "layer", "output", "executor", "solver", "solvers"],
+    ["network", "training", "lbfgs", "builders", "parallel"],
     ["base", "classifier", "regressor"],
     ["cli", "testing"],
 ]
@@ -37,7 +37,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path, *, at_run_time: bool = False) -> Iterator[str]:
-    """Yield the modules that a file imports, wherever in it; `at_run_time` leaves out those for types alone."""
+    """Yield the modules that a file imports; `at_run_time` leaves out those imported for types alone."""
     tree = ast.parse(path.read_text())
     for_types = set()
     for node in ast.walk(tree):
