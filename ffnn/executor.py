@@ -1,0 +1,231 @@
+"""What an executor is: a ``concurrent.futures.Executor`` that runs tasks somewhere.
+
+An author implements two things: how many workers there are, and how a task is started. Everything else (closed or
+not, cancellation, waiting for the end) is here. The smallest executor, which runs each task where it stands::
+
+    class Here(Executor):
+        n_workers = 1
+
+        def _start(self, task, future):
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.settle(task())
+                except Exception as error:
+                    future.fail(error)
+"""
+
+from __future__ import annotations
+
+import abc
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["Executor", "Future", "Task"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call that has not been made yet: ``task()`` makes it."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self) -> Any:
+        """Make the call."""
+        return self.function(*self.args, **self.kwargs)
+
+    @property
+    def name(self) -> str:
+        """What to call the task in a message."""
+        for named in (self.function, type(self.function)):
+            name = getattr(named, "__qualname__", None)
+            if isinstance(name, str):
+                return name
+        return "task"
+
+
+class Future(concurrent.futures.Future[T]):
+    """A task's future, whose :meth:`cancel` ends the task even while it runs.
+
+    Attributes
+    ----------
+    seconds : float or None
+        How long the task ran, if the executor knows; set before the future is done.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: float | None = None
+        self._end: Callable[[], None] | None = None
+
+    def settle(self, result: T) -> bool:
+        """Set the result, unless the future is already done; return whether it was set."""
+        try:
+            self.set_result(result)
+        except concurrent.futures.InvalidStateError:
+            return False
+        return True
+
+    def fail(self, error: BaseException) -> bool:
+        """Set the exception, unless the future is already done; return whether it was set."""
+        try:
+            self.set_exception(error)
+        except concurrent.futures.InvalidStateError:
+            return False
+        return True
+
+    def on_cancel(self, end: Callable[[], None] | None) -> None:
+        """Say how the running task is ended; until then (and after None) it cannot be cancelled.
+
+        The executor calls this with a function that returns at once, and that does nothing if the task has ended.
+        """
+        self._end = end
+
+    def cancel(self) -> bool:
+        """Cancel the task, and end it if it runs.
+
+        Returns
+        -------
+        bool
+            Whether the future is now cancelled: False if the task was already done, or if its executor cannot
+            end a task that runs.
+        """
+        if super().cancel():
+            return True
+        end = self._end
+        # a future that is "done, with a CancelledError" wakes those who wait, which the state "cancelled" would
+        # not do until a worker has seen it
+        if end is None or not self.fail(concurrent.futures.CancelledError()):
+            return self.cancelled()
+        end()
+        return True
+
+    def cancelled(self) -> bool:
+        """Whether the task was cancelled, before it ran or while it did."""
+        if super().cancelled():
+            return True
+        return self.done() and isinstance(super().exception(), concurrent.futures.CancelledError)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the task (`timeout` in seconds) and return what it raised, if anything.
+
+        Raises
+        ------
+        concurrent.futures.CancelledError
+            If the task was cancelled.
+        TimeoutError
+            If the task was not done in time.
+        """
+        error = super().exception(timeout)
+        if isinstance(error, concurrent.futures.CancelledError):
+            raise error
+        return error
+
+
+class Executor(concurrent.futures.Executor, abc.ABC):
+    """Runs tasks on workers; every executor derives from this.
+
+    The options of an executor are keyword arguments of its constructor, which checks them all, raises before
+    anything is started, and starts nothing that a task does not need yet.
+
+    Promises that every executor keeps, and that :class:`ffnn.testing.executors.ExecutorSuite` checks:
+
+    - A task runs on a worker, never in the process that submits it, even with one worker.
+    - A future is always settled, whatever happens to its worker.
+    - After :meth:`shutdown` nothing is left running.
+    """
+
+    @property
+    @abc.abstractmethod
+    def n_workers(self) -> int:
+        """The number of tasks that can run at the same time."""
+
+    @abc.abstractmethod
+    def _start(self, task: Task, future: Future[Any]) -> None:
+        """Start a task, or queue it; return at once.
+
+        Whoever runs it calls ``future.set_running_or_notify_cancel()`` (and drops the task on False), then
+        ``future.on_cancel(...)`` if it can end it, then ``future.settle(...)`` or ``future.fail(...)``.
+        """
+
+    def _stop(self, wait: bool) -> None:  # noqa: B027 - optional: an executor may have nothing to release
+        """Release the workers, after the last task; called once or more."""
+
+    @property
+    def n_retries(self) -> int:
+        """The number of times that a task had to be started again because its worker was lost."""
+        return 0
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run ``fn(*args, **kwargs)`` on a worker.
+
+        The arguments are pickled when a worker takes the task, not before; change them only after it is done.
+
+        Returns
+        -------
+        Future
+            Of the result. A task that cannot run has the reason as its exception; ``submit`` does not raise it.
+
+        Raises
+        ------
+        RuntimeError
+            After :meth:`shutdown`.
+        """
+        future: Future[T] = Future()
+        with self._open_lock:
+            if self._closed:
+                raise RuntimeError(
+                    f"cannot submit to a {type(self).__name__} that was shut down: make another"
+                )
+            self._futures.add(future)
+        future.add_done_callback(self._forget)
+        self._start(Task(fn, args, kwargs), future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks, and release the workers once the last one is done.
+
+        Parameters
+        ----------
+        wait : bool, default=True
+            Return only when everything has ended.
+        cancel_futures : bool, default=False
+            Cancel every future that is not done: what is queued never runs, and what runs is ended.
+        """
+        with self._open_lock:
+            self._closed = True
+            futures = list(self._futures)
+        if cancel_futures:
+            for future in futures:
+                future.cancel()
+        if wait:
+            concurrent.futures.wait(futures)
+        self._stop(wait)
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Shut down; after an exception, cancel what is not done."""
+        self.shutdown(wait=True, cancel_futures=kind is not None)
+
+    def _forget(self, future: concurrent.futures.Future[Any]) -> None:
+        with self._open_lock:
+            self._futures.discard(future)
+
+    # made on first use, so that an author's __init__ need not call super().__init__()
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the executor's own state."""
+        self = super().__new__(cls)
+        self._open_lock = threading.RLock()
+        self._futures = set()
+        self._closed = False
+        return self
+
+    _open_lock: threading.RLock
+    _futures: set[concurrent.futures.Future[Any]]
+    _closed: bool

@@ -1,0 +1,180 @@
+"""joblib's backend ``"ffnn"``: one class for every executor."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
+
+from ffnn.exceptions import TaskTimeoutError, WorkerDiedError
+from ffnn.parallel.budget import cpu_count
+from ffnn.parallel.options import check_options
+from ffnn.plugins import registry
+
+__all__ = ["FfnnBackend", "make_executor"]
+
+# joblib hands out twice as many tasks as it believes there are workers; with more of them at hand, a worker need not
+# wait until joblib has digested a result. They are pickled when a worker takes them, so they cost next to nothing.
+_TASKS_PER_WORKER = 4
+
+_Callback = Callable[[Any], Any]
+
+
+class FfnnBackend(ParallelBackendBase):
+    """Lets joblib's ``Parallel``, and so scikit-learn, run on an executor.
+
+    Parameters
+    ----------
+    executor : str or concurrent.futures.Executor, default="multiprocessing"
+        A registered executor's name, or an executor, which then stays the caller's to shut down.
+    nesting_level, inner_max_num_threads : optional
+        joblib's own.
+    **options
+        The named executor's options.
+
+    Notes
+    -----
+    The executor bounds what runs at the same time. ``n_jobs`` says only whether to use it: 1 means here, in
+    sequence, and any other number, or None, means on the executor.
+    """
+
+    default_n_jobs = -1
+    supports_retrieve_callback = True
+
+    def __init__(
+        self,
+        executor: str | concurrent.futures.Executor = "multiprocessing",
+        nesting_level: int | None = None,
+        inner_max_num_threads: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self._executor = make_executor(executor, options)  # released with the last reference to this backend
+        self._lock = threading.Lock()
+        self._futures: set[concurrent.futures.Future[Any]] = set()
+        self._aborted = False
+
+    @property
+    def executor(self) -> concurrent.futures.Executor:
+        """What runs the tasks."""
+        return self._executor
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Say how many tasks joblib should keep at hand: more than one even for one worker, or it runs them here."""
+        if n_jobs == 0:
+            raise ValueError(
+                "n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence."
+            )
+        if n_jobs == 1:
+            return 1
+        return _TASKS_PER_WORKER * int(getattr(self._executor, "n_workers", None) or cpu_count())
+
+    def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
+        """Prepare for a ``Parallel``; joblib's options for processes mean nothing here."""
+        self.parallel = parallel
+        self._aborted = False
+        return self.effective_n_jobs(n_jobs)
+
+    def start_call(self) -> None:
+        """Prepare for one call of a ``Parallel``."""
+        self._aborted = False
+
+    def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
+        """Run a batch of calls; the callback gets its future, however it ended."""
+        future = self._track(func)
+        future.add_done_callback(functools.partial(self._done, func, callback))
+        return future
+
+    def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
+        """Return a finished future's result, or raise its exception."""
+        return out.result()
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Cancel what is queued and end what runs; the executor stays ready."""
+        with self._lock:
+            self._aborted = True
+            futures = list(self._futures)
+        for future in futures:
+            future.cancel()
+
+    def terminate(self) -> None:
+        """Let go of the ``Parallel``; the workers stay warm for the next."""
+        self.parallel = None
+
+    def get_nested_backend(self) -> tuple[Any, int | None]:
+        """Return the backend for what a task nests: in sequence, within its worker's share of the machine."""
+        return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+    def _track(self, func: Any) -> concurrent.futures.Future[Any]:
+        future = self._executor.submit(func)
+        with self._lock:
+            self._futures.add(future)
+            aborted = self._aborted
+        future.add_done_callback(self._untrack)
+        if aborted:  # by another thread, just now
+            future.cancel()
+        return future
+
+    def _untrack(self, future: concurrent.futures.Future[Any]) -> None:
+        with self._lock:
+            self._futures.discard(future)
+
+    def _done(self, func: Any, callback: _Callback | None, future: concurrent.futures.Future[Any]) -> None:
+        """Report the end of a batch, unless its failure can be turned into scikit-learn's ``error_score``."""
+        error = None if future.cancelled() else future.exception()
+        report = callback or (lambda _: None)
+        if isinstance(error, WorkerDiedError | TaskTimeoutError) and not self._aborted:
+            from ffnn.parallel.failed import stand_in
+
+            again = stand_in(func, error)
+            if again is not None:
+                try:
+                    second = self._track(again)
+                except RuntimeError:  # shut down meanwhile
+                    report(future)
+                    return
+                # if even this fails for a reason of its own, the first failure is what the user should see
+                second.add_done_callback(lambda done: report(done if _explains(done, error) else future))
+                return
+        report(future)
+
+
+def _explains(future: concurrent.futures.Future[Any], first: BaseException) -> bool:
+    if future.cancelled():
+        return True
+    error = future.exception()
+    return error is None or (type(error) is type(first) and str(error) == str(first))
+
+
+def make_executor(
+    executor: str | concurrent.futures.Executor, options: dict[str, Any]
+) -> concurrent.futures.Executor:
+    """Make an executor from its name and options, or return the one given.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a name nor an executor, or does not know an option.
+    ValueError
+        If no executor has that name, or an option has a bad value.
+    """
+    if isinstance(executor, str):
+        kind = registry.load("executor", executor, "executor")
+        check_options(kind, executor, options)
+        made: concurrent.futures.Executor = kind(**options)
+        return made
+    if not isinstance(executor, concurrent.futures.Executor):
+        raise TypeError(
+            f"executor must be a registered executor's name or a concurrent.futures.Executor; got {executor!r} of "
+            f"type {type(executor).__name__}. Pass a name, one of: {', '.join(map(repr, registry.names('executor')))}."
+        )
+    if options:
+        raise TypeError(
+            f"options ({', '.join(options)}) are for an executor given by its name; got the "
+            f"{type(executor).__name__} {executor!r}. Pass them to its constructor."
+        )
+    return executor

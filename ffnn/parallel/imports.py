@@ -1,0 +1,57 @@
+"""Tells when a task imports modules, so that the seconds it takes to import an engine are not counted as the task's."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+__all__ = ["watch_imports"]
+
+
+class _Watcher:
+    """A finder that finds nothing itself: it marks the outermost import of the thread that made it."""
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        self._tell = tell
+        self._thread = threading.get_ident()
+        self._busy = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if self._busy or threading.get_ident() != self._thread:
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+                    self._mark(spec.loader)
+                return spec
+        return None
+
+    def _mark(self, loader: importlib.machinery.SourceFileLoader) -> None:
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            del loader.exec_module  # type: ignore[method-assign]  # back to the class's own
+            self._busy = True
+            self._tell(True)
+            try:
+                execute(module)
+            finally:
+                self._busy = False
+                self._tell(False)
+
+        marked: Any = loader
+        marked.exec_module = exec_module
+
+
+def watch_imports(tell: Callable[[bool], None]) -> None:
+    """Call ``tell(True)`` before, and ``tell(False)`` after, every import by this thread that is not inside another."""
+    sys.meta_path.insert(0, _Watcher(tell))

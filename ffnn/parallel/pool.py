@@ -1,0 +1,150 @@
+"""``ffnn.pool(...)``: an executor, and inside ``with`` the one that joblib and scikit-learn use."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import joblib
+
+from ffnn.parallel.backend import FfnnBackend, make_executor
+from ffnn.parallel.budget import cpu_count
+from ffnn.parallel.progress import Progress
+
+__all__ = ["Pool", "make_backend_factory", "pool"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def pool(
+    name: str | concurrent.futures.Executor = "multiprocessing",
+    *,
+    progress: bool | None = None,
+    **options: Any,
+) -> Pool:
+    """Make a pool of workers, for ``with``.
+
+    Parameters
+    ----------
+    name : str or concurrent.futures.Executor, default="multiprocessing"
+        A registered executor's name, or an executor.
+    progress : bool or None, default=None
+        Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    **options
+        The executor's options, for instance ``n_workers=2``.
+
+    Returns
+    -------
+    Pool
+        A ``concurrent.futures.Executor``. Entered, it also makes joblib's ``Parallel``, and so scikit-learn, run
+        on it; left, it shuts down, and cancels what is not done if an exception is the reason.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name or an option is wrong; nothing has been started then.
+
+    Examples
+    --------
+    >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP
+    ...     search.fit(X, y)
+    """
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(
+            f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide."
+        )
+    return Pool(make_executor(name, options), Progress(progress))
+
+
+def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
+    """Make what ``joblib.register_parallel_backend`` takes, so that an executor gets a name in joblib.
+
+    Parameters
+    ----------
+    name : str, default="multiprocessing"
+        A registered executor's name.
+    **options
+        The executor's options.
+
+    Returns
+    -------
+    callable
+        Makes a joblib backend; its keyword arguments add to the options, or override them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the name or an option is wrong.
+
+    Examples
+    --------
+    >>> factory = ffnn.make_backend_factory("multiprocessing", n_workers=2)  # doctest: +SKIP
+    >>> joblib.register_parallel_backend("civis", factory)  # doctest: +SKIP
+    >>> with joblib.parallel_backend("civis"):  # doctest: +SKIP
+    ...     search.fit(X, y)
+    """
+    make_executor(name, options)  # says at once what is wrong; starts nothing
+
+    def factory(**more: Any) -> FfnnBackend:
+        return FfnnBackend(**{"executor": name, **options, **more})
+
+    return factory
+
+
+class Pool(concurrent.futures.Executor):
+    """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
+
+    def __init__(self, executor: concurrent.futures.Executor, progress: Progress) -> None:
+        self._executor = executor
+        self._progress = progress
+        self._context: Any = None
+
+    @property
+    def executor(self) -> concurrent.futures.Executor:
+        """What runs the tasks."""
+        return self._executor
+
+    @property
+    def n_workers(self) -> int:
+        """The number of tasks that can run at the same time."""
+        return int(getattr(self._executor, "n_workers", None) or cpu_count())
+
+    @property
+    def n_retries(self) -> int:
+        """The number of times that a task had to be started again because its worker was lost."""
+        return int(getattr(self._executor, "n_retries", 0))
+
+    def submit(
+        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> concurrent.futures.Future[T]:
+        """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
+        future = self._executor.submit(fn, *args, **kwargs)
+        self._progress.add(future, fn, self)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
+        try:
+            self._executor.shutdown(wait, cancel_futures=cancel_futures)
+        finally:
+            self._progress.close(self)
+
+    def summary(self) -> str:
+        """Say in one line what the pool has done so far."""
+        return self._progress.summary(self)
+
+    def __enter__(self) -> Pool:
+        """Make joblib use this pool in the current thread."""
+        if self._context is not None:
+            raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
+        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Make joblib use what it used before, and shut down; after an exception, cancel what is not done."""
+        if self._context is not None:
+            self._context.unregister()
+            self._context = None
+        self.shutdown(wait=True, cancel_futures=kind is not None)

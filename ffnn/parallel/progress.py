@@ -1,0 +1,129 @@
+"""How far the tasks of a pool are: a bar while they run, and a line at the end."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import sys
+import threading
+import time
+from typing import Any, Protocol
+
+__all__ = ["Progress"]
+
+
+class _Counted(Protocol):
+    @property
+    def n_workers(self) -> int: ...
+    @property
+    def n_retries(self) -> int: ...
+
+
+class Progress:
+    """Counts a pool's tasks, and shows them if asked to.
+
+    Parameters
+    ----------
+    show : bool or None
+        Whether to show a bar and print the summary; None means in a terminal or a notebook.
+    """
+
+    def __init__(self, show: bool | None) -> None:
+        self._show = _somebody_looks() if show is None else show
+        self._lock = threading.Lock()
+        self._bar: Any = None
+        self._closed = False
+        self._began: float | None = None
+        self._ended = 0.0
+        self._expected = 0
+        self._submitted = self._done = self._failed = self._cancelled = 0
+        self._seconds: float | None = 0.0
+
+    def add(self, future: concurrent.futures.Future[Any], call: Any, pool: _Counted) -> None:
+        """Count a task, and how it ends."""
+        with self._lock:
+            self._began = self._began or time.perf_counter()
+            if self._submitted >= self._expected:
+                self._expected = self._submitted + (_foretold(call) or 1)
+            self._submitted += 1
+            self._refresh(pool)
+        future.add_done_callback(lambda done: self._count(done, pool))
+
+    def summary(self, pool: _Counted) -> str:
+        """Say in one line what was done."""
+        with self._lock:
+            took = (self._ended - self._began) if self._began is not None and self._ended else 0.0
+            parts = [f"{self._done} done"]
+            parts += [f"{count} {what}" for count, what in self._troubles(pool) if count]
+            line = (
+                f"{_plural(self._submitted, 'task')} on {_plural(pool.n_workers, 'worker')} in {took:.1f} s: "
+                + ", ".join(parts)
+            )
+            if took and self._seconds:
+                line += f"; {self._seconds:.1f} s of work, {self._seconds / took:.1f} times as fast as in sequence"
+            return line
+
+    def close(self, pool: _Counted) -> None:
+        """Take the bar away, and print the summary if there was one."""
+        with self._lock:
+            bar, self._bar = self._bar, None
+            already, self._closed = self._closed, True
+        if bar is not None:
+            bar.close()
+        if self._show and not already and self._submitted:
+            print(self.summary(pool), file=sys.stderr)
+
+    def _count(self, future: concurrent.futures.Future[Any], pool: _Counted) -> None:
+        with self._lock:
+            self._ended = time.perf_counter()
+            if future.cancelled():
+                self._cancelled += 1
+            elif future.exception() is not None:
+                self._failed += 1
+            else:
+                self._done += 1
+            seconds = getattr(future, "seconds", None)
+            if seconds is not None and self._seconds is not None:
+                self._seconds += seconds
+            self._refresh(pool, ended=1)
+
+    def _refresh(self, pool: _Counted, ended: int = 0) -> None:
+        if not self._show or self._closed:
+            return
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=sys.stderr)
+        bar = self._bar
+        over = self._done + self._failed + self._cancelled
+        bar.total = max(self._expected, self._submitted)
+        counts = [(min(pool.n_workers, self._submitted - over), "running"), *self._troubles(pool)]
+        bar.set_postfix_str(", ".join(f"{count} {what}" for count, what in counts if count), refresh=False)
+        if ended:
+            bar.update(ended)
+        elif self._submitted == 1:
+            bar.refresh()
+
+    def _troubles(self, pool: _Counted) -> list[tuple[int, str]]:
+        return [(self._failed, "failed"), (pool.n_retries, "retried"), (self._cancelled, "cancelled")]
+
+
+def _foretold(call: Any) -> int | None:
+    """Read from scikit-learn's first call of a search how many there will be; None if it does not say."""
+    try:
+        (_, _, kwargs) = call.items[0]
+        return int(kwargs["candidate_progress"][1]) * int(kwargs["split_progress"][1])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _somebody_looks() -> bool:
+    if "ipykernel" in sys.modules:
+        return True
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, ValueError):
+        return False
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,81 @@
+"""The executor ``multiprocessing``: worker processes on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from ffnn.parallel.budget import cpu_count, gpu_variables, gpus, thread_variables
+from ffnn.parallel.options import check_count
+from ffnn.parallel.slots import SlotExecutor
+
+__all__ = ["MultiprocessingExecutor"]
+
+# the child sees the modules that its parent sees, and runs no `__main__`
+_BOOT = "import sys; sys.path[:] = {path!r}; from ffnn.parallel.child import main; main()"
+
+
+class MultiprocessingExecutor(SlotExecutor):
+    """Worker processes on this machine: started fresh, never forked, warm from task to task.
+
+    Parameters
+    ----------
+    n_workers : int or None, default=None
+        The number of processes; None is one per CPU that this process may use.
+    threads_per_worker : int or None, default=None
+        The number of threads for BLAS, OpenMP and the engines in each process; None shares the CPUs evenly, and
+        leaves variables like ``OMP_NUM_THREADS`` alone where they are set.
+    task_timeout : float or None, default=None
+        Seconds that a task may run, not counting those in which it imports modules; then its process is ended.
+    max_retries : int, default=2
+        How often a task is started again after its process died under it.
+    max_tasks_per_child : int or None, default=None
+        After how many tasks a process is replaced by a fresh one.
+    start_timeout : float, default=120.0
+        Seconds that a process may take to start, and to take a task.
+    idle_timeout : float, default=300.0
+        Seconds without a task after which a process is ended, until there is a task again.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not what is said here; nothing has been started then.
+
+    Notes
+    -----
+    Where there are several GPUs, each worker sees one of them, in turn.
+    """
+
+    def __init__(
+        self,
+        n_workers: int | None = None,
+        *,
+        threads_per_worker: int | None = None,
+        task_timeout: float | None = None,
+        max_retries: int = 2,
+        max_tasks_per_child: int | None = None,
+        start_timeout: float = 120.0,
+        idle_timeout: float = 300.0,
+    ) -> None:
+        super().__init__(
+            cpu_count() if n_workers is None else n_workers,
+            task_timeout=task_timeout,
+            max_retries=max_retries,
+            max_tasks_per_child=max_tasks_per_child,
+            start_timeout=start_timeout,
+            idle_timeout=idle_timeout,
+        )
+        self._explicit_threads = threads_per_worker is not None
+        self._threads_per_worker = (
+            max(1, cpu_count() // self.n_workers)
+            if threads_per_worker is None
+            else check_count("threads_per_worker", threads_per_worker, 1)
+        )
+
+    def _command(self, slot: int) -> tuple[Sequence[str], Mapping[str, str]]:
+        environment = dict(os.environ)
+        environment |= thread_variables(self._threads_per_worker, environment, self._explicit_threads)
+        environment |= gpu_variables(slot, gpus(environment))
+        path = [entry or os.getcwd() for entry in sys.path]
+        return [sys.executable, "-c", _BOOT.format(path=path), f"ffnn-worker-{slot}"], environment
