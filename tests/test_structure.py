@@ -24,8 +24,8 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver", "solvers"],
-    ["network", "training", "lbfgs", "builders", "parallel"],
+    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs"],
+    ["network", "training", "settings", "fitted", "builders", "parallel"],
     ["base", "classifier", "regressor"],
     ["cli", "testing"],
 ]
