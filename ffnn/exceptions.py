@@ -10,6 +10,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
+        ├── TrainingDivergedError       (also ArithmeticError)
         └── ExecutorError
             ├── WorkerStartError
             ├── WorkerDiedError
@@ -36,6 +37,7 @@ __all__ = [
     "TaskFailedError",
     "TaskPicklingError",
     "TaskTimeoutError",
+    "TrainingDivergedError",
     "UnknownPluginError",
     "WorkerDiedError",
     "WorkerStartError",
@@ -64,6 +66,10 @@ class PluginLoadError(PluginError):
 
 class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
+
+
+class TrainingDivergedError(FfnnError, ArithmeticError):
+    """The training loss became infinite or NaN."""
 
 
 class ExecutorError(FfnnError):

@@ -24,10 +24,11 @@ class MultiprocessingExecutor(SlotExecutor):
     n_workers : int or None, default=None
         The number of processes; None is one per CPU that this process may use.
     threads_per_worker : int or None, default=None
-        The number of threads for BLAS, OpenMP and the engines in each process; None shares the CPUs evenly, and
-        leaves variables like ``OMP_NUM_THREADS`` alone where they are set.
+        The number of threads for BLAS, OpenMP and the engines in each process; None shares the CPUs evenly,
+        and leaves variables like ``OMP_NUM_THREADS`` alone where they are set.
     task_timeout : float or None, default=None
-        Seconds that a task may run, not counting those in which it imports modules; then its process is ended.
+        Seconds that a task may run, not counting those in which it imports modules; then its process is
+        ended.
     max_retries : int, default=2
         How often a task is started again after its process died under it.
     max_tasks_per_child : int or None, default=None

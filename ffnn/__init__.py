@@ -1,0 +1,72 @@
+"""Feed-forward neural networks that are scikit-learn estimators, built by the engine the user names.
+
+Every public name is here, and none is imported before it is used: no engine comes with ``import ffnn``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import joblib
+
+if TYPE_CHECKING:
+    from ffnn.builders.keras import KerasBuilder
+    from ffnn.builders.tensorflow import TensorFlowBuilder
+    from ffnn.classifier import MLPClassifier
+    from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.regressor import MLPRegressor
+    from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Adagrad": "ffnn.solvers",
+    "Adam": "ffnn.solvers",
+    "AdamW": "ffnn.solvers",
+    "KerasBuilder": "ffnn.builders.keras",
+    "LBFGS": "ffnn.solvers",
+    "MLPClassifier": "ffnn.classifier",
+    "MLPRegressor": "ffnn.regressor",
+    "RMSprop": "ffnn.solvers",
+    "SGD": "ffnn.solvers",
+    "TensorFlowBuilder": "ffnn.builders.tensorflow",
+    "make_backend_factory": "ffnn.parallel.pool",
+    "pool": "ffnn.parallel.pool",
+}
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "KerasBuilder",
+    "MLPClassifier",
+    "MLPRegressor",
+    "RMSprop",
+    "TensorFlowBuilder",
+    "make_backend_factory",
+    "pool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ffnn' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
+
+
+def _backend(*args: Any, **kwargs: Any) -> Any:
+    from ffnn.parallel.backend import FfnnBackend
+
+    return FfnnBackend(*args, **kwargs)
+
+
+joblib.register_parallel_backend("ffnn", _backend)

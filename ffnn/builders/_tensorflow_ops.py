@@ -1,0 +1,79 @@
+"""The array operations of :class:`ffnn.ops.Ops`, by TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any
+
+abs = tf.abs
+arange = tf.range
+cast = tf.cast
+concatenate = tf.concat
+cos = tf.cos
+cumsum = tf.cumsum
+elu = tf.nn.elu
+exp = tf.exp
+leaky_relu = tf.nn.leaky_relu
+log = tf.math.log
+log1p = tf.math.log1p
+log_softmax = tf.nn.log_softmax
+matmul = tf.matmul
+maximum = tf.maximum
+minimum = tf.minimum
+ones_like = tf.ones_like
+relu = tf.nn.relu
+reshape = tf.reshape
+selu = tf.nn.selu
+shape = tf.shape
+sigmoid = tf.sigmoid
+sign = tf.sign
+silu = tf.nn.silu
+sin = tf.sin
+softplus = tf.math.softplus
+sqrt = tf.sqrt
+square = tf.square
+take = tf.gather
+tanh = tf.tanh
+where = tf.where
+zeros_like = tf.zeros_like
+repeat = tf.repeat
+
+
+def sum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return tf.reduce_sum(x, axis=axis, keepdims=keepdims)
+
+
+def mean(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    return tf.reduce_mean(x, axis=axis, keepdims=keepdims)
+
+
+def gelu(x: Tensor) -> Tensor:
+    return tf.nn.gelu(x, approximate=False)
+
+
+def one_hot(x: Tensor, n: int, dtype: str) -> Tensor:
+    return tf.one_hot(x, n, dtype=dtype)
+
+
+def sigmoid_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=scores)
+
+
+def softmax_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=scores)
+
+
+def scatter(rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
+    # one flat axis: a scatter over pairs of indices takes three times as long
+    n_rows, n_columns = shape
+    flat = tf.cast(rows, tf.int64) * n_columns + tf.cast(columns, tf.int64)
+    size = tf.cast(n_rows, tf.int64) * n_columns
+    return tf.reshape(tf.scatter_nd(flat[:, None], values, [size]), [n_rows, n_columns])
+
+
+def uniform(shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
+    return tf.random.stateless_uniform(shape, seed, dtype=dtype)

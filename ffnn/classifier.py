@@ -1,0 +1,228 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import column_or_1d
+
+from ffnn.base import BaseMLP, Monitor
+from ffnn.builder import Array
+
+if TYPE_CHECKING:
+    from ffnn.builder import Builder
+    from ffnn.input import Input
+    from ffnn.layer import Layer
+    from ffnn.output import Output
+    from ffnn.solver import Solver
+
+__all__ = ["MLPClassifier"]
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+    """Multilayer perceptron classifier: binary, multiclass and multilabel.
+
+    Parameters
+    ----------
+    hidden_units : int or sequence of int, default=(256,)
+        The units of each hidden layer; ``()`` is a linear model.
+    batch_size : int, default=64
+        The samples of a step. The last batch of an epoch may have fewer.
+    n_epochs : int, default=5
+        The passes over the data; for ``solver="lbfgs"``, the most iterations.
+    dropout : float or None, default=None
+        The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
+    activation : str, callable or None, default="relu"
+        The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (which brings
+        alpha dropout), ``"gelu"``, ``"silu"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor that the
+        builder's engine understands; None for linear.
+    builder : str or Builder, default="tf"
+        What builds and trains the network: ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
+        ``KerasBuilder(build=my_function)``.
+    block : sequence of str or Layer, default=("dropout", "affine", "activation")
+        The recipe of one hidden layer, repeated for each of ``hidden_units``.
+    input_layer : str or Input, default="auto"
+        What takes X in: ``"dense"``, ``"sparse"``, a plugin's name, an instance, or by the type of X.
+    output_layer : str or Output, default="auto"
+        What owns y: ``"binary"``, ``"multiclass"``, ``"multilabel"``, a plugin's name, an instance, or by the type
+        of y.
+    solver : str or Solver, default="adam"
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"adagrad"``, ``"lbfgs"``, or an instance such as
+        ``ffnn.Adam(beta_1=0.8)``, whose parameters are grid axes (``solver__beta_1``).
+    learning_rate : float, default=1e-3
+        The size of a step.
+    weight_decay : float, default=0.0
+        The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    random_state : int, RandomState instance or None, default=None
+        What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels; ``arange(n_labels)`` for multilabel targets.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had such.
+    loss_curve_ : list of float
+        The mean training loss of each epoch, without the penalty of ``weight_decay``.
+    n_iter_ : int
+        The epochs done.
+    coefs_, intercepts_ : list of ndarray
+        Kernels of shape (n_inputs, n_outputs) and biases of the affine layers, in scikit-learn's layout.
+    network_ : Network
+        The description of the network.
+    model_ : object
+        The engine's own model: a ``keras.Model`` for ``builder="keras"``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from ffnn import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier(n_epochs=50, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    classes_: Array
+
+    def __init__(
+        self,
+        hidden_units: int | Sequence[int] = (256,),
+        batch_size: int = 64,
+        n_epochs: int = 5,
+        dropout: float | None = None,
+        activation: str | Callable[[Any], Any] | None = "relu",
+        builder: str | Builder = "tf",
+        block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
+        input_layer: str | Input = "auto",
+        output_layer: str | Output = "auto",
+        solver: str | Solver = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        dtype: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.dropout = dropout
+        self.activation = activation
+        self.builder = builder
+        self.block = block
+        self.input_layer = input_layer
+        self.output_layer = output_layer
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dtype = dtype
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, monitor: Monitor | None = None) -> Self:
+        """Train from new weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples. Any SciPy sparse format is taken; CSR needs no conversion.
+        y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
+            Class labels, numbers or strings; or for each label 1, 0 or, where it is not known, −1.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the loss; 0 is the same as leaving the sample out.
+        monitor : callable, optional
+            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with the loss in
+            ``stats["loss"]`` and the estimator ready to predict; a true answer stops the training.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data cannot be used; the estimator is then as it was before.
+        TrainingDivergedError
+            If the loss becomes infinite or NaN; the estimator is then as it was before.
+        """
+        return self._fit(X, y, sample_weight, monitor)
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the network's scores before sigmoid or softmax.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes the log-odds of the second, of shape (n_samples,).
+        """
+        return self._output.decision(self._scores(X))
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, or of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1.
+        """
+        return self._output.probabilities(self._scores(X))
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of :meth:`predict_proba`; the arguments and shapes are the same."""
+        return np.asarray(np.log(self.predict_proba(X)))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy; for multilabel, the share of samples whose known labels are all predicted right.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The true labels; −1 marks a missing one in an indicator matrix.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample.
+        """
+        return self._output.score(y, self.predict(X), sample_weight)
+
+    def _validate_y(self, y: Any) -> Any:
+        if scipy.sparse.issparse(y):
+            return y
+        # a column of labels is one label a row, with scikit-learn's own warning, unless it is said to be an indicator
+        if y.ndim == 2 and y.shape[1] == 1 and self.output_layer == "auto":
+            return column_or_1d(y, warn=True)
+        return y
+
+    def _learned(self, output: Output) -> None:
+        self.classes_ = output.classes_
+
+    def _check_classes(self, classes: Any) -> None:
+        if not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}. "
+                "Leave it out after the first call, or fit a new estimator."
+            )
+
+    def _estimator_type_name(self) -> str:
+        return "classifier"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

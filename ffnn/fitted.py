@@ -1,0 +1,89 @@
+"""What a fitted estimator keeps of its network: in an engine while it lives, as plain arrays when it travels."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from typing import Any
+
+from ffnn.builder import Builder, Model, State
+from ffnn.network import Network
+from ffnn.solver import Solver
+from ffnn.structure import parameters_key
+
+__all__ = ["Fitted"]
+
+
+class Fitted:
+    """A network with its weights, the solver's memory and what its random numbers are a function of.
+
+    Pickled and copied, it is NumPy arrays and plain values. The model is built when it is first needed, on the builder
+    that is asked for; asked for another builder, the state moves there.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : Solver
+        What trains it.
+    root_seed : int
+        What initial weights, the order of rows and dropout are a function of.
+    """
+
+    def __init__(self, network: Network, solver: Solver, root_seed: int) -> None:
+        self.network = network
+        self.solver = solver
+        self.root_seed = root_seed
+        self._state: State | None = None
+        self._model: Model | None = None
+        self._built_by: Hashable = None
+        self._lock = threading.RLock()
+
+    def model(self, builder: Builder) -> Model:
+        """Return the network's model on a builder, with its state.
+
+        Raises
+        ------
+        EngineNotInstalledError
+            If the builder's engine is not there.
+        ValueError
+            If the state is that of another architecture, as a user's own Keras model may be.
+        """
+        key = parameters_key(builder)
+        with self._lock:
+            if self._model is None or self._built_by != key:
+                builder.check_installed()
+                state = self.state
+                model = builder.build(self.network, self.solver)
+                if state is not None:
+                    model.set_state(state)
+                self._model, self._built_by = model, key
+            return self._model
+
+    def start(self, builder: Builder, state: State | None) -> Model:
+        """Return a new model on a builder with the given state, or with freshly drawn weights."""
+        from ffnn.training import initial_generator
+
+        with self._lock:
+            self._model, self._state = None, None
+            model = self.model(builder)
+            model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
+            return model
+
+    @property
+    def state(self) -> State | None:
+        """The whole state as arrays; None before :meth:`start`."""
+        with self._lock:
+            return self._state if self._model is None else self._model.get_state()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "network": self.network,
+            "solver": self.solver,
+            "root_seed": self.root_seed,
+            "_state": self.state,
+        }
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        self.__init__(saved["network"], saved["solver"], saved["root_seed"])  # type: ignore[misc]
+        self._state = saved["_state"]

@@ -1,0 +1,213 @@
+"""The description of a network: Input → Block* → Output, frozen, with neither weights nor tensors in it.
+
+A builder turns it into a model. What the network computes is written here once, over the operations that a builder
+supplies; which programs can be shared follows from :meth:`Network.structure`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ffnn.initializers import draw
+from ffnn.input import Input, SparseRows
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.output import Output
+from ffnn.plugins import registry
+
+__all__ = ["Network", "Stage", "describe"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A layer in its place.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the network, such as ``"hidden1.affine"``.
+    layer : Layer or Input
+        What it does.
+    n_inputs, n_outputs : int
+        The widths of what enters and leaves it.
+    """
+
+    name: str
+    layer: Layer | Input
+    n_inputs: int
+    n_outputs: int
+
+    @functools.cached_property
+    def weights(self) -> dict[str, Weight]:
+        """The layer's weights by their names in the network, such as ``"hidden1.affine.weight"``."""
+        return {f"{self.name}.{name}": weight for name, weight in self.layer.weights(self.n_inputs).items()}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A feed-forward network.
+
+    Parameters
+    ----------
+    input : Input
+        What takes X in.
+    stages : tuple of Stage
+        The input's own stage, those of the hidden blocks and the output's head, in order.
+    output : Output
+        What owns y, fitted.
+    n_features : int
+        The width of X.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+    """
+
+    input: Input
+    stages: tuple[Stage, ...]
+    output: Output
+    n_features: int
+    dtype: str
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of scores a row."""
+        return self.output.n_outputs_
+
+    @functools.cached_property
+    def weights(self) -> dict[str, Weight]:
+        """All weights by name, in order."""
+        return {name: weight for stage in self.stages for name, weight in stage.weights.items()}
+
+    def initial_weights(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Return freshly drawn weights, the same for every builder."""
+        return {name: draw(w.initializer, rng, w.shape, self.dtype) for name, w in self.weights.items()}
+
+    def scalars(self) -> Array:
+        """Return the numbers that a program takes as inputs (dropout rates), in the order of the stages."""
+        return np.array([value for stage in self.stages for value in stage.layer.scalars()], dtype=self.dtype)
+
+    def structure(self) -> Hashable:
+        """Return a key: networks of equal keys share a traced program."""
+        stages = tuple((stage.name, stage.layer.structure(), stage.n_inputs) for stage in self.stages)
+        return (stages, self.output.structure(), self.n_features, self.dtype)
+
+    def apply(
+        self,
+        ops: Ops,
+        x: Tensor | SparseRows,
+        weights: Mapping[str, Tensor],
+        scalars: Tensor | None = None,
+        seed: Tensor | None = None,
+        *,
+        training: bool = False,
+    ) -> Tensor:
+        """Return the scores of a batch.
+
+        Parameters
+        ----------
+        ops : Ops
+            The builder's array operations.
+        x : tensor of shape (n_rows, n_features)
+            The batch that the input gathered.
+        weights : mapping
+            Tensors by the names in :attr:`weights`.
+        scalars : tensor of shape (n_scalars,), optional
+            What :meth:`scalars` returned; needed in training.
+        seed : integer tensor of shape (2,), optional
+            The step's seed; needed in training. Each random stage draws with a seed of its own, made from it.
+        training : bool
+            Whether layers such as dropout act.
+
+        Returns
+        -------
+        scores : tensor of shape (n_rows, n_outputs)
+        """
+        for stage, first_scalar, seed_shift in self._inputs_of_stages():
+            layer = stage.layer
+            p = SimpleNamespace(**{name.rpartition(".")[2]: weights[name] for name in stage.weights})
+            if training and scalars is not None:
+                for i, name in enumerate(layer.tensors):
+                    setattr(p, name, scalars[first_scalar + i])
+            if training and seed is not None and layer.random:
+                p.seed = seed + np.array([0, seed_shift], dtype=np.int32)
+            if isinstance(x, SparseRows) and isinstance(layer, Layer) and not layer.takes_sparse:
+                x = x.dense(ops)
+            x = layer.forward(ops, x, p, training=training)
+        return x
+
+    def _inputs_of_stages(self) -> Iterator[tuple[Stage, int, int]]:
+        """Yield each stage with the index of its first scalar and the number of random stages before it."""
+        n_scalars = n_random = 0
+        for stage in self.stages:
+            yield stage, n_scalars, n_random
+            n_scalars += len(stage.layer.tensors)
+            n_random += stage.layer.random
+
+
+def describe(
+    input: Input,
+    output: Output,
+    *,
+    hidden_units: Sequence[int],
+    block: Sequence[str | Layer],
+    values: Mapping[str, Any],
+    n_features: int,
+    dtype: str,
+) -> Network:
+    """Return the network that an estimator's parameters describe.
+
+    Parameters
+    ----------
+    input, output : Input and Output
+        Its two ends; the output is fitted.
+    hidden_units : sequence of int
+        The width of each hidden block.
+    block : sequence of str or Layer
+        The recipe of a hidden block: registered names, or instances.
+    values : mapping
+        What the layers' open fields are bound to: ``rate``, ``activation``.
+    n_features : int
+        The width of X.
+    dtype : str
+        ``"float32"`` or ``"float64"``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a layer is unknown, or one of its values is out of range.
+    """
+    stages = [Stage("input", input, n_features, input.n_outputs(n_features))]
+    initializer = "lecun_normal" if values.get("activation") == "selu" else "glorot_uniform"
+
+    def append(prefix: str, recipe: Sequence[str | Layer], parameter: str, bound: Mapping[str, Any]) -> None:
+        taken: dict[str, int] = {}
+        for item in recipe:
+            layer = registry.resolve("layer", item, parameter, Layer).bind(bound)
+            if layer is None:
+                continue
+            name = type(layer).__name__.lower()
+            taken[name] = taken.get(name, 0) + 1
+            name = name if taken[name] == 1 else f"{name}{taken[name]}"
+            n_inputs = stages[-1].n_outputs
+            stages.append(Stage(f"{prefix}.{name}", layer, n_inputs, layer.n_outputs(n_inputs)))
+
+    for i, units in enumerate(hidden_units, start=1):
+        append(f"hidden{i}", block, "block", {**values, "units": units, "initializer": initializer})
+    # scores are no units: their kernel has no activation that an initializer should suit
+    append(
+        "output", output.head, "output_layer.head",
+        {**values, "units": output.n_outputs_, "initializer": "glorot_uniform"},
+    )  # fmt: skip
+    if stages[-1].n_outputs != output.n_outputs_:
+        raise ValueError(
+            f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values a row; expected {output.n_outputs_}, "
+            "one a score. End it with 'affine'."
+        )
+    return Network(input, tuple(stages), output, n_features, dtype)

@@ -1,0 +1,146 @@
+"""The array operations that a builder supplies, and their smallest implementation, NumPy's.
+
+Layers, inputs and outputs are written against these few names, which are those of NumPy and ``keras.ops``; tensors also
+take Python's arithmetic and comparison operators. A builder supplies them for its own engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.special
+
+__all__ = ["NumpyOps", "Ops", "Tensor"]
+
+Tensor = Any
+"""An engine's array."""
+
+
+class Ops(Protocol):
+    """Array operations of one engine."""
+
+    # element by element
+    def abs(self, x: Tensor) -> Tensor: ...
+    def exp(self, x: Tensor) -> Tensor: ...
+    def log(self, x: Tensor) -> Tensor: ...
+    def log1p(self, x: Tensor) -> Tensor: ...
+    def sqrt(self, x: Tensor) -> Tensor: ...
+    def square(self, x: Tensor) -> Tensor: ...
+    def sign(self, x: Tensor) -> Tensor: ...
+    def sin(self, x: Tensor) -> Tensor: ...
+    def cos(self, x: Tensor) -> Tensor: ...
+    def maximum(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def minimum(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor: ...
+    def cast(self, x: Tensor, dtype: str) -> Tensor: ...
+    def zeros_like(self, x: Tensor) -> Tensor: ...
+    def ones_like(self, x: Tensor) -> Tensor: ...
+
+    # activations
+    def relu(self, x: Tensor) -> Tensor: ...
+    def leaky_relu(self, x: Tensor) -> Tensor: ...
+    def elu(self, x: Tensor) -> Tensor: ...
+    def selu(self, x: Tensor) -> Tensor: ...
+    def gelu(self, x: Tensor) -> Tensor: ...
+    def silu(self, x: Tensor) -> Tensor: ...
+    def sigmoid(self, x: Tensor) -> Tensor: ...
+    def softplus(self, x: Tensor) -> Tensor: ...
+    def tanh(self, x: Tensor) -> Tensor: ...
+
+    # reductions and products; ``axis=None`` is over everything
+    def sum(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+    def mean(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
+    def matmul(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def log_softmax(self, x: Tensor) -> Tensor: ...
+
+    # losses, one value an entry
+    def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Return -log p(target) of targets in [0, 1] under ``sigmoid(scores)``, of the same shape."""
+        ...
+
+    def softmax_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Return -log p(target) of integer targets of shape (n,) under ``softmax(scores)`` of shape (n, k)."""
+        ...
+
+    # shapes and indices
+    def shape(self, x: Tensor) -> Sequence[Any]: ...
+    def reshape(self, x: Tensor, shape: Sequence[Any]) -> Tensor: ...
+    def concatenate(self, xs: Sequence[Tensor], axis: int = 0) -> Tensor: ...
+    def arange(self, n: Any, dtype: str) -> Tensor: ...
+    def cumsum(self, x: Tensor) -> Tensor: ...
+    def take(self, x: Tensor, indices: Tensor) -> Tensor:
+        """Return the entries of ``x`` along its first axis that the integers ``indices`` name."""
+        ...
+
+    def repeat(self, x: Tensor, repeats: Tensor) -> Tensor:
+        """Return the entries of the vector ``x``, each as often as the vector ``repeats`` says."""
+        ...
+
+    def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor: ...
+    def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
+        """Return a matrix of zeros with ``values`` added at (``rows``, ``columns``)."""
+        ...
+
+    # randomness
+    def uniform(self, shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
+        """Return uniform draws in [0, 1), a pure function of ``seed``, two integers."""
+        ...
+
+
+class NumpyOps:
+    """The operations in NumPy: for batches made on the host, and for the tests of layers, inputs and outputs."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def cast(self, x: Any, dtype: str) -> Any:
+        return np.asarray(x).astype(dtype)
+
+    def relu(self, x: Any) -> Any:
+        return np.maximum(x, 0)
+
+    def leaky_relu(self, x: Any) -> Any:
+        return np.where(x > 0, x, 0.2 * x)
+
+    def elu(self, x: Any) -> Any:
+        return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+    def selu(self, x: Any) -> Any:
+        return 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
+
+    def gelu(self, x: Any) -> Any:
+        return x * scipy.special.ndtr(x)
+
+    def silu(self, x: Any) -> Any:
+        return x * scipy.special.expit(x)
+
+    def sigmoid(self, x: Any) -> Any:
+        return scipy.special.expit(x)
+
+    def softplus(self, x: Any) -> Any:
+        return np.logaddexp(0, x)
+
+    def log_softmax(self, x: Any) -> Any:
+        return scipy.special.log_softmax(x, axis=-1)
+
+    def sigmoid_cross_entropy(self, scores: Any, targets: Any) -> Any:
+        return np.logaddexp(0, scores) - scores * targets
+
+    def softmax_cross_entropy(self, scores: Any, targets: Any) -> Any:
+        return -np.take_along_axis(self.log_softmax(scores), targets[:, None], axis=1)[:, 0]
+
+    def one_hot(self, x: Any, n: int, dtype: str) -> Any:
+        return np.eye(n, dtype=dtype)[x]
+
+    def take(self, x: Any, indices: Any) -> Any:
+        return np.take(x, indices, axis=0)
+
+    def scatter(self, rows: Any, columns: Any, values: Any, shape: Sequence[Any]) -> Any:
+        dense = np.zeros(tuple(shape), dtype=values.dtype)
+        np.add.at(dense, (rows, columns), values)
+        return dense
+
+    def uniform(self, shape: Sequence[Any], seed: Any, dtype: str) -> Any:
+        return np.random.default_rng([int(s) for s in seed]).random(tuple(shape), dtype=np.dtype(dtype).type)

@@ -1,0 +1,115 @@
+"""What an output is: the plugin that owns everything about y.
+
+Which targets it takes, how they are encoded, the loss, the probabilities, and how scores become predictions.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ffnn.structure import parameters_key
+
+if TYPE_CHECKING:
+    from ffnn.layer import Layer
+    from ffnn.ops import Ops, Tensor
+
+__all__ = ["Output"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Output(BaseEstimator, ABC):  # type: ignore[misc]
+    """Owns everything about y.
+
+    The estimator clones the user's output and fits the clone, so that a parameter is never changed.
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        The number of scores a row, set by :meth:`fit`.
+    classes_ : ndarray
+        The classes, in the order of the scores; a classifier's output only.
+    """
+
+    #: ``"classifier"`` or ``"regressor"``: whose ``output_layer`` it can be.
+    estimator_type: ClassVar[str]
+    #: The function that turns scores into what a Keras model of this network returns, by Keras's name.
+    activation: ClassVar[str | None] = None
+    #: The layers from the last hidden block to the scores; ``units`` binds to ``n_outputs_``.
+    head: ClassVar[tuple[str | Layer, ...]] = ("dropout", "affine")
+
+    n_outputs_: int
+
+    @classmethod
+    @abstractmethod
+    def accepts(cls, y: Any, classes: Array | None) -> bool:
+        """Return whether ``output_layer="auto"`` may choose this output for these targets.
+
+        Parameters
+        ----------
+        y : ndarray or sparse matrix
+            The targets, without NaN.
+        classes : ndarray or None
+            All classes, where ``partial_fit`` was told them.
+        """
+
+    @abstractmethod
+    def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
+        """Learn what decoding needs.
+
+        Raises
+        ------
+        ValueError
+            If this output cannot take these targets.
+        """
+
+    @abstractmethod
+    def encode(self, y: Any, dtype: str) -> Array:
+        """Return the targets as the loss takes them: integers, or floats of ``dtype``; one entry or row a sample.
+
+        Raises
+        ------
+        ValueError
+            If ``y`` has another shape, or labels, than :meth:`fit` saw.
+        """
+
+    @abstractmethod
+    def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weighted sum of the losses of a batch, and the weight that it is to be divided by.
+
+        Parameters
+        ----------
+        ops : Ops
+            The builder's array operations.
+        scores : tensor of shape (n_rows, n_outputs)
+            What the network returns.
+        targets : tensor of shape (n_rows,) or (n_rows, n_outputs)
+            A batch of what :meth:`encode` returned.
+        weight : tensor of shape (n_rows,)
+            The sample weights.
+        """
+
+    @abstractmethod
+    def decode(self, scores: Array) -> Array:
+        """Return the predictions for scores of shape (n_rows, n_outputs)."""
+
+    @abstractmethod
+    def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
+        """Return scikit-learn's default score for this kind of target."""
+
+    def decision(self, scores: Array) -> Array:
+        """Return the scores in the shape that scikit-learn gives a decision function."""
+        return scores
+
+    def probabilities(self, scores: Array) -> Array:
+        """Return class probabilities, strictly inside (0, 1); a classifier's output only."""
+        raise TypeError(f"{type(self).__name__} has no probabilities: it is a {self.estimator_type}'s output.")
+
+    def structure(self) -> Hashable:
+        """Return what a traced program depends on."""
+        return (parameters_key(self), self.n_outputs_)

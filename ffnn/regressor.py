@@ -1,0 +1,155 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from sklearn.base import RegressorMixin
+from sklearn.utils import Tags
+
+from ffnn.base import BaseMLP, Monitor
+
+if TYPE_CHECKING:
+    from ffnn.builder import Builder
+    from ffnn.input import Input
+    from ffnn.layer import Layer
+    from ffnn.output import Output
+    from ffnn.solver import Solver
+
+__all__ = ["MLPRegressor"]
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+    """Multilayer perceptron regressor of one target or several, which it standardises inside.
+
+    Parameters
+    ----------
+    hidden_units : int or sequence of int, default=(256,)
+        The units of each hidden layer; ``()`` is a linear model.
+    batch_size : int, default=64
+        The samples of a step. The last batch of an epoch may have fewer.
+    n_epochs : int, default=5
+        The passes over the data; for ``solver="lbfgs"``, the most iterations.
+    dropout : float or None, default=None
+        The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
+    activation : str, callable or None, default="relu"
+        The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (which brings
+        alpha dropout), ``"gelu"``, ``"silu"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor that the
+        builder's engine understands; None for linear.
+    builder : str or Builder, default="tf"
+        What builds and trains the network: ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
+        ``KerasBuilder(build=my_function)``.
+    block : sequence of str or Layer, default=("dropout", "affine", "activation")
+        The recipe of one hidden layer, repeated for each of ``hidden_units``.
+    input_layer : str or Input, default="auto"
+        What takes X in: ``"dense"``, ``"sparse"``, a plugin's name, an instance, or by the type of X.
+    output_layer : str or Output, default="auto"
+        What owns y: ``"regression"``, a plugin's name, or an instance.
+    solver : str or Solver, default="adam"
+        ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"adagrad"``, ``"lbfgs"``, or an instance such as
+        ``ffnn.Adam(beta_1=0.8)``, whose parameters are grid axes (``solver__beta_1``).
+    learning_rate : float, default=1e-3
+        The size of a step.
+    weight_decay : float, default=0.0
+        The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    random_state : int, RandomState instance or None, default=None
+        What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had such.
+    loss_curve_ : list of float
+        Half the mean squared error of the standardised targets over each epoch, without the penalty of
+        ``weight_decay``.
+    n_iter_ : int
+        The epochs done.
+    coefs_, intercepts_ : list of ndarray
+        Kernels of shape (n_inputs, n_outputs) and biases of the affine layers, in scikit-learn's layout. They predict
+        the standardised targets.
+    network_ : Network
+        The description of the network.
+    model_ : object
+        The engine's own model: a ``keras.Model`` for ``builder="keras"``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from ffnn import MLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> MLPRegressor(n_epochs=50, random_state=0).fit(X, y).score(X, y) > 0.4
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_units: int | Sequence[int] = (256,),
+        batch_size: int = 64,
+        n_epochs: int = 5,
+        dropout: float | None = None,
+        activation: str | Callable[[Any], Any] | None = "relu",
+        builder: str | Builder = "tf",
+        block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
+        input_layer: str | Input = "auto",
+        output_layer: str | Output = "auto",
+        solver: str | Solver = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        dtype: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.dropout = dropout
+        self.activation = activation
+        self.builder = builder
+        self.block = block
+        self.input_layer = input_layer
+        self.output_layer = output_layer
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dtype = dtype
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, monitor: Monitor | None = None) -> Self:
+        """Train from new weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples. Any SciPy sparse format is taken; CSR needs no conversion.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Real targets.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the loss; 0 is the same as leaving the sample out.
+        monitor : callable, optional
+            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with the loss in
+            ``stats["loss"]`` and the estimator ready to predict; a true answer stops the training.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data cannot be used; the estimator is then as it was before.
+        TrainingDivergedError
+            If the loss becomes infinite or NaN; the estimator is then as it was before.
+        """
+        return self._fit(X, y, sample_weight, monitor)
+
+    def _estimator_type_name(self) -> str:
+        return "regressor"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

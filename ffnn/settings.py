@@ -1,0 +1,166 @@
+"""An estimator's parameters, checked and resolved: all that can be refused is refused here, before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.base import clone
+
+from ffnn.builder import Builder
+from ffnn.input import Input
+from ffnn.layer import Layer
+from ffnn.output import Output
+from ffnn.parameters import check_integer, check_number, check_rate, check_units, unknown_name
+from ffnn.plugins import registry
+from ffnn.solver import Solver
+from ffnn.solvers import resolve_solver
+
+if TYPE_CHECKING:
+    from ffnn.base import BaseMLP
+
+__all__ = ["Settings"]
+
+#: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
+TINY = 2**15
+_DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of an estimator, as ``fit`` uses them."""
+
+    hidden_units: tuple[int, ...]
+    batch_size: int
+    n_epochs: int
+    dropout: float | None
+    activation: Any
+    builder: Builder
+    block: tuple[str | Layer, ...]
+    input_layer: Any
+    output_layer: Any
+    solver: Solver
+    learning_rate: float
+    weight_decay: float
+    dtype: str
+
+    @classmethod
+    def of(cls, estimator: BaseMLP) -> Self:
+        """Return the checked parameters of an estimator.
+
+        Raises
+        ------
+        TypeError, ValueError
+            That name the parameter, what was expected, what arrived, and the remedy.
+        """
+        e: Any = estimator
+        return cls(
+            hidden_units=check_units(e.hidden_units),
+            batch_size=check_integer("batch_size", e.batch_size, "It is the number of samples a step; 64 is usual."),
+            n_epochs=check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data."),
+            dropout=check_rate("dropout", e.dropout) or None,
+            activation=_activation(e.activation),
+            builder=cls.builder_of(e),
+            block=_block(e.block),
+            input_layer=_end("input", e.input_layer, Input),
+            output_layer=_end("output", e.output_layer, Output),
+            solver=clone(resolve_solver(e.solver)),
+            learning_rate=check_number(
+                "learning_rate", e.learning_rate, "It is the size of a step; 1e-3 is usual.", positive=True
+            ),
+            weight_decay=check_number("weight_decay", e.weight_decay, "Use 0.0 for none."),
+            dtype=_dtype(e.dtype),
+        )
+
+    @staticmethod
+    def builder_of(estimator: Any) -> Builder:
+        """Return the builder that the estimator's parameter names, its engine installed.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such builder, or its engine is not installed.
+        """
+        builder: Builder = registry.resolve("builder", estimator.builder, "builder", Builder)
+        builder.check_installed()
+        return builder
+
+    def check_monitor(self, monitor: Any) -> None:
+        """Refuse a monitor that cannot be called."""
+        if monitor is not None and not callable(monitor):
+            raise TypeError(
+                f"monitor={monitor!r}: expected a callable monitor(epoch, estimator, stats), or None; "
+                f"got {type(monitor).__name__}."
+            )
+
+    def dtype_for(self, X: Any) -> str:
+        """Return the dtype to compute in: the one named, or for ``"auto"`` the solver's, or one by the data's size."""
+        if self.dtype != "auto":
+            return self.dtype
+        shape = getattr(X, "shape", None)
+        tiny = shape is None or np.prod(shape, dtype=np.float64) <= TINY
+        return self.solver.dtype or ("float64" if tiny else "float32")
+
+    def input_for(self, X: Any) -> Input:
+        """Return the input to take ``X`` with."""
+        if self.input_layer != "auto":
+            chosen: Input = clone(registry.resolve("input", self.input_layer, "input_layer", Input))
+            return chosen
+        for _, found in registry.usable("input"):
+            if found.accepts(X):
+                return found()  # type: ignore[no-any-return]
+        raise ValueError(f"input_layer='auto': no input plugin accepts an X of type {type(X).__name__}. Name one.")
+
+    def output_for(self, y: Any, classes: Any, estimator_type: str) -> Output:
+        """Return the output to take ``y`` with, not yet fitted."""
+        if self.output_layer != "auto":
+            chosen: Output = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
+            if chosen.estimator_type != estimator_type:
+                raise ValueError(
+                    f"output_layer={self.output_layer!r} is a {chosen.estimator_type}'s; expected a {estimator_type}'s. "
+                    "Use 'auto', or the other estimator."
+                )
+            return chosen
+        for _, found in registry.usable("output"):
+            if found.estimator_type == estimator_type and found.accepts(y, classes):
+                return found()  # type: ignore[no-any-return]
+        raise ValueError(
+            f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
+            "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
+        )
+
+
+def _activation(value: Any) -> Any:
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise TypeError(
+            f"activation={value!r}: expected a name such as 'relu', a callable, or None for linear; "
+            f"got {type(value).__name__}."
+        )
+    return value
+
+
+def _block(value: Any) -> tuple[str | Layer, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(
+            f"block={value!r}: expected a sequence of layers, such as ('dropout', 'affine', 'activation'); "
+            f"got {type(value).__name__}."
+        )
+    for item in value:
+        registry.resolve("layer", item, "block", Layer)
+    return tuple(value)
+
+
+def _end(kind: Any, value: Any, base: type) -> Any:
+    """Check an ``input_layer`` or ``output_layer`` without keeping what a name stands for."""
+    if not (isinstance(value, str) and value == "auto"):
+        registry.resolve(kind, value, f"{kind}_layer", base)
+    return value
+
+
+def _dtype(value: Any) -> str:
+    name = value if isinstance(value, str) else getattr(np.dtype(value), "name", value) if value is not None else None
+    if name not in ("auto", *_DTYPES):
+        raise unknown_name("dtype", value, ("auto", *_DTYPES), "leave it at 'auto'")
+    return str(name)

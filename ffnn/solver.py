@@ -1,0 +1,108 @@
+"""What a solver is: how a network is trained.
+
+A stochastic solver's formula is written once, over a builder's operations. The step size (schedule × bias correction)
+is computed in the core, in float64, and given to the builder one a step: engines that compute it themselves drift
+apart.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from ffnn.structure import parameters_key
+
+if TYPE_CHECKING:
+    from ffnn.ops import Ops, Tensor
+    from ffnn.training import Training
+
+__all__ = ["Solver", "StochasticSolver"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Solver(BaseEstimator, ABC):  # type: ignore[misc]
+    """How a network is trained."""
+
+    #: Whether ``weight_decay`` shrinks the weights themselves, at the learning rate, rather than adding the gradient
+    #: of ``weight_decay / 2 * sum(weight ** 2)``.
+    decoupled: ClassVar[bool] = False
+    #: The dtype that ``dtype="auto"`` means whatever the data, or None.
+    dtype: ClassVar[str | None] = None
+    #: Whether it trains by batches, so that ``partial_fit`` exists.
+    stochastic: ClassVar[bool] = True
+
+    def check(self) -> None:
+        """Check the solver's own parameters.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If one is out of range.
+        """
+
+    @abstractmethod
+    def train(self, training: Training) -> None:
+        """Train the model, calling ``training.end_epoch(loss)`` after each epoch until it says to stop."""
+
+    def structure(self) -> Hashable:
+        """Return what a traced program depends on."""
+        return parameters_key(self)
+
+
+class StochasticSolver(Solver):
+    """A solver that takes one step a batch."""
+
+    @property
+    def slots(self) -> Mapping[str, float]:
+        """The names of the arrays that the solver keeps for each weight array, and their initial value."""
+        return {}
+
+    def step_sizes(self, learning_rates: Array, first_step: int) -> Array:
+        """Return the learning rates times the bias correction of steps ``first_step``, ``first_step + 1``, …, from 0.
+
+        Parameters
+        ----------
+        learning_rates : float64 ndarray of shape (n_steps,)
+            The scheduled rates.
+        first_step : int
+            The number of steps taken before.
+
+        Returns
+        -------
+        float64 ndarray of shape (n_steps,)
+        """
+        return learning_rates
+
+    def train(self, training: Training) -> None:
+        model = training.model
+        step = model.get_step()
+        for epoch in training.epochs:
+            plan = training.plan(epoch, self, step)
+            step += plan.n_batches
+            if training.end_epoch(model.train_epoch(plan)):
+                break
+
+    @abstractmethod
+    def update(
+        self, ops: Ops, weight: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step_size: Tensor, dtype: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the weight and its slots after one step; none of the arguments is changed.
+
+        Parameters
+        ----------
+        ops : Ops
+            The builder's array operations.
+        weight, gradient : tensor
+            Of the same shape.
+        slots : mapping of str to tensor
+            By the names in :attr:`slots`, of the weight's shape.
+        step_size : scalar tensor
+            The learning rate times the bias correction.
+        dtype : str
+            The dtype of all of them.
+        """

@@ -1,0 +1,36 @@
+"""Keys that say which descriptions share one traced program."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+__all__ = ["Identity", "parameters_key"]
+
+
+class Identity:
+    """A key that equals only itself, for a value that cannot be hashed: it shares a program with nothing else."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value  # kept alive, so that no other object takes its id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Identity) and self._value is other._value
+
+    def __hash__(self) -> int:
+        return id(self._value)
+
+
+def _key(value: Any) -> Hashable:
+    try:
+        hash(value)
+    except TypeError:
+        return Identity(value)
+    # 1, 1.0 and True are equal keys of different programs
+    return (type(value), value)
+
+
+def parameters_key(estimator: Any) -> Hashable:
+    """Return a key of a ``BaseEstimator``: its class and its parameters."""
+    parameters = estimator.get_params(deep=False)
+    return (type(estimator), *((name, _key(value)) for name, value in sorted(parameters.items())))

@@ -1,0 +1,136 @@
+"""Training: epochs, the order of rows, seeds and step sizes; knows no engine.
+
+Everything random is a function of (root seed, epoch), so that a run that is interrupted, pickled and resumed equals one
+that is not, on every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ffnn.builder import EpochPlan, Model
+from ffnn.exceptions import TrainingDivergedError
+
+if TYPE_CHECKING:
+    from ffnn.solver import StochasticSolver
+
+__all__ = ["Training", "epoch_plan", "initial_generator"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def initial_generator(root_seed: int) -> np.random.Generator:
+    """Return the generator of the initial weights."""
+    return np.random.default_rng([root_seed, 0])
+
+
+def epoch_plan(
+    rows: Array,
+    *,
+    batch_size: int,
+    root_seed: int,
+    epoch: int,
+    first_step: int,
+    solver: StochasticSolver,
+    learning_rate: float,
+    weight_decay: float,
+) -> EpochPlan:
+    """Return what an epoch does.
+
+    Parameters
+    ----------
+    rows : integer ndarray of shape (n_rows,)
+        The rows to train on.
+    batch_size : int
+        The rows of a batch; the last one may have fewer, and no batch is empty.
+    root_seed : int
+        The estimator's seed.
+    epoch, first_step : int
+        The number of epochs and of steps done before.
+    solver : StochasticSolver
+        What corrects the step sizes.
+    learning_rate, weight_decay : float
+        The estimator's.
+    """
+    # 1 + epoch: [root_seed, 0] draws the initial weights
+    rng = np.random.default_rng([root_seed, 1 + epoch])
+    n_batches = -(-len(rows) // batch_size)
+    learning_rates = np.full(n_batches, learning_rate, dtype=np.float64)
+    return EpochPlan(
+        order=rng.permutation(rows),
+        batch_size=batch_size,
+        step_sizes=solver.step_sizes(learning_rates, first_step),
+        learning_rates=learning_rates,
+        seeds=rng.integers(0, 2**31 - 1, size=(n_batches, 2), dtype=np.int32),
+        weight_decay=weight_decay,
+    )
+
+
+@dataclass
+class Training:
+    """One call of ``fit`` or ``partial_fit``, as a solver sees it.
+
+    Parameters
+    ----------
+    model : Model
+        The model, its state set and its data loaded.
+    rows : integer ndarray
+        The rows of the data to train on: those of positive sample weight.
+    epochs : range
+        The epochs to do, counted from the estimator's first.
+    batch_size, learning_rate, weight_decay
+        The estimator's.
+    root_seed : int
+        What all random numbers are a function of, with the epoch.
+    on_epoch : callable
+        Called as ``on_epoch(epoch, loss)``; a true answer stops the training.
+    """
+
+    model: Model
+    rows: Array
+    epochs: range
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    root_seed: int
+    on_epoch: Callable[[int, float], bool]
+    n_done: int = field(default=0, init=False)
+
+    def plan(self, epoch: int, solver: StochasticSolver, first_step: int) -> EpochPlan:
+        """Return the plan of an epoch."""
+        return epoch_plan(
+            self.rows,
+            batch_size=self.batch_size,
+            root_seed=self.root_seed,
+            epoch=epoch,
+            first_step=first_step,
+            solver=solver,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
+
+    def end_epoch(self, loss: float) -> bool:
+        """Record an epoch's loss; return whether to stop.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If the loss is not finite.
+        """
+        epoch = self.epochs.start + self.n_done
+        if not np.isfinite(loss):
+            raise TrainingDivergedError(
+                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is {self.learning_rate:g}), "
+                "and scale X, for instance with sklearn.preprocessing.StandardScaler."
+            )
+        self.n_done += 1
+        return self.on_epoch(epoch, loss)
+
+    def finish(self, loss: float) -> None:
+        """Record the loss of a run that ended where it began, without an epoch."""
+        if self.n_done == 0:
+            self.end_epoch(loss)

@@ -1,0 +1,61 @@
+"""The layer called ``activation``: a function of each value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import unknown_name
+
+__all__ = ["ACTIVATIONS", "Activation"]
+
+#: Name in the parameter → name among a builder's operations, and in Keras.
+ACTIVATIONS = {
+    "elu": "elu",
+    "gelu": "gelu",
+    "leaky_relu": "leaky_relu",
+    "logistic": "sigmoid",
+    "relu": "relu",
+    "selu": "selu",
+    "sigmoid": "sigmoid",
+    "silu": "silu",
+    "softplus": "softplus",
+    "swish": "silu",
+    "tanh": "tanh",
+}
+_LINEAR = (None, "linear", "identity")
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """A function of each value.
+
+    Parameters
+    ----------
+    activation : str, callable or None
+        A name in ``ACTIVATIONS``, or a function of a tensor that the builder's engine understands; None takes the
+        estimator's.
+    """
+
+    activation: str | Callable[[Any], Any] | None = None
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        bound = super().bind(values)
+        if not isinstance(bound, Activation) or bound.activation in _LINEAR:
+            return None
+        if not callable(bound.activation) and bound.activation not in ACTIVATIONS:
+            raise unknown_name("activation", bound.activation, sorted(ACTIVATIONS), "a callable, or None for linear")
+        return bound
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        if callable(self.activation):
+            return self.activation(x)
+        return getattr(ops, ACTIVATIONS[str(self.activation)])(x)
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
+        return keras.layers.Activation(function, name=name, dtype=dtype)(x)

@@ -1,0 +1,50 @@
+"""The layer called ``affine``: a matrix product and a bias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+
+__all__ = ["Affine"]
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """``x @ weight + bias``.
+
+    Parameters
+    ----------
+    units : int or None
+        The number of outputs; None takes the width of the block.
+    initializer : str or None
+        The kernel's initializer, a name in :mod:`ffnn.initializers`; None takes the one that suits the activation.
+    """
+
+    units: int | None = None
+    initializer: str | None = None
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self._width
+
+    def weights(self, n_inputs: int) -> dict[str, Weight]:
+        return {
+            "weight": Weight((n_inputs, self._width), self.initializer or "glorot_uniform", decays=True),
+            "bias": Weight((self._width,), "zeros"),
+        }
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        return ops.matmul(x, p.weight) + p.bias
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        # zeros: the core draws the weights; Keras's own draw would be work thrown away
+        return keras.layers.Dense(self._width, kernel_initializer="zeros", name=name, dtype=dtype)(x)
+
+    @property
+    def _width(self) -> int:
+        if self.units is None:
+            raise ValueError("Affine: units is None; expected a positive integer, or a block that gives it its width.")
+        return self.units

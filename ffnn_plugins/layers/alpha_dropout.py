@@ -1,0 +1,53 @@
+"""The layer called ``alpha_dropout``: dropout that keeps mean and variance of self-normalizing networks.
+
+G. Klambauer et al. (2017), "Self-normalizing neural networks", NeurIPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_rate
+
+__all__ = ["AlphaDropout"]
+
+# the value that SELU takes far to the left: -scale * alpha
+_SATURATION = -1.7580993408473766
+
+
+@dataclass(frozen=True)
+class AlphaDropout(Layer):
+    """Sets a share of the values to SELU's saturation value and restores mean and variance by an affine map.
+
+    ``activation="selu"`` puts it in the place of ``"dropout"``.
+
+    Parameters
+    ----------
+    rate : float or None
+        The share dropped, in [0, 1); None takes the estimator's ``dropout``. With none there, the layer is left out.
+    """
+
+    rate: float | None = None
+
+    tensors = ("rate",)
+    random = True
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        bound = super().bind(values)
+        return bound if isinstance(bound, AlphaDropout) and check_rate("dropout", bound.rate) else None
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        if not training:
+            return x
+        keep = ops.uniform(ops.shape(x), p.seed, x.dtype) >= p.rate
+        scale = 1 / ops.sqrt((1 - p.rate) * (1 + p.rate * _SATURATION**2))
+        shift = -scale * _SATURATION * p.rate
+        return scale * ops.where(keep, x, _SATURATION * ops.ones_like(x)) + shift
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        return keras.layers.AlphaDropout(self.rate, name=name, dtype=dtype)(x)

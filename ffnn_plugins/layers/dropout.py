@@ -1,0 +1,58 @@
+"""The layer called ``dropout``: a share of the values set to zero in training, the others scaled up.
+
+N. Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.input import SparseRows
+from ffnn.layer import Layer
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_rate
+from ffnn_plugins.layers.alpha_dropout import AlphaDropout
+
+__all__ = ["Dropout"]
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Sets a share of the values to zero in training and scales the others so that their mean stays.
+
+    On sparse rows the mask is drawn over the stored values alone, in CSR order: the zeros between stay zero either way.
+
+    Parameters
+    ----------
+    rate : float or None
+        The share dropped, in [0, 1); None takes the estimator's ``dropout``. With none there,
+        the layer is left out; with ``activation="selu"``, alpha dropout takes its place.
+    """
+
+    rate: float | None = None
+
+    tensors = ("rate",)
+    random = True
+    takes_sparse = True
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        if values.get("activation") == "selu":
+            return AlphaDropout(self.rate).bind(values)
+        bound = super().bind(values)
+        return bound if isinstance(bound, Dropout) and check_rate("dropout", bound.rate) else None
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        if not training:
+            return x
+
+        def drop(values: Tensor) -> Tensor:
+            keep = ops.uniform(ops.shape(values), p.seed, values.dtype) >= p.rate
+            return ops.where(keep, values * (1 / (1 - p.rate)), ops.zeros_like(values))
+
+        return x.map(drop) if isinstance(x, SparseRows) else drop(x)
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        return keras.layers.Dropout(self.rate, name=name, dtype=dtype)(x)
