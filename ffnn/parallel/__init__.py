@@ -1,1 +1,1 @@
-"""How tasks reach a worker and come back: the pool, joblib's backend, the envelope of a task and its process."""
+"""How tasks reach a worker and come back: the pool, joblib's backend, a task's envelope and its process."""

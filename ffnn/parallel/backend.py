@@ -17,14 +17,15 @@ from ffnn.plugins import registry
 
 __all__ = ["FfnnBackend", "make_executor"]
 
-# joblib hands out twice as many tasks as it believes there are workers; with more of them at hand, a worker need not
-# wait until joblib has digested a result. They are pickled when a worker takes them, so they cost next to nothing.
+# joblib hands out twice as many tasks as it believes there are workers; with more of them at hand, a worker
+# need not wait until joblib has digested a result. They are pickled when a worker takes them, so they cost
+# next to nothing.
 _TASKS_PER_WORKER = 4
 
 _Callback = Callable[[Any], Any]
 
 
-class FfnnBackend(ParallelBackendBase):
+class FfnnBackend(ParallelBackendBase):  # type: ignore[misc,unused-ignore]
     """Lets joblib's ``Parallel``, and so scikit-learn, run on an executor.
 
     Parameters
@@ -64,7 +65,7 @@ class FfnnBackend(ParallelBackendBase):
         return self._executor
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Say how many tasks joblib should keep at hand: more than one even for one worker, or it runs them here."""
+        """Say how many tasks joblib should keep at hand; were it 1, joblib would run them here."""
         if n_jobs == 0:
             raise ValueError(
                 "n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence."
@@ -85,6 +86,9 @@ class FfnnBackend(ParallelBackendBase):
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
         """Run a batch of calls; the callback gets its future, however it ended."""
+        name = _name(func)
+        if name is not None:
+            func.__qualname__ = name  # for messages; it does not travel
         future = self._track(func)
         future.add_done_callback(functools.partial(self._done, func, callback))
         return future
@@ -143,6 +147,14 @@ class FfnnBackend(ParallelBackendBase):
         report(future)
 
 
+def _name(batch: Any) -> str | None:
+    """Name a batch after its first call; None if it has none."""
+    try:
+        return str(batch.items[0][0].__qualname__)
+    except (AttributeError, IndexError, TypeError):
+        return None
+
+
 def _explains(future: concurrent.futures.Future[Any], first: BaseException) -> bool:
     if future.cancelled():
         return True
@@ -168,9 +180,10 @@ def make_executor(
         made: concurrent.futures.Executor = kind(**options)
         return made
     if not isinstance(executor, concurrent.futures.Executor):
+        names = ", ".join(map(repr, registry.names("executor")))
         raise TypeError(
-            f"executor must be a registered executor's name or a concurrent.futures.Executor; got {executor!r} of "
-            f"type {type(executor).__name__}. Pass a name, one of: {', '.join(map(repr, registry.names('executor')))}."
+            f"executor must be a registered executor's name or a concurrent.futures.Executor; got "
+            f"{executor!r} of type {type(executor).__name__}. Pass a name, one of: {names}."
         )
     if options:
         raise TypeError(

@@ -1,13 +1,14 @@
 """The process that runs tasks, one after the other: ``python -m ffnn.parallel.child``.
 
-It is fed over its standard input and answers over its standard output; what tasks print is kept apart from both.
-Python's ``print`` is forwarded to the process that submitted the task; whatever else reaches the descriptors of
-standard output and standard error (an engine's chatter) goes to standard error, which the parent keeps for the
-messages of errors.
+It is fed over its standard input and answers over its standard output; what tasks print is kept apart from
+both. Python's ``print`` is forwarded to the process that submitted the task; whatever else reaches the
+descriptors of standard output and standard error (an engine's chatter) goes to standard error, which the
+parent keeps for the messages of errors.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import io
 import os
@@ -85,10 +86,8 @@ class _Forwarder(io.RawIOBase):
         if forked or self._also_to is not None:
             os.write(2, data)
         if not forked:
-            try:
+            with contextlib.suppress(OSError):  # nobody listens any more; the end of the input ends us
                 self._channel.send(Kind.OUTPUT, [self._name.encode(), data])
-            except OSError:
-                pass  # nobody listens any more; the end of the input ends this process
         return len(data)
 
 

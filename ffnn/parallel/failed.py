@@ -1,9 +1,9 @@
 """A candidate whose worker was lost becomes scikit-learn's ``error_score``.
 
-scikit-learn turns an exception in ``fit`` into ``error_score``, but a lost worker raises nothing there. So the same
-batch is run once more with a stand-in for the estimator, whose ``fit`` raises what happened: scikit-learn then
-builds the failed result itself, or raises it under ``error_score="raise"``. joblib has no public hook for this; what
-is relied upon is that a batch has ``items`` of (function, args, kwargs).
+scikit-learn turns an exception in ``fit`` into ``error_score``, but a lost worker raises nothing there. So
+the same batch is run once more with a stand-in for the estimator, whose ``fit`` raises what happened:
+scikit-learn then builds the failed result itself, or raises it under ``error_score="raise"``. joblib has
+no public hook for this; what is relied upon is that a batch has ``items`` of (function, args, kwargs).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class FailedEstimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
 
 
 def stand_in(batch: Any, error: Exception) -> Any | None:
-    """Make the batch that fails as scikit-learn expects; None if it is no single call that fits an estimator."""
+    """Make the batch that fails as scikit-learn expects; None if it is not one call with an estimator."""
     items = getattr(batch, "items", None)
     if not isinstance(items, list) or len(items) != 1:
         return None
@@ -53,6 +53,7 @@ def stand_in(batch: Any, error: Exception) -> Any | None:
         args = (*args[: places[0]], failed, *args[places[0] + 1 :])
     again = copy.copy(batch)
     again.items = [(function, args, kwargs)]
+    again.stands_in = True  # so that it is not counted as one more task
     return again
 
 

@@ -1,4 +1,4 @@
-"""Tells when a task imports modules, so that the seconds it takes to import an engine are not counted as the task's."""
+"""Tells when a task imports modules, so that the time to import an engine is not counted as the task's."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Watcher:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            del loader.exec_module  # type: ignore[method-assign]  # back to the class's own
+            del loader.exec_module  # back to the class's own
             self._busy = True
             self._tell(True)
             try:
@@ -53,5 +53,5 @@ class _Watcher:
 
 
 def watch_imports(tell: Callable[[bool], None]) -> None:
-    """Call ``tell(True)`` before, and ``tell(False)`` after, every import by this thread that is not inside another."""
+    """Call ``tell(True)`` before, ``tell(False)`` after every outermost import by this thread."""
     sys.meta_path.insert(0, _Watcher(tell))

@@ -38,8 +38,8 @@ def pool(
     Returns
     -------
     Pool
-        A ``concurrent.futures.Executor``. Entered, it also makes joblib's ``Parallel``, and so scikit-learn, run
-        on it; left, it shuts down, and cancels what is not done if an exception is the reason.
+        A ``concurrent.futures.Executor``. Entered, it also makes joblib's ``Parallel``, and so scikit-learn,
+        run on it; left, it shuts down, and cancels what is not done if an exception is the reason.
 
     Raises
     ------

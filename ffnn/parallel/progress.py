@@ -40,6 +40,8 @@ class Progress:
 
     def add(self, future: concurrent.futures.Future[Any], call: Any, pool: _Counted) -> None:
         """Count a task, and how it ends."""
+        if getattr(call, "stands_in", False):  # made by ffnn.parallel.failed for a task that was counted
+            return
         with self._lock:
             self._began = self._began or time.perf_counter()
             if self._submitted >= self._expected:
@@ -59,7 +61,8 @@ class Progress:
                 + ", ".join(parts)
             )
             if took and self._seconds:
-                line += f"; {self._seconds:.1f} s of work, {self._seconds / took:.1f} times as fast as in sequence"
+                speed = self._seconds / took
+                line += f"; {self._seconds:.1f} s of work, {speed:.1f} times as fast as in sequence"
             return line
 
     def close(self, pool: _Counted) -> None:

@@ -1,8 +1,8 @@
 """Runs one command and lets nothing of it outlive the lease: ``python supervisor.py COMMAND...``.
 
-The lease is the standard input, which the command shares: when its other end is closed, by whatever death, the
-command and all its descendants are killed, even if they hold Python's lock, ignore signals, or have left the
-process group. The exit status is the command's.
+The lease is the standard input, which the command shares: when its other end is closed, by whatever death,
+the command and all its descendants are killed, even if they hold Python's lock, ignore signals, or have left
+the process group. The exit status is the command's.
 
 A program of its own, of the standard library alone, which imports nothing of ffnn, so that it starts in
 milliseconds and can be sent to a machine that has no ffnn.
@@ -10,6 +10,7 @@ milliseconds and can be sent to a machine that has no ffnn.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -55,10 +56,8 @@ def kill_all(group: int) -> None:
     until = time.monotonic() + GIVE_UP
     while time.monotonic() < until:
         for target, kill in [(group, os.killpg), *((pid, os.kill) for pid in descendants(os.getpid()))]:
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 kill(target, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                pass
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -116,10 +115,12 @@ def main() -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphaned descendants become this process's children
-    # nothing runs in threads here, so the hook is safe, and the "parent" whose death it watches is the process
-    command = subprocess.Popen(
-        sys.argv[1:], process_group=0, preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    )
+
+    # nothing runs in threads here, so the hook is safe; a thread's end would also count as its parent's death
+    def die_with_me() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    command = subprocess.Popen(sys.argv[1:], process_group=0, preexec_fn=die_with_me)
     os.close(1)  # the end of the command's output must be seen
     status = watch(command.pid, wake)
     kill_all(command.pid)

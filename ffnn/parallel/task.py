@@ -1,7 +1,7 @@
-"""The envelope of a task: a call as bytes on its way to a worker, a result or an error as bytes on its way back.
+"""The envelope of a task: a call as bytes on its way to a worker, and what became of it on its way back.
 
-Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside the
-pickle (protocol 5), so that nobody copies them.
+Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside
+the pickle (protocol 5), so that nobody copies them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped,unused-ignore]
 
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
@@ -83,8 +83,7 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
         return pickle.loads(buffers[0], buffers=buffers[1:])
     except Exception as error:  # a stranger's __setstate__ may raise anything
         raise TaskPicklingError(
-            f"{what} cannot be unpickled: {_line(error)}. What a worker takes must be importable there, "
-            f"and unpickle to what it was."
+            f"{what} cannot be unpickled: {_line(error)}. What travels must be importable on both sides."
         ) from error
 
 
@@ -105,7 +104,7 @@ def run_packed(buffers: Sequence[Buffer]) -> Message:
 
 
 def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]:
-    """Open what came back: the seconds that the task ran, and a function that returns its result or raises."""
+    """Open what came back: the seconds that the task ran, and a function that returns or raises."""
     kind, (head, *buffers) = message
     (seconds,) = _SECONDS.unpack(head)
     what = unpack(buffers, f"the {'result' if kind is Kind.RESULT else 'exception'} of {name}")

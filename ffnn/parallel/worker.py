@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import signal
 import subprocess
@@ -177,11 +178,9 @@ class Worker:
 
     def stop(self) -> None:
         """Let the process end by itself, between tasks; kill it if it does not."""
-        try:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._channel.send(Kind.STOP, deadline=time.monotonic() + 0.1)
             self._process.wait(_STOP)
-        except (OSError, TimeoutError, subprocess.TimeoutExpired):
-            pass
         self.kill()
 
     def kill(self) -> None:
@@ -196,10 +195,8 @@ class Worker:
             if kind is not Kind.OUTPUT:
                 return kind, buffers
             stream = sys.stdout if bytes(buffers[0]) == b"stdout" else sys.stderr
-            try:
+            with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to see it
                 stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
-            except (OSError, ValueError):
-                pass  # whoever closed it does not want to see it
 
     def _bury(self) -> None:
         """Wait for the end of a process that is about to end, and close what is left of it."""
@@ -244,7 +241,5 @@ def _enlarge(pipe: int) -> None:
     if sys.platform == "linux":
         import fcntl
 
-        try:
+        with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: slower, not wrong
             fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE)
-        except OSError:
-            pass  # the user's share of pipe memory is used up; slower, not wrong
