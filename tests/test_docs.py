@@ -1,0 +1,75 @@
+"""What the documentation shows is true: its code runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ffnn.layer import Layer
+from ffnn.ops import NumpyOps
+from ffnn.plugins import registry
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+BLOCK = re.compile(
+    r'^```(?P<language>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL
+)
+
+
+def blocks(page: Path, language: str) -> list[tuple[str | None, str]]:
+    found = BLOCK.finditer(page.read_text())
+    return [(block["title"], block["code"]) for block in found if block["language"] == language]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_in_the_pages_compiles(page):
+    for _, code in blocks(page, "python"):
+        compile(code, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)
+def test_links_between_files_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (ROOT / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES[:2], ids=lambda page: page.name)
+def test_make_targets_in_the_pages_exist(page):
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    mentioned = re.findall(r"(?:`|^\$ )make ([a-z-]+)", page.read_text(), re.MULTILINE)
+    assert mentioned
+    assert set(mentioned) <= set(targets)
+
+
+def test_the_plugin_tutorial_makes_a_plugin(install):
+    page = ROOT / "docs/plugins/index.md"
+    ((title, code),) = blocks(page, "python")
+    ((_, project),) = blocks(page, "toml")
+    metadata = tomllib.loads(project)["project"]
+    points = [f"{name} = {module}" for name, module in metadata["entry-points"]["ffnn"].items()]
+    module = str(title).removesuffix(".py")
+    install(metadata["name"], *points, version=metadata["version"], **{module: code})
+    found = registry.load("layer", "scale")
+    assert issubclass(found, Layer)
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(found().forward(NumpyOps(), x, None, training=False), 2 * x)
+    (entry,) = [entry for entry in registry.entries() if entry.name == "scale"]
+    listed = [line.split() for line in page.read_text().splitlines() if line.startswith("layer ")]
+    assert listed == [[entry.kind, entry.name, entry.target, entry.distribution, entry.version]]
+
+
+@pytest.mark.slow
+def test_the_quickstart_runs(tmp_path):
+    code = "\n".join(code for _, code in blocks(ROOT / "docs/quickstart.md", "python"))
+    code += "\nassert search.best_score_ > 0.9, search.best_score_"
+    code += "\nassert (again.predict(X_test) == search.predict(X_test)).all()"
+    script = tmp_path / "quickstart.py"
+    script.write_text(code)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == 0, done.stderr
