@@ -17,6 +17,8 @@ from ffnn.builder import Array, Model, State
 from ffnn.fitted import Fitted
 from ffnn.network import Network, describe
 from ffnn.settings import Settings
+from ffnn.solver import Solver
+from ffnn.solvers import SOLVERS
 from ffnn.training import Training
 
 if TYPE_CHECKING:
@@ -28,8 +30,12 @@ Monitor = Callable[[int, "BaseMLP", dict[str, float]], Any]
 
 
 def _has_partial_fit(estimator: BaseMLP) -> bool:
-    if not Settings.of(estimator).solver.stochastic:
-        raise AttributeError("partial_fit exists for the solvers that train by batches; 'lbfgs' takes all data at once.")
+    solver = estimator.solver
+    known = SOLVERS.get(solver, Solver) if isinstance(solver, str) else solver  # a wrong one is refused by the call
+    if not getattr(known, "stochastic", True):
+        raise AttributeError(
+            "partial_fit exists for the solvers that train by batches; 'lbfgs' takes all data at once."
+        )
     return True
 
 
@@ -55,7 +61,7 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         dtype = settings.dtype_for(X) if first else self.network_.dtype
         X, y = self._validate(X, y, dtype, reset=first)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             if first:
                 self._start(settings, X, y, weight, classes, dtype, partial=partial)
@@ -65,8 +71,8 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
             self._train(settings, X, y, weight, epochs, monitor)
         except Exception:
             if first:  # as if nothing had been called
-                vars(self).clear()
-                vars(self).update(before)
+                self.__dict__.clear()
+                self.__dict__.update(before)
             raise
         return self
 
@@ -91,14 +97,12 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         self.n_iter_ = 0
         self._learned(output)
 
-    def _train(
-        self, settings: Settings, X: Any, y: Any, weight: Array, epochs: range, monitor: Monitor | None
-    ) -> None:
+    def _train(self, settings: Settings, X: Any, y: Any, weight: Array, epochs: range, monitor: Monitor | None) -> None:
         network, fitted = self.network_, self._fitted
         # everything that can be refused is refused before an engine is imported
         rows = network.input.prepare(X, network.dtype)
         targets = network.output.encode(y, network.dtype)
-        model = fitted.model(settings.builder) if fitted.state else fitted.start(settings.builder, None)
+        model = fitted.model(settings.builder)
         # a row of zero weight is left out, which makes it the same as one that was never there
         order = np.flatnonzero(weight > 0).astype(np.int32 if len(weight) < 2**31 else np.int64)
 
@@ -124,7 +128,7 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         finally:
             model.unload()
 
-    @available_if(_has_partial_fit)
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, *, monitor: Monitor | None = None
     ) -> Self:

@@ -86,8 +86,10 @@ class Model(Protocol):
     It knows nothing of scikit-learn. Its state goes in and out as NumPy arrays; nothing else of it is ever pickled.
     """
 
-    #: The names of the trained weights, in order, and whether weight decay acts on each.
-    trainable: Mapping[str, bool]
+    @property
+    def trainable(self) -> Mapping[str, bool]:
+        """The names of the trained weights, in order, and whether weight decay acts on each."""
+        ...
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         """Return freshly drawn weights, a function of the generator's state alone."""

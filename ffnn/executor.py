@@ -1,7 +1,8 @@
 """What an executor is: a ``concurrent.futures.Executor`` that runs tasks somewhere.
 
-An author implements two things: how many workers there are, and how a task is started. Everything else (closed or
-not, cancellation, waiting for the end) is here. The smallest executor, which runs each task where it stands::
+An author implements two things: how many workers there are, and how a task is started. Everything else
+(closed or not, cancellation, waiting for the end) is here. The smallest executor, which runs each task where
+it stands::
 
     class Here(Executor):
         n_workers = 1
@@ -84,7 +85,8 @@ class Future(concurrent.futures.Future[T]):
     def on_cancel(self, end: Callable[[], None] | None) -> None:
         """Say how the running task is ended; until then (and after None) it cannot be cancelled.
 
-        The executor calls this with a function that returns at once, and that does nothing if the task has ended.
+        The executor calls this with a function that returns at once, and that does nothing if the task has
+        ended.
         """
         self._end = end
 
@@ -100,8 +102,7 @@ class Future(concurrent.futures.Future[T]):
         if super().cancel():
             return True
         end = self._end
-        # a future that is "done, with a CancelledError" wakes those who wait, which the state "cancelled" would
-        # not do until a worker has seen it
+        # "done, with a CancelledError" wakes those who wait, as the state "cancelled" does only later
         if end is None or not self.fail(concurrent.futures.CancelledError()):
             return self.cancelled()
         end()
@@ -155,7 +156,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         ``future.on_cancel(...)`` if it can end it, then ``future.settle(...)`` or ``future.fail(...)``.
         """
 
-    def _stop(self, wait: bool) -> None:  # noqa: B027 - optional: an executor may have nothing to release
+    def _stop(self, wait: bool) -> None:
         """Release the workers, after the last task; called once or more."""
 
     @property
@@ -171,7 +172,8 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         Returns
         -------
         Future
-            Of the result. A task that cannot run has the reason as its exception; ``submit`` does not raise it.
+            Of the result. A task that cannot run has the reason as its exception; ``submit`` does not raise
+            it.
 
         Raises
         ------
@@ -181,9 +183,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         future: Future[T] = Future()
         with self._open_lock:
             if self._closed:
-                raise RuntimeError(
-                    f"cannot submit to a {type(self).__name__} that was shut down: make another"
-                )
+                raise RuntimeError(f"cannot submit to a {type(self).__name__} that was shut down: make another")
             self._futures.add(future)
         future.add_done_callback(self._forget)
         self._start(Task(fn, args, kwargs), future)

@@ -10,6 +10,7 @@ from ffnn.builder import Builder, Model, State
 from ffnn.network import Network
 from ffnn.solver import Solver
 from ffnn.structure import parameters_key
+from ffnn.training import initial_generator
 
 __all__ = ["Fitted"]
 
@@ -40,7 +41,7 @@ class Fitted:
         self._lock = threading.RLock()
 
     def model(self, builder: Builder) -> Model:
-        """Return the network's model on a builder, with its state.
+        """Return the network's model on a builder: with its state, or with freshly drawn weights if it has none yet.
 
         Raises
         ------
@@ -55,24 +56,13 @@ class Fitted:
                 builder.check_installed()
                 state = self.state
                 model = builder.build(self.network, self.solver)
-                if state is not None:
-                    model.set_state(state)
-                self._model, self._built_by = model, key
+                model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
+                self._model, self._built_by, self._state = model, key, None
             return self._model
-
-    def start(self, builder: Builder, state: State | None) -> Model:
-        """Return a new model on a builder with the given state, or with freshly drawn weights."""
-        from ffnn.training import initial_generator
-
-        with self._lock:
-            self._model, self._state = None, None
-            model = self.model(builder)
-            model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
-            return model
 
     @property
     def state(self) -> State | None:
-        """The whole state as arrays; None before :meth:`start`."""
+        """A copy of the whole state as arrays; None before the first model."""
         with self._lock:
             return self._state if self._model is None else self._model.get_state()
 

@@ -22,7 +22,9 @@ def _check_share(solver: Solver, *names: str) -> None:
         label = f"{type(solver).__name__}.{name}"
         value = check_number(label, getattr(solver, name), "It is the share of the past that is kept.")
         if value >= 1:
-            raise ValueError(f"{label}={value!r}: expected a number in [0, 1). It is the share of the past that is kept.")
+            raise ValueError(
+                f"{label}={value!r}: expected a number in [0, 1). It is the share of the past that is kept."
+            )
 
 
 def _check_epsilon(solver: Any) -> None:
@@ -170,7 +172,9 @@ class Adagrad(StochasticSolver):
         self.epsilon = epsilon
 
     def check(self) -> None:
-        check_number("Adagrad.initial_sum", self.initial_sum, "It is what the sum of squares starts from; 0.1 is usual.")
+        check_number(
+            "Adagrad.initial_sum", self.initial_sum, "It is what the sum of squares starts from; 0.1 is usual."
+        )
         _check_epsilon(self)
 
     @property

@@ -58,7 +58,7 @@ class LabelOutput(Output):
                 f"y has labels that are not among the classes: {unknown[:10].tolist()}; the classes are "
                 f"{self.classes_[:10].tolist()}. Name every label in the first partial_fit(classes=...), or fit anew."
             )
-        return np.searchsorted(self.classes_, y)
+        return np.asarray(np.searchsorted(self.classes_, y))
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         return float(accuracy_score(y, predictions, sample_weight=sample_weight))

@@ -44,4 +44,4 @@ class BinaryOutput(LabelOutput):
         return inside(np.hstack([1 - positive, positive]))
 
     def decode(self, scores: Array) -> Array:
-        return self.classes_[(scores[:, 0] > 0).astype(np.intp)]
+        return np.asarray(self.classes_[(scores[:, 0] > 0).astype(np.intp)])

@@ -35,4 +35,4 @@ class MulticlassOutput(LabelOutput):
         return inside(scipy.special.softmax(scores.astype(np.float64), axis=1))
 
     def decode(self, scores: Array) -> Array:
-        return self.classes_[scores.argmax(axis=1)]
+        return np.asarray(self.classes_[scores.argmax(axis=1)])

@@ -57,7 +57,7 @@ class MultilabelOutput(Output):
                 f"y has the values {np.unique(y)[:10].tolist()}; a multilabel indicator takes 1, 0 and, for a missing "
                 "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer."
             )
-        return y.astype(dtype)
+        return np.asarray(y, dtype=dtype)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         known = ops.cast(targets >= 0, scores.dtype) * ops.reshape(weight, (-1, 1))

@@ -49,14 +49,14 @@ class RegressionOutput(Output):
         if y.ndim != self.n_dimensions_ or columns.shape[1] != self.n_outputs_:
             expected = "(n_samples,)" if self.n_dimensions_ == 1 else f"(n_samples, {self.n_outputs_})"
             raise ValueError(f"y has shape {y.shape}; expected {expected}, as at the first fit.")
-        return ((columns - self.mean_) / self.scale_).astype(dtype)
+        return np.asarray((columns - self.mean_) / self.scale_, dtype=dtype)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         losses = ops.mean(ops.square(scores - targets), axis=1) * 0.5
         return ops.sum(losses * weight), ops.sum(weight)
 
     def decode(self, scores: Array) -> Array:
-        predictions = scores * self.scale_ + self.mean_
+        predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
