@@ -20,7 +20,7 @@ __all__ = ["FfnnBackend", "make_executor"]
 # joblib hands out twice as many tasks as it believes there are workers; with more of them at hand, a worker
 # need not wait until joblib has digested a result. They are pickled when a worker takes them, so they cost
 # next to nothing.
-_TASKS_PER_WORKER = 4
+_TASKS_PER_WORKER = 2
 
 _Callback = Callable[[Any], Any]
 
