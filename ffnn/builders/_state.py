@@ -8,7 +8,10 @@ from typing import Any
 from ffnn.builder import Arrays, State
 from ffnn.solver import Solver, StochasticSolver
 
-__all__ = ["check_weights", "fill_slots"]
+__all__ = ["Specs", "check_weights", "fill_slots"]
+
+Specs = Mapping[str, tuple[tuple[int, ...], str]]
+"""Shape and dtype of weights by name."""
 
 
 def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -1,7 +1,8 @@
-"""A network's model as a raw TensorFlow graph."""
+"""A network's model on TensorFlow: one fit's variables, and the program that all fits of its architecture share."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,62 +11,68 @@ import tensorflow as tf
 from ffnn.builder import Array, Arrays, EpochPlan, State
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._state import check_weights, fill_slots
+from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
 from ffnn.input import Rows
 from ffnn.network import Network
 from ffnn.solver import Solver
 
-__all__ = ["TensorFlowModel"]
+__all__ = ["ProgramModel", "TensorFlowModel"]
 
 # what is dropped is traced again when it is needed again
 _programs: BoundedCache[Program] = BoundedCache(64)
 
 
-def _make_program(network: Network, solver: Solver) -> Program:
-    names = list(network.weights)
+class ProgramModel:
+    """The variables of one fit.
 
-    def forward(weights: list[Any], x: Any, scalars: Any, seed: Any, training: bool) -> Any:
-        return network.apply(ops, x, dict(zip(names, weights, strict=True)), scalars, seed, training=training)
+    The program takes them as arguments and captures none, so that fits in several threads share it safely.
 
-    return Program(network, solver, [w.decays for w in network.weights.values()], forward)
-
-
-class TensorFlowModel:
-    """A network's variables, and the program that it shares with all networks of its architecture.
-
-    The program takes the variables as arguments and captures none, so that fits in several threads share it safely.
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : Solver
+        What trains it.
+    program : Program
+        What runs it.
+    trainable : mapping of str to bool
+        The names of the trained weights and whether weight decay acts on each.
+    specs : mapping of str to (shape, dtype)
+        Of all weights: first the trained ones, then what is learned otherwise.
     """
 
-    def __init__(self, network: Network, solver: Solver) -> None:
+    def __init__(
+        self, network: Network, solver: Solver, program: Program, trainable: Mapping[str, bool], specs: Specs
+    ) -> None:
         self._network = network
         self._solver = solver
-        self._program = _programs.get(
-            (network.structure(), solver.structure()), lambda: _make_program(network, solver)
-        )
+        self._program = program
+        self.trainable = dict(trainable)
+        self._specs = specs
         self._scalars = tf.constant(network.scalars())
-        self._weights = [tf.Variable(tf.zeros(w.shape, network.dtype)) for w in network.weights.values()]
+        variables = [tf.Variable(tf.zeros(shape, dtype)) for shape, dtype in specs.values()]
+        self._weights, self._extras = variables[: len(trainable)], variables[len(trainable) :]
         self._slots: list[list[Any]] = []
         self._step = 0
         self._data: tuple[Any, ...] = ()
-        self.trainable = {name: weight.decays for name, weight in network.weights.items()}
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._network.initial_weights(rng)
 
     def set_state(self, state: State) -> None:
-        check_weights(state.weights, {name: weight.shape for name, weight in self._network.weights.items()})
-        for name, variable in zip(self._network.weights, self._weights, strict=True):
+        check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
+        for name, variable in self.variables.items():
             variable.assign(state.weights[name])
         self._slots = initial_slots(self._solver, self._weights)
-        fill_slots(state, self._solver, self._network.weights, self._slots, lambda v, value: v.assign(value))
+        fill_slots(state, self._solver, self.trainable, self._slots, lambda v, value: v.assign(value))
         self._step = state.step
 
     def get_state(self) -> State:
-        weights = {n: np.array(v) for n, v in zip(self._network.weights, self._weights, strict=True)}
+        weights = {name: np.array(variable) for name, variable in self.variables.items()}
         slots = {
             f"{name}/{slot}": np.array(variable)
-            for name, variables in zip(self._network.weights, self._slots, strict=True)
+            for name, variables in zip(self.trainable, self._slots, strict=True)
             for slot, variable in zip(getattr(self._solver, "slots", ()), variables, strict=True)
         }
         return State(weights, slots, self._step)
@@ -81,26 +88,51 @@ class TensorFlowModel:
         self._data = ()
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        loss = self._program.train_epoch(self._weights, self._slots, self._data, self._scalars, plan)
+        loss = self._program.train_epoch(
+            self._weights, self._extras, self._slots, self._data, self._scalars, plan
+        )
         self._step += plan.n_batches
         return loss
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
-        for name, variable in zip(self._network.weights, self._weights, strict=True):
+        for name, variable in zip(self.trainable, self._weights, strict=True):
             variable.assign(weights[name])
-        loss, gradients = self._program.loss_and_gradient(self._weights, self._data)
-        return loss, dict(zip(self._network.weights, gradients, strict=True))
+        loss, gradients = self._program.loss_and_gradient(self._weights, self._extras, self._data)
+        return loss, dict(zip(self.trainable, gradients, strict=True))
 
     def forward(self, x: Rows) -> Array:
         arrays = tuple(tf.constant(a) for a in x.arrays)
-        return np.asarray(self._program.forward(self._weights, arrays, x.n_rows))
+        return np.asarray(self._program.forward(self._weights, self._extras, arrays, x.n_rows))
 
     @property
-    def native(self) -> TensorFlowModel:
+    def native(self) -> Any:
         """The model itself: it is nobody else's."""
         return self
 
     @property
     def variables(self) -> dict[str, Any]:
         """The ``tf.Variable`` of each weight, by name."""
-        return dict(zip(self._network.weights, self._weights, strict=True))
+        return dict(zip(self._specs, self._weights + self._extras, strict=True))
+
+
+class TensorFlowModel(ProgramModel):
+    """A network as a raw TensorFlow graph."""
+
+    def __init__(self, network: Network, solver: Solver) -> None:
+        key = (network.structure(), solver.structure())
+        program = _programs.get(key, lambda: _make_program(network, solver))
+        trainable = {name: weight.decays for name, weight in network.weights.items()}
+        specs = {name: (weight.shape, network.dtype) for name, weight in network.weights.items()}
+        super().__init__(network, solver, program, trainable, specs)
+
+
+def _make_program(network: Network, solver: Solver) -> Program:
+    names = list(network.weights)
+
+    def forward(
+        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool
+    ) -> tuple[Any, list[Any], None]:
+        named = dict(zip(names, weights, strict=True))
+        return network.apply(ops, x, named, scalars, seed, training=training), [], None
+
+    return Program(network, solver, [w.decays for w in network.weights.values()], forward)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["GRADIENT_ROWS", "TILE_ROWS", "Program", "initial_slots"]
 
 Tensor = Any
-Forward = Callable[..., Tensor]
+Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
 
 #: Rows a tile of a prediction. Fixed, so that a row's scores do not depend on its neighbours.
 TILE_ROWS = 64
@@ -73,7 +73,9 @@ class Program:
     decays : sequence of bool
         Whether weight decay acts on each trained weight.
     forward : callable
-        ``forward(weights, batch, scalars, seed, training)`` returns the scores.
+        ``forward(weights, extras, batch, scalars, seed, training)`` returns the scores, the new values of the extras, and
+        a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than by its gradient,
+        such as moving means.
     """
 
     def __init__(self, network: Network, solver: Solver, decays: Sequence[bool], forward: Forward) -> None:
@@ -91,13 +93,14 @@ class Program:
     # -- called by models -----------------------------------------------------------------------------------------
 
     def train_epoch(
-        self, weights: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any, plan: EpochPlan
-    ) -> float:
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
+        plan: EpochPlan,
+    ) -> float:  # fmt: skip
         """Train an epoch and return its mean loss; the variables change in place."""
         dtype = self._network.dtype
         total, mass = _call(
             self._epochs[plan.weight_decay > 0],
-            (weights, slots),
+            (weights, extras, slots),
             (
                 data,
                 scalars,
@@ -111,15 +114,17 @@ class Program:
         )
         return float(total) / float(mass) if float(mass) else 0.0
 
-    def loss_and_gradient(self, weights: list[Any], data: tuple[Any, ...]) -> tuple[float, list[Any]]:
+    def loss_and_gradient(
+        self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]
+    ) -> tuple[float, list[Any]]:
         """Return the mean loss over the data set and its gradients, as arrays."""
-        total, mass, gradients = _call(self._gradient, (weights,), (data,))
+        total, mass, gradients = _call(self._gradient, (weights, extras), (data,))
         mass = float(mass) or 1.0
         return float(total) / mass, [g.numpy() / mass for g in gradients]
 
-    def forward(self, weights: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
+    def forward(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
         """Return the scores of all rows, tile by tile."""
-        scores = _call(self._predict, (weights,), (arrays, tf.constant(n_rows, tf.int32)))
+        scores = _call(self._predict, (weights, extras), (arrays, tf.constant(n_rows, tf.int32)))
         return scores[:n_rows].numpy()
 
     # -- traced ---------------------------------------------------------------------------------------------------
@@ -131,26 +136,30 @@ class Program:
 
     def _make_epoch(self, decay_on: bool) -> Callable[..., tuple[Tensor, Tensor]]:
         def epoch(
-            weights: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Tensor, order: Tensor,
-            batch_size: Tensor, step_sizes: Tensor, shrinkages: Tensor, seeds: Tensor, decay: Tensor,
+            weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Tensor,
+            order: Tensor, batch_size: Tensor, step_sizes: Tensor, shrinkages: Tensor, seeds: Tensor, decay: Tensor,
         ) -> tuple[Tensor, Tensor]:  # fmt: skip
             def step(i: Tensor, total: Tensor, total_mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
                 rows = order[i * batch_size : tf.minimum((i + 1) * batch_size, tf.size(order))]
                 x, y, w = self._batch(data, rows)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(weights)
-                    scores = self._forward(weights, x, scalars, seeds[i], True)
+                    scores, updates, penalty = self._forward(weights, extras, x, scalars, seeds[i], True)
                     loss, mass = self._network.output.loss(ops, scores, y, w)
+                    if penalty is not None:
+                        loss += penalty * mass
                     # a batch of nothing but missing labels has no mass: its loss is 0, never NaN
                     mean = tf.math.divide_no_nan(loss, mass)
                 gradients = tape.gradient(mean, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
                 for weight, slot, gradient, decays in zip(weights, slots, gradients, self._decays, strict=True):
                     if decay_on and decays:
                         if self._solver.decoupled:
-                            weight.assign_sub(shrinkages[i] * weight)
+                            weight.assign_sub(tf.cast(shrinkages[i], weight.dtype) * weight)
                         else:
-                            gradient = gradient + decay * weight
+                            gradient = gradient + tf.cast(decay, weight.dtype) * weight
                     self._update(weight, slot, gradient, step_sizes[i])
+                for extra, value in zip(extras, updates, strict=True):
+                    extra.assign(value)
                 return i + 1, total + tf.cast(loss, tf.float64), total_mass + tf.cast(mass, tf.float64)
 
             zero = tf.zeros((), tf.float64)
@@ -165,17 +174,20 @@ class Program:
 
     def _update(self, weight: Any, slots: Sequence[Any], gradient: Tensor, step_size: Tensor) -> None:
         solver = self._solver
+        step_size = tf.cast(step_size, weight.dtype)  # a user's own Keras layers may have another dtype
         if type(solver) in _FUSED:
             _FUSED[type(solver)](weight, slots, gradient, step_size, solver)
             return
         assert isinstance(solver, StochasticSolver)  # L-BFGS takes its steps in the core
         named = dict(zip(solver.slots, slots, strict=True))
-        value, new = solver.update(ops, weight, gradient, named, step_size, self._network.dtype)
+        value, new = solver.update(ops, weight, gradient, named, step_size, weight.dtype.name)
         weight.assign(value)
         for name, variable in named.items():
             variable.assign(new[name])
 
-    def _total_gradient(self, weights: list[Any], data: tuple[Any, ...]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _total_gradient(
+        self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         n_rows = tf.size(data[2])
 
         def add(i: Tensor, total: Tensor, mass: Tensor, *sums: Tensor) -> tuple[Tensor, ...]:
@@ -183,7 +195,10 @@ class Program:
             x, y, w = self._batch(data, rows)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                loss, m = self._network.output.loss(ops, self._forward(weights, x, None, None, False), y, w)
+                scores, _, penalty = self._forward(weights, extras, x, None, None, False)
+                loss, m = self._network.output.loss(ops, scores, y, w)
+                if penalty is not None:
+                    loss += penalty * m
             gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             sums = tuple(s + g for s, g in zip(sums, gradients, strict=True))
             return i + GRADIENT_ROWS, total + tf.cast(loss, tf.float64), mass + tf.cast(m, tf.float64), *sums
@@ -193,14 +208,15 @@ class Program:
         _, total, mass, *sums = tf.while_loop(lambda i, *_: i < n_rows, add, start, parallel_iterations=1)
         return total, mass, sums
 
-    def _tiles(self, weights: list[Any], arrays: tuple[Any, ...], n_rows: Tensor) -> Tensor:
+    def _tiles(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor) -> Tensor:
         n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
 
         def score(i: Tensor, tiles: Any) -> tuple[Tensor, Any]:
             # the last tile is filled up with copies of the last row
             rows = tf.minimum(i * TILE_ROWS + tf.range(TILE_ROWS), n_rows - 1)
             x = self._network.input.gather(ops, arrays, rows, self._network.n_features)
-            return i + 1, tiles.write(i, self._forward(weights, x, None, None, False))
+            scores, _, _ = self._forward(weights, extras, x, None, None, False)
+            return i + 1, tiles.write(i, scores)
 
         shape = (TILE_ROWS, self._network.n_outputs)
         tiles = tf.TensorArray(self._network.dtype, size=n_tiles, element_shape=shape)
