@@ -69,9 +69,9 @@ class ProgramModel:
         self._step = state.step
 
     def get_state(self) -> State:
-        weights = {name: np.array(variable) for name, variable in self.variables.items()}
+        weights = {name: variable.numpy().copy() for name, variable in self.variables.items()}
         slots = {
-            f"{name}/{slot}": np.array(variable)
+            f"{name}/{slot}": variable.numpy().copy()
             for name, variables in zip(self.trainable, self._slots, strict=True)
             for slot, variable in zip(getattr(self._solver, "slots", ()), variables, strict=True)
         }

@@ -1,0 +1,243 @@
+"""What the suites share: small data sets, the builders that are installed, and NumPy's answer to compare with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn.base import clone
+
+from ffnn.builder import Arrays, EpochPlan
+from ffnn.exceptions import EngineNotInstalledError, PluginLoadError
+from ffnn.input import Input, Rows, SparseRows
+from ffnn.layer import Layer
+from ffnn.network import Network, describe
+from ffnn.ops import NumpyOps
+from ffnn.output import Output
+from ffnn.plugins import registry
+from ffnn.solver import Solver, StochasticSolver
+from ffnn.solvers import resolve_solver
+from ffnn.training import epoch_plan
+
+__all__ = [
+    "BLOCK",
+    "OUTPUTS",
+    "Array",
+    "FixedDraws",
+    "Problem",
+    "Suite",
+    "assert_states_equal",
+    "engine_ops",
+    "installed_builders",
+    "make_problem",
+    "to_numpy",
+]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BLOCK: tuple[str | Layer, ...] = ("dropout", "affine", "activation")
+OUTPUTS = ("binary", "multiclass", "multilabel", "regression")
+
+
+def installed_builders() -> list[str]:
+    """Return the names of the registered builders whose engine is installed."""
+    found = []
+    for name in registry.names("builder"):
+        try:
+            registry.load("builder", name)().check_installed()
+        except (EngineNotInstalledError, PluginLoadError):
+            continue
+        found.append(name)
+    return found
+
+
+class Suite:
+    """A test that takes ``builder_name`` runs once for each builder that is installed."""
+
+    def pytest_generate_tests(self, metafunc: Any) -> None:
+        """Run the tests that fit once a builder."""
+        if "builder_name" in metafunc.fixturenames:
+            metafunc.parametrize("builder_name", installed_builders())
+
+
+def engine_ops() -> Any:
+    """Return the operations of TensorFlow, which every installation has."""
+    from ffnn.builders import _tensorflow_ops
+
+    return _tensorflow_ops
+
+
+class FixedDraws:
+    """A builder's operations with the same random draws on every engine, so that results can be compared."""
+
+    def __init__(self, ops: Any) -> None:
+        self._ops = ops
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ops, name)
+
+    def uniform(self, shape: Any, seed: Any, dtype: Any) -> Any:
+        """Return draws that are a function of shape and seed alone."""
+        rng = np.random.default_rng(np.asarray(seed))
+        draws = rng.random(tuple(int(n) for n in shape))
+        return self._ops.cast(draws, dtype)
+
+
+def to_numpy(x: Any) -> Any:
+    """Return a tensor, or a batch of sparse rows, as a dense array."""
+    if isinstance(x, SparseRows):
+        x = SparseRows(
+            np.asarray(x.rows), np.asarray(x.columns), np.asarray(x.values), tuple(int(n) for n in x.shape)
+        ).dense(NumpyOps())
+    return np.asarray(x)
+
+
+def assert_states_equal(one: Any, other: Any) -> None:
+    """Compare two states bit by bit: weights, slots and step."""
+    for kind in ("weights", "slots"):
+        a, b = getattr(one, kind), getattr(other, kind)
+        assert list(a) == list(b)
+        for key in a:
+            assert a[key].dtype == b[key].dtype, key
+            np.testing.assert_array_equal(a[key], b[key], err_msg=f"{kind}: {key}")
+    assert one.step == other.step
+
+
+@dataclass
+class Problem:
+    """A network with data to train it on."""
+
+    network: Network
+    solver: Solver
+    x: Rows
+    targets: Array
+    weight: Array
+
+    @property
+    def n_rows(self) -> int:
+        """The number of samples."""
+        return self.x.n_rows
+
+    def rows(self, indices: Any) -> Rows:
+        """Return some of the samples."""
+        source = _matrix(self.network, self.x)
+        return self.network.input.prepare(source[np.asarray(indices)], self.network.dtype)
+
+    def initial_weights(self, seed: int = 0) -> Arrays:
+        """Return weights of which none is zero, so that every one of them has a part in the result."""
+        rng = np.random.default_rng(seed)
+        return {
+            name: np.asarray(array + rng.uniform(-0.3, 0.3, array.shape), dtype=array.dtype)
+            for name, array in self.network.initial_weights(rng).items()
+        }
+
+    def scores(self, weights: Arrays) -> Array:
+        """Return the scores of all samples, computed in NumPy."""
+        ops = NumpyOps()
+        batch = self.network.input.gather(ops, self.x.arrays, np.arange(self.n_rows), self.network.n_features)
+        return np.asarray(self.network.apply(ops, batch, weights))
+
+    def loss(self, weights: Arrays) -> float:
+        """Return the mean loss over all samples, computed in NumPy."""
+        total, mass = self.network.output.loss(NumpyOps(), self.scores(weights), self.targets, self.weight)
+        return float(total) / float(mass)
+
+    def plan(
+        self,
+        epoch: int = 0,
+        *,
+        batch_size: int = 8,
+        first_step: int | None = None,
+        weight_decay: float = 0.0,
+        learning_rate: float = 0.01,
+        rows: Any = None,
+    ) -> EpochPlan:
+        """Return the plan of an epoch."""
+        assert isinstance(self.solver, StochasticSolver)
+        rows = np.arange(self.n_rows, dtype=np.int32) if rows is None else np.asarray(rows, dtype=np.int32)
+        return epoch_plan(
+            rows,
+            batch_size=batch_size,
+            root_seed=11,
+            epoch=epoch,
+            first_step=epoch * -(-len(rows) // batch_size) if first_step is None else first_step,
+            solver=self.solver,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+        )
+
+
+def _matrix(network: Network, x: Rows) -> Any:
+    if not network.input.sparse:
+        return x.arrays[0]
+    indptr, indices, data = x.arrays
+    return scipy.sparse.csr_array((data, indices, indptr), shape=(x.n_rows, network.n_features))
+
+
+def make_targets(output: str, n_rows: int) -> Array:
+    """Return targets for one of the built-in outputs."""
+    rng = np.random.default_rng(1)
+    targets: dict[str, Array] = {
+        "binary": np.arange(n_rows) % 2,
+        "multiclass": np.arange(n_rows) % 3,
+        "multilabel": rng.integers(-1, 2, size=(n_rows, 3)),
+        "regression": rng.normal(5, 3, size=(n_rows, 2)),
+    }
+    return targets[output]
+
+
+def make_problem(
+    output: str | Output = "multiclass",
+    *,
+    input: str | Input | None = None,
+    y: Any = None,
+    sparse: bool = False,
+    dtype: str = "float64",
+    solver: str | Solver = "adam",
+    hidden_units: tuple[int, ...] = (5,),
+    block: tuple[str | Layer, ...] = BLOCK,
+    n_rows: int = 37,
+    n_features: int = 6,
+    **values: Any,
+) -> Problem:
+    """Return a small network with random data; half of its features are zero."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, n_features)) * (rng.random((n_rows, n_features)) < 0.5)
+    weight = rng.uniform(0.5, 2, size=n_rows)
+    resolved: Output = clone(registry.resolve("output", output, "output", Output))
+    if y is None:
+        y = make_targets(str(output), n_rows)
+    input = input or ("sparse" if sparse else "dense")
+    network = describe(
+        registry.resolve("input", input, "input", Input),
+        resolved.fit(y, None, weight),
+        hidden_units=hidden_units,
+        block=block,
+        values={"rate": None, "activation": "tanh", **values},
+        n_features=n_features,
+        dtype=dtype,
+    )
+    return Problem(
+        network=network,
+        solver=resolve_solver(solver),
+        x=network.input.prepare(scipy.sparse.csr_array(X) if sparse else X, dtype),
+        targets=resolved.encode(y, dtype),
+        weight=weight.astype(dtype),
+    )
+
+
+def namespace(layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3) -> SimpleNamespace:
+    """Return what a layer's ``forward`` finds in ``p``: random weights, its scalars and, in training, a seed."""
+    rng = np.random.default_rng(5)
+    p = SimpleNamespace(
+        **{name: ops.cast(rng.normal(size=weight.shape), dtype) for name, weight in layer.weights(n_inputs).items()}
+    )
+    if training:
+        for name, value in zip(layer.tensors, layer.scalars(), strict=True):
+            setattr(p, name, ops.cast(np.array(value), dtype))
+        if layer.random:
+            p.seed = ops.cast(np.array([seed, 4]), "int32")
+    return p

@@ -1,0 +1,249 @@
+"""The conformance suite of layers."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from ffnn.classifier import MLPClassifier
+from ffnn.initializers import INITIALIZERS
+from ffnn.input import SparseRows
+from ffnn.layer import Layer, Weight
+from ffnn.ops import NumpyOps
+from ffnn.plugins import registry
+from ffnn.testing._suite import (
+    Array,
+    FixedDraws,
+    Suite,
+    engine_ops,
+    installed_builders,
+    make_problem,
+    namespace,
+    to_numpy,
+)
+
+__all__ = ["LayerSuite"]
+
+SEED = np.array([3, 4], dtype=np.int32)
+
+
+class LayerSuite(Suite):
+    """What every layer promises.
+
+    Attributes
+    ----------
+    name : str
+        The registered name.
+    layer : Layer
+        The layer to test, with fields of your choice; made without arguments if it is left out.
+    values : mapping
+        The estimator's values that open fields bind to.
+    n_inputs : int
+        The width of the test data.
+    """
+
+    name: ClassVar[str]
+    layer: ClassVar[Layer | None] = None
+    values: ClassVar[Mapping[str, Any]] = {
+        "units": 4, "rate": 0.4, "activation": "tanh", "initializer": "glorot_uniform",
+    }  # fmt: skip
+    n_inputs: ClassVar[int] = 6
+
+    # -- what the tests use; override what does not suit the layer
+
+    def make(self) -> Layer:
+        """Return the layer as a user would put it in ``block``."""
+        made: Layer = registry.load("layer", self.name)() if self.layer is None else self.layer
+        return made
+
+    def bound(self) -> Layer:
+        """Return the layer with its open fields filled in."""
+        bound = self.make().bind(self.values)
+        assert bound is not None, f"bind left the layer out for {self.values}; set `values` so that it stays"
+        return bound
+
+    def batch(self, dtype: str = "float64") -> Array:
+        """Return a batch of rows; half of its values are zero."""
+        rng = np.random.default_rng(0)
+        shape = (9, self.n_inputs)
+        return np.asarray(rng.normal(size=shape) * (rng.random(shape) < 0.5), dtype=dtype)
+
+    def run(self, ops: Any, x: Any, *, training: bool, dtype: str = "float64", seed: int = 3) -> Any:
+        """Return the layer's output for a batch."""
+        layer = self.bound()
+        p = namespace(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
+        return layer.forward(ops, x, p, training=training)
+
+    # -- a description
+
+    def test_the_name_is_registered(self) -> None:
+        assert issubclass(registry.load("layer", self.name), Layer)
+        assert isinstance(self.make(), registry.load("layer", self.name))
+
+    def test_it_is_frozen(self) -> None:
+        layer = self.bound()
+        assert dataclasses.is_dataclass(layer)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            layer.units = 1  # type: ignore[attr-defined]
+
+    @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+    def test_a_copy_is_equal(self, copied: Any) -> None:
+        for layer in (self.make(), self.bound()):
+            twin = copied(layer)
+            assert twin == layer
+            assert hash(twin) == hash(layer)
+            assert twin.structure() == layer.structure()
+
+    def test_clone_keeps_it(self) -> None:
+        layer = self.make()
+        assert clone(MLPClassifier(block=(layer, "affine"))).block == (layer, "affine")
+
+    def test_binding_fills_in_the_open_fields_alone(self) -> None:
+        layer = self.make()
+        before = dataclasses.asdict(layer)
+        bound = self.bound()
+        assert dataclasses.asdict(layer) == before, "bind changed the layer itself"
+        if type(bound) is type(layer):
+            for name, value in before.items():
+                expected = self.values.get(name, value) if value is None else value
+                assert getattr(bound, name) == expected, name
+
+    def test_binding_again_changes_nothing(self) -> None:
+        assert self.bound().bind(self.values) == self.bound()
+
+    # -- what programs depend on
+
+    def test_structure_is_a_key(self) -> None:
+        assert hash(self.bound().structure()) == hash(self.bound().structure())
+        assert self.bound().structure() == self.bound().structure()
+
+    def test_structure_leaves_tensors_out_and_nothing_else(self) -> None:
+        layer = self.bound()
+        for field in dataclasses.fields(layer):
+            value = getattr(layer, field.name)
+            if field.name in layer.tensors:
+                other = dataclasses.replace(layer, **{field.name: value / 2})
+                assert other.structure() == layer.structure(), field.name
+            elif isinstance(value, (int, float)):
+                other = dataclasses.replace(layer, **{field.name: value + 1})
+                assert other.structure() != layer.structure(), field.name
+
+    def test_scalars_are_the_tensors_values(self) -> None:
+        layer = self.bound()
+        assert layer.scalars() == [float(getattr(layer, name)) for name in layer.tensors]
+
+    # -- weights and shapes
+
+    def test_weights_are_declared_in_a_fixed_order(self) -> None:
+        weights = self.bound().weights(self.n_inputs)
+        assert list(weights.items()) == list(self.bound().weights(self.n_inputs).items())
+        for name, weight in weights.items():
+            assert name.isidentifier()
+            assert isinstance(weight, Weight)
+            assert weight.initializer in INITIALIZERS
+            assert all(n > 0 for n in weight.shape)
+
+    @pytest.mark.parametrize("training", [False, True])
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_shape_and_dtype_are_those_declared(self, training: bool, dtype: str) -> None:
+        for ops in (NumpyOps(), engine_ops()):
+            result = to_numpy(self.run(ops, ops.cast(self.batch(dtype), dtype), training=training, dtype=dtype))
+            assert result.shape == (9, self.bound().n_outputs(self.n_inputs))
+            assert result.dtype == dtype
+
+    # -- what it computes
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_numpy_and_the_engine_agree(self, training: bool) -> None:
+        numpy, engine = FixedDraws(NumpyOps()), FixedDraws(engine_ops())
+        x = self.batch()
+        expected = self.run(numpy, x, training=training)
+        result = self.run(engine, engine.cast(x, "float64"), training=training)
+        np.testing.assert_allclose(to_numpy(result), expected, rtol=1e-9, atol=1e-12)
+
+    def test_the_batch_is_not_changed(self) -> None:
+        x = self.batch()
+        self.run(NumpyOps(), x, training=True)
+        np.testing.assert_array_equal(x, self.batch())
+
+    def test_a_rows_result_does_not_depend_on_its_neighbours(self) -> None:
+        x = self.batch()
+        together = self.run(NumpyOps(), x, training=False)
+        alone = self.run(NumpyOps(), x[3:4], training=False)
+        np.testing.assert_allclose(alone, together[3:4], rtol=1e-12)
+
+    def test_random_draws_are_a_function_of_the_seed(self) -> None:
+        ops = engine_ops()
+        x = ops.cast(self.batch() + 1, "float64")
+        one, again, other = (to_numpy(self.run(ops, x, training=True, seed=seed)) for seed in (3, 3, 8))
+        np.testing.assert_array_equal(one, again)
+        assert self.bound().random == (not np.array_equal(one, other))
+
+    def test_sparse_rows_are_taken_as_the_dense_ones(self) -> None:
+        if not self.bound().takes_sparse:
+            pytest.skip("the layer takes dense rows alone")
+        x = self.batch()
+        rows, columns = np.nonzero(x)
+        sparse = SparseRows(rows, columns, x[rows, columns], x.shape)
+        result = self.run(NumpyOps(), sparse, training=False)
+        np.testing.assert_allclose(to_numpy(result), self.run(NumpyOps(), x, training=False))
+
+    # -- on the builders
+
+    def test_its_gradient_is_right(self, builder_name: str) -> None:
+        problem = make_problem(block=(self.make(), "affine", "activation"), **self.values_but_units())
+        model = registry.load("builder", builder_name)().build(problem.network, problem.solver)
+        model.load(problem.x, problem.targets, problem.weight)
+        weights = problem.initial_weights()
+        loss, gradient = model.loss_and_gradient(weights)
+        assert loss == pytest.approx(problem.loss(weights), rel=1e-9)
+        for name, array in weights.items():
+            index = tuple(n // 2 for n in array.shape)
+            up, down = ({**weights, name: array.copy()} for _ in range(2))
+            up[name][index] += 1e-6
+            down[name][index] -= 1e-6
+            slope = (problem.loss(up) - problem.loss(down)) / 2e-6
+            assert gradient[name][index] == pytest.approx(slope, rel=1e-4, abs=1e-8), name
+
+    def values_but_units(self) -> dict[str, Any]:
+        """Return the values that an estimator's own parameters give."""
+        return {name: value for name, value in self.values.items() if name not in ("units", "initializer")}
+
+    def test_a_network_with_it_learns(self, builder_name: str) -> None:
+        estimator = self.fitted(builder_name)
+        assert np.isfinite(estimator.loss_curve_).all()
+        assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
+        twin = pickle.loads(pickle.dumps(estimator))
+        X, _ = self.data()
+        np.testing.assert_array_equal(twin.predict_proba(X), estimator.predict_proba(X))
+
+    def test_all_builders_predict_the_same(self) -> None:
+        X, _ = self.data()
+        first, *others = installed_builders()
+        estimator = self.fitted(first)
+        expected = estimator.predict_proba(X)
+        for other in others:
+            np.testing.assert_allclose(
+                estimator.set_params(builder=other).predict_proba(X), expected, rtol=1e-5, atol=1e-7
+            )
+
+    def data(self) -> tuple[Array, Array]:
+        """Return samples of three classes that a small network can tell apart."""
+        rng = np.random.default_rng(0)
+        y = np.arange(48) % 3
+        return rng.normal(scale=0.3, size=(48, self.n_inputs)) + y[:, None], y
+
+    def fitted(self, builder_name: str) -> MLPClassifier:
+        """Return a small classifier with the layer at the beginning of its block."""
+        estimator = MLPClassifier(
+            hidden_units=(8,), n_epochs=20, batch_size=16, learning_rate=0.02, builder=builder_name,
+            block=(self.make(), "affine", "activation"), dropout=0.1, activation="tanh", random_state=0,
+        )  # fmt: skip
+        return estimator.fit(*self.data())

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ffnn.ops import NumpyOps
+from ffnn.testing._suite import namespace
+from ffnn.testing.layers import LayerSuite
+from ffnn_plugins.layers.affine import Affine
+
+
+class TestAffine(LayerSuite):
+    name = "affine"
+
+    def test_it_is_a_product_and_a_bias(self):
+        p = namespace(self.bound(), 6, NumpyOps(), "float64", training=False)
+        x = self.batch()
+        np.testing.assert_allclose(self.run(NumpyOps(), x, training=False), x @ p.weight + p.bias)
+
+    def test_the_kernel_decays_and_the_bias_does_not(self):
+        weights = self.bound().weights(6)
+        assert {name: (weight.shape, weight.decays) for name, weight in weights.items()} == {
+            "weight": ((6, 4), True),
+            "bias": ((4,), False),
+        }
+
+    def test_an_instance_keeps_its_own_width(self):
+        assert Affine(units=9).bind({"units": 4}).n_outputs(6) == 9
+
+    def test_without_a_width_it_says_what_to_give(self):
+        with pytest.raises(ValueError, match="units is None; expected a positive integer"):
+            Affine().n_outputs(6)
