@@ -17,7 +17,6 @@ cos = tf.cos
 cumsum = tf.cumsum
 elu = tf.nn.elu
 exp = tf.exp
-leaky_relu = tf.nn.leaky_relu
 log = tf.math.log
 log1p = tf.math.log1p
 log_softmax = tf.nn.log_softmax
@@ -51,8 +50,15 @@ def mean(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return tf.reduce_mean(x, axis=axis, keepdims=keepdims)
 
 
+# TensorFlow's own gelu and leaky_relu round their constants to float32, in float64 too
+
+
 def gelu(x: Tensor) -> Tensor:
-    return tf.nn.gelu(x, approximate=False)
+    return 0.5 * x * tf.math.erfc(-x * 0.7071067811865476)
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    return tf.where(x > 0, x, 0.2 * x)
 
 
 def one_hot(x: Tensor, n: int, dtype: str) -> Tensor:

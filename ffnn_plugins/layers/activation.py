@@ -27,6 +27,8 @@ ACTIVATIONS = {
     "swish": "silu",
     "tanh": "tanh",
 }
+# Keras's own have constants rounded to float32, in float64 too
+_ROUNDED = ("gelu", "leaky_relu")
 _LINEAR = (None, "linear", "identity")
 
 
@@ -57,5 +59,7 @@ class Activation(Layer):
         return getattr(ops, ACTIVATIONS[str(self.activation)])(x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        if dtype == "float64" and self.activation in _ROUNDED:
+            return NotImplemented
         function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
         return keras.layers.Activation(function, name=name, dtype=dtype)(x)

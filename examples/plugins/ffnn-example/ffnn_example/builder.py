@@ -1,0 +1,48 @@
+"""A builder that wraps another: it notes how long each epoch takes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ffnn import TensorFlowBuilder
+from ffnn.builder import EpochPlan, Model
+from ffnn.network import Network
+from ffnn.solver import Solver
+
+
+class TimedModel:
+    """A model that does what another does, and notes how long each epoch takes.
+
+    Attributes
+    ----------
+    seconds : list of float
+        The wall time of each epoch.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.seconds: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def train_epoch(self, plan: EpochPlan) -> float:
+        """Train an epoch."""
+        start = time.perf_counter()
+        loss = self._model.train_epoch(plan)
+        self.seconds.append(time.perf_counter() - start)
+        return loss
+
+    @property
+    def native(self) -> TimedModel:
+        """The model itself, which is what the estimator's ``model_`` gives."""
+        return self
+
+
+class TimedBuilder(TensorFlowBuilder):
+    """Builds as ``tf`` does, and times the epochs."""
+
+    def build(self, network: Network, solver: Solver) -> Any:
+        """Return a model that times its epochs."""
+        return TimedModel(super().build(network, solver))

@@ -1,0 +1,22 @@
+"""An input that transforms X on its way in."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.ops import Ops, Tensor
+from ffnn_plugins.inputs.dense import DenseInput
+
+
+class SignedLogInput(DenseInput):
+    """Takes a dense X and passes on sign(x) · log(1 + |x|), which tames features with long tails."""
+
+    @classmethod
+    def accepts(cls, X: Any) -> bool:
+        """Never chosen by ``input_layer="auto"``: it changes what X means."""
+        return False
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        """Return the signed logarithm of the batch."""
+        return ops.sign(x) * ops.log1p(ops.abs(x))
