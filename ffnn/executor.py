@@ -206,7 +206,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
             for future in futures:
                 future.cancel()
         if wait:
-            concurrent.futures.wait(futures)
+            concurrent.futures.wait([future for future in futures if not future.done()])
         self._stop(wait)
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

@@ -67,9 +67,7 @@ class FfnnBackend(ParallelBackendBase):  # type: ignore[misc,unused-ignore]
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Say how many tasks joblib should keep at hand; were it 1, joblib would run them here."""
         if n_jobs == 0:
-            raise ValueError(
-                "n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence."
-            )
+            raise ValueError("n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence.")
         if n_jobs == 1:
             return 1
         return _TASKS_PER_WORKER * int(getattr(self._executor, "n_workers", None) or cpu_count())
@@ -162,9 +160,7 @@ def _explains(future: concurrent.futures.Future[Any], first: BaseException) -> b
     return error is None or (type(error) is type(first) and str(error) == str(first))
 
 
-def make_executor(
-    executor: str | concurrent.futures.Executor, options: dict[str, Any]
-) -> concurrent.futures.Executor:
+def make_executor(executor: str | concurrent.futures.Executor, options: dict[str, Any]) -> concurrent.futures.Executor:
     """Make an executor from its name and options, or return the one given.
 
     Raises

@@ -49,11 +49,7 @@ def thread_variables(n_threads: int, environment: Mapping[str, str], explicit: b
     dict of str to str
         What to change in the environment.
     """
-    changes = {
-        name: str(n_threads)
-        for name in THREAD_VARIABLES
-        if explicit or not environment.get(name, "").isdigit()
-    }
+    changes = {name: str(n_threads) for name in THREAD_VARIABLES if explicit or not environment.get(name, "").isdigit()}
     # joblib's own count of CPUs, so that n_jobs=-1 inside a task means the task's share of the machine
     changes["LOKY_MAX_CPU_COUNT"] = str(n_threads)
     changes["PYTHON_CPU_COUNT"] = str(n_threads)

@@ -47,9 +47,7 @@ def check_seconds(name: str, value: object) -> float:
         )
     seconds = float(value)
     if not 0 < seconds < math.inf:
-        raise ValueError(
-            f"{name} must be a positive number of seconds; got {value!r}. Pass {name}=60, for instance."
-        )
+        raise ValueError(f"{name} must be a positive number of seconds; got {value!r}. Pass {name}=60, for instance.")
     return seconds
 
 

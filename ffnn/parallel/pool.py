@@ -52,9 +52,7 @@ def pool(
     ...     search.fit(X, y)
     """
     if progress is not None and not isinstance(progress, bool):
-        raise TypeError(
-            f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide."
-        )
+        raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
     return Pool(make_executor(name, options), Progress(progress))
 
 
@@ -116,9 +114,7 @@ class Pool(concurrent.futures.Executor):
         """The number of times that a task had to be started again because its worker was lost."""
         return int(getattr(self._executor, "n_retries", 0))
 
-    def submit(
-        self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> concurrent.futures.Future[T]:
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
         future = self._executor.submit(fn, *args, **kwargs)
         self._progress.add(future, fn, self)

@@ -62,9 +62,7 @@ class SlotExecutor(Executor):
             idle_timeout=check_seconds("idle_timeout", idle_timeout),
             max_retries=check_count("max_retries", max_retries, 0),
             max_tasks_per_child=(
-                None
-                if max_tasks_per_child is None
-                else check_count("max_tasks_per_child", max_tasks_per_child, 1)
+                None if max_tasks_per_child is None else check_count("max_tasks_per_child", max_tasks_per_child, 1)
             ),
         )
         self._queue = Queue()

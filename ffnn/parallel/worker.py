@@ -59,9 +59,7 @@ class Worker:
         If it cannot be started.
     """
 
-    def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float) -> None:
         self.name = name
         self.n_tasks = 0
         self._start_timeout = start_timeout
@@ -165,9 +163,7 @@ class Worker:
             self.kill()
             if timeout is None or not started:
                 raise WorkerGone(started) from None  # it does not even take the task: stopped, or swapped out
-            raise TaskTimeoutError(
-                f"it took longer than task_timeout={timeout:g} seconds and was ended"
-            ) from None
+            raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
         except (EOFError, OSError):
             self._bury()
             raise WorkerGone(started) from None

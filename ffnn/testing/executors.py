@@ -119,9 +119,7 @@ class ExecutorSuite(abc.ABC):
         assert [future.result(60) for future in others] == list(range(8))
         assert executor.n_retries == 1
 
-    def test_a_task_that_always_kills_its_worker_fails_alone(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_a_task_that_always_kills_its_worker_fails_alone(self, executor: Executor, tmp_path: Path) -> None:
         poison = executor.submit(_die, tmp_path / "tries")
         others = [executor.submit(abs, -i) for i in range(8)]
         error = poison.exception(60)
@@ -132,9 +130,7 @@ class ExecutorSuite(abc.ABC):
         assert (tmp_path / "tries").read_text() == "x" * self.n_tries
         assert [future.result(60) for future in others] == list(range(8))
 
-    def test_a_task_is_cancelled_before_it_runs_and_while_it_does(
-        self, executor: Executor, tmp_path: Path
-    ) -> None:
+    def test_a_task_is_cancelled_before_it_runs_and_while_it_does(self, executor: Executor, tmp_path: Path) -> None:
         running = [executor.submit(_sleep, tmp_path / str(i)) for i in range(2)]
         queued = executor.submit(_sleep, tmp_path / "2")
         _wait_for(lambda: all((tmp_path / str(i)).exists() for i in range(2)))

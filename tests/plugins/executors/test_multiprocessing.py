@@ -134,9 +134,7 @@ def test_max_retries_is_heeded_and_the_error_says_everything() -> None:
     assert "the last words" in str(error)
 
 
-def test_a_chatty_task_disturbs_nothing(
-    one: MultiprocessingExecutor, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_chatty_task_disturbs_nothing(one: MultiprocessingExecutor, capsys: pytest.CaptureFixture[str]) -> None:
     def chat() -> str:
         for descriptor in (1, 2):
             os.write(descriptor, b"noise\n" * 200_000)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import os
+
+import joblib
+import pytest
+
+from ffnn.parallel.budget import THREAD_VARIABLES, cpu_count, gpu_variables, gpus, thread_variables
+
+
+def test_cpus_are_those_that_this_process_may_use() -> None:
+    assert cpu_count() == joblib.cpu_count()
+
+
+def test_every_library_is_bounded() -> None:
+    changes = thread_variables(2, {}, explicit=False)
+    assert all(changes[name] == "2" for name in THREAD_VARIABLES)
+    assert changes["LOKY_MAX_CPU_COUNT"] == "2"
+
+
+def test_the_users_own_variables_hold_unless_a_number_was_asked_for() -> None:
+    environment = {"OMP_NUM_THREADS": "8", "MKL_NUM_THREADS": ""}
+    changes = thread_variables(2, environment, explicit=False)
+    assert "OMP_NUM_THREADS" not in changes
+    assert changes["MKL_NUM_THREADS"] == "2"
+    assert thread_variables(2, environment, explicit=True)["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"), [("", []), ("0", ["0"]), ("1, GPU-a", ["1", "GPU-a"]), ("0,-1,2", ["0"]), ("-1", [])]
+)
+def test_visible_gpus_are_heeded(visible: str, found: list[str]) -> None:
+    assert gpus({"CUDA_VISIBLE_DEVICES": visible}) == found
+
+
+def test_gpus_are_found_by_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listdir", lambda _: ["nvidia1", "nvidia0", "nvidiactl", "nvidia-uvm", "null"])
+    assert gpus({}) == ["0", "1"]
+
+
+def test_each_worker_gets_one_gpu_in_turn() -> None:
+    assert [gpu_variables(slot, ["3", "5"])["CUDA_VISIBLE_DEVICES"] for slot in range(3)] == ["3", "5", "3"]
+    assert "CUDA_VISIBLE_DEVICES" not in gpu_variables(0, ["0"])
+    assert gpu_variables(0, []) == {}

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+
+from ffnn.exceptions import WorkerDiedError
+from ffnn.parallel.failed import FailedEstimator, stand_in
+
+ERROR = WorkerDiedError("it died", "worker-0", -9, "last words")
+
+
+def batch(*items: object) -> SimpleNamespace:
+    return SimpleNamespace(items=list(items))
+
+
+def test_the_stand_in_raises_where_it_is_fitted() -> None:
+    failed = FailedEstimator(ERROR)
+    assert failed.set_params(anything=1) is failed
+    for estimator in (failed, clone(failed)):
+        with pytest.raises(WorkerDiedError, match="it died"):
+            estimator.fit([[0]], [0])
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_only_the_estimator_is_replaced(by_name: bool) -> None:
+    estimator = LogisticRegression()
+    args, kwargs = ((1,), {"estimator": estimator}) if by_name else ((estimator, 1), {"a": 2})
+    original = batch((abs, args, kwargs))
+    again = stand_in(original, ERROR)
+    assert again is not None
+    ((_, new_args, new_kwargs),) = again.items
+    found = new_kwargs.pop("estimator") if by_name else new_args[0]
+    assert isinstance(found, FailedEstimator)
+    assert found.error is ERROR
+    assert original.items == [(abs, args, kwargs)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        abs,
+        batch(),
+        batch((abs, (1,), {})),
+        batch((abs, (LogisticRegression,), {})),
+        batch((abs, (LogisticRegression(),), {}), (abs, (LogisticRegression(),), {})),
+    ],
+)
+def test_what_is_not_one_fit_has_no_stand_in(other: object) -> None:
+    assert stand_in(other, ERROR) is None
