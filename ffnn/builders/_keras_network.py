@@ -1,0 +1,92 @@
+"""A network as Keras layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from ffnn.builders._keras_layer import NetworkLayer
+from ffnn.builders._keras_seed import python_random
+from ffnn.builders._keras_template import Template
+from ffnn.input import Input
+from ffnn.network import Network, Stage
+
+__all__ = ["network_template", "public_model", "split"]
+
+
+def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...]]:
+    """Return what of a network acts on sparse rows, as a network of its own, and the stages after it, which are Keras's.
+
+    Keras has no layers for rows in coordinates. The first part is empty where the input is dense.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    on_host : bool
+        Whether the first part is to run in NumPy: then it has no weights, since NumPy gives no gradients.
+    """
+    n = 0
+    for stage in network.stages if network.input.sparse else ():
+        if not (isinstance(stage.layer, Input) or stage.layer.takes_sparse) or (on_host and stage.weights):
+            break
+        n += 1
+    return dataclasses.replace(network, stages=network.stages[:n]), network.stages[n:]
+
+
+def network_template(network: Network, prefix: Network, stages: Sequence[Stage]) -> Template:
+    """Return the template of a network's last stages.
+
+    Raises
+    ------
+    TypeError
+        If the native layers of a stage have other variables than the stage says.
+    """
+    with python_random(0):
+        model = _keras_model(network, stages, stages[0].n_inputs, name="scores", activation=None)
+    model.autocast = False  # its layers have their dtype; the model's own, Keras's default, would round the batch
+    weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
+    _check_variables(stages, [w.shape for w in weights.values()], model.trainable_variables)
+    extras = [v.path for v in model.non_trainable_weights]
+    return Template(
+        model,
+        [*weights, *extras],
+        [weight.decays for weight in weights.values()],
+        network.dtype,
+        first_random=sum(stage.layer.random for stage in prefix.stages),
+    )
+
+
+def public_model(network: Network) -> Any:
+    """Return the whole network as a new Keras model, ending in the output's activation where it has one."""
+    with python_random(0):
+        return _keras_model(
+            network, network.stages, network.n_features, name="network", activation=network.output.activation
+        )
+
+
+def _keras_model(network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, activation: str | None) -> Any:
+    dtype = network.dtype
+    x = inputs = keras.Input((n_inputs,), dtype=dtype, name="x")
+    for stage in stages:
+        stage_name = stage.name.replace(".", "_")
+        y = stage.layer.to_keras(keras, x, stage_name, dtype)
+        if y is NotImplemented:
+            y = NetworkLayer(stage.layer, stage.n_inputs, name=stage_name, dtype=dtype)(x)
+        x = y
+    if activation is not None:
+        x = keras.layers.Activation(activation, name=f"output_{activation}", dtype=dtype)(x)
+    return keras.Model(inputs, x, name=name)
+
+
+def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Sequence[Any]) -> None:
+    arrived = [tuple(v.shape) for v in variables]
+    if arrived != [tuple(shape) for shape in expected]:
+        layers = ", ".join(f"{type(stage.layer).__name__} ({stage.name})" for stage in stages)
+        raise TypeError(
+            f"The Keras layers of {layers} have trainable variables of shapes {arrived}; expected {expected}, as weights() "
+            "of those layers says, in that order. Let to_keras return NotImplemented where Keras has no such layer."
+        )

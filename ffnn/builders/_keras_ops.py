@@ -1,0 +1,67 @@
+"""The array operations of :class:`ffnn.ops.Ops`, by ``keras.ops``, whatever engine Keras runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+__all__ = ["KerasOps", "backend_ops"]
+
+Tensor = Any
+
+
+class _Seed(keras.random.SeedGenerator):
+    """A seed that a step was given: Keras's draws take integers or generators, never tensors."""
+
+    def __init__(self, value: Tensor) -> None:
+        self._value = value  # no state of its own, hence no variable
+
+    def next(self, ordered: bool = True) -> Tensor:
+        return self._value
+
+
+class KerasOps:
+    """``keras.ops``, with the names and defaults that differ."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(ops, name)
+
+    def gelu(self, x: Tensor) -> Tensor:
+        return ops.gelu(x, approximate=False)
+
+    def take(self, x: Tensor, indices: Tensor) -> Tensor:
+        return ops.take(x, indices, axis=0)
+
+    def arange(self, n: Any, dtype: str) -> Tensor:
+        return ops.arange(n, dtype=dtype)
+
+    def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor:
+        return ops.one_hot(x, n, dtype=dtype)
+
+    def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        # keras.ops would round the targets' dtype away; this form overflows nowhere
+        return ops.maximum(scores, 0) - scores * targets + ops.log1p(ops.exp(-ops.abs(scores)))
+
+    def softmax_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
+        picked = ops.take_along_axis(scores, ops.cast(targets, "int32")[:, None], axis=1)[:, 0]
+        return ops.logsumexp(scores, axis=-1) - picked
+
+    def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
+        n_rows, n_columns = shape
+        flat = ops.cast(rows, "int32") * n_columns + ops.cast(columns, "int32")
+        return ops.reshape(ops.scatter(flat[:, None], values, (n_rows * n_columns,)), (n_rows, n_columns))
+
+    def uniform(self, shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
+        return keras.random.uniform(shape, seed=_Seed(seed), dtype=keras.backend.standardize_dtype(dtype))
+
+
+def backend_ops() -> Any:
+    """Return the operations of the engine that Keras runs on: on TensorFlow those of the ``tf`` builder."""
+    if keras.backend.backend() == "tensorflow":
+        from ffnn.builders import _tensorflow_ops
+
+        return _tensorflow_ops
+    return KerasOps()

@@ -1,0 +1,61 @@
+"""Where a Keras model comes from: a network's description, or a function of the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from ffnn.builder import Array, Arrays
+from ffnn.builders._keras_network import network_template, public_model, split
+from ffnn.builders._keras_template import Template
+from ffnn.network import Network
+
+__all__ = ["NetworkSource", "Source", "assign"]
+
+
+class Source(Protocol):
+    """Makes Keras models."""
+
+    key: Hashable
+    """Sources of equal keys share a template."""
+
+    def parts(self, *, on_host: bool) -> tuple[Network, Template]:
+        """Return what acts on rows in coordinates, as a network, and the template of all that comes after."""
+        ...
+
+    def initial_weights(self, rng: np.random.Generator) -> Arrays:
+        """Return freshly drawn weights."""
+        ...
+
+    def public(self, weights: Mapping[str, Array]) -> Any:
+        """Return a new ``keras.Model`` with the given weights."""
+        ...
+
+
+class NetworkSource:
+    """Makes the Keras models of a network's description."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        # the rates are fixed in Keras's layers
+        self.key: Hashable = (network.structure(), tuple(network.scalars()))
+
+    def parts(self, *, on_host: bool) -> tuple[Network, Template]:
+        prefix, stages = split(self._network, on_host=on_host)
+        return prefix, network_template(self._network, prefix, stages)
+
+    def initial_weights(self, rng: np.random.Generator) -> Arrays:
+        return self._network.initial_weights(rng)
+
+    def public(self, weights: Mapping[str, Array]) -> Any:
+        model = public_model(self._network)
+        assign([*model.trainable_variables, *model.non_trainable_weights], weights)
+        return model
+
+
+def assign(variables: Sequence[Any], weights: Mapping[str, Array]) -> None:
+    """Give variables the values that come in the same order."""
+    for variable, value in zip(variables, weights.values(), strict=True):
+        variable.assign(value)

@@ -1,0 +1,116 @@
+"""A Keras model as a pure function of variables that it does not own.
+
+What Keras builds stays in Keras: a model made anew for every fit would never be given back. So there is one model an
+architecture, a template, and each fit has arrays of its own that take the place of the model's variables in a call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ffnn.builders._state import Specs
+
+__all__ = ["Template", "is_seed"]
+
+Tensor = Any
+Link = Callable[[Tensor], Tensor]
+
+
+def is_seed(variable: Any) -> bool:
+    """Return whether a variable is the state of one of Keras's random generators."""
+    return variable.name == "seed_generator_state"
+
+
+class Template:
+    """A Keras model as a function.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Whose layers compute; its own values are of no account.
+    names : sequence of str
+        The names of its trained variables, then those of its extras: the weights that no gradient trains.
+    decays : sequence of bool
+        Whether weight decay acts on each trained variable.
+    dtype : str
+        Of the scores.
+    first_random : int
+        The number of random stages before the model's first layer: the model's k-th random generator draws with the seed
+        of the network's random stage ``first_random + k``.
+    to_scores : callable, optional
+        What turns the model's outputs into scores.
+    """
+
+    def __init__(
+        self, model: Any, names: Sequence[str], decays: Sequence[bool], dtype: str,
+        *, first_random: int = 0, to_scores: Link | None = None,
+    ) -> None:  # fmt: skip
+        self._model = model
+        self._dtype = dtype
+        self._first_random = first_random
+        self._to_scores = to_scores
+        self._trained = list(model.trainable_variables)
+        self._others = list(model.non_trainable_variables)
+        weights = {id(v) for v in model.non_trainable_weights}
+        self._extras = [v for v in self._others if id(v) in weights]
+        variables = [*self._trained, *self._extras]
+        self.specs: Specs = {
+            name: (tuple(v.shape), keras.backend.standardize_dtype(v.dtype))
+            for name, v in zip(names, variables, strict=True)
+        }
+        self.trainable = dict(zip(names, decays, strict=False))
+        self.takes_training = True
+        # Keras's layers are traced by one thread at a time
+        self._lock = threading.RLock()
+
+    def __call__(
+        self, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor, seed: Tensor | None, training: bool
+    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
+
+        Parameters
+        ----------
+        weights, extras : sequence of tensor
+            What the trained variables and the extras are worth.
+        x : tensor of shape (n_rows, n_features)
+            The batch.
+        seed : integer tensor of shape (2,) or None
+            The step's.
+        training : bool
+            Whether layers such as dropout act.
+        """
+        values = self._values(weights, extras, seed)
+        with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
+            outputs = self._model(x, training=training)
+            losses = self._model.losses
+            scores = self._to_scores(outputs) if self._to_scores else outputs
+            penalty = ops.cast(sum(losses), self._dtype) if losses else None
+        updates = [scope.get_current_value(v) for v in self._extras]
+        return ops.cast(scores, self._dtype), updates, penalty
+
+    def _values(self, weights: Sequence[Tensor], extras: Sequence[Tensor], seed: Tensor | None) -> list[Any]:
+        """Return each variable of the model with its value in this call."""
+        of_extras = dict(zip(map(id, self._extras), extras, strict=True))
+        values = list(zip(self._trained, weights, strict=True))
+        n_random = self._first_random
+        for v in self._others:
+            if id(v) in of_extras:
+                value = of_extras[id(v)]
+            elif seed is not None and is_seed(v):
+                value = ops.cast(seed, v.dtype) + ops.convert_to_tensor(np.array([0, n_random]), dtype=v.dtype)
+                n_random += 1
+            else:
+                value = ops.zeros(v.shape, v.dtype)
+            values.append((v, value))
+        return values
+
+    def release(self) -> None:
+        """Free the memory of the model's own values, which no call reads."""
+        for v in [*self._trained, *self._others]:
+            v._value = None

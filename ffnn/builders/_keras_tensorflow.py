@@ -1,0 +1,59 @@
+"""A network's model as Keras layers on TensorFlow: an epoch is one call, as in the ``tf`` builder."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from ffnn.builder import Arrays
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._cache import BoundedCache
+from ffnn.builders._keras_source import Source
+from ffnn.builders._tensorflow_model import ProgramModel
+from ffnn.builders._tensorflow_program import Program
+from ffnn.network import Network
+from ffnn.solver import Solver
+
+__all__ = ["KerasTensorFlowModel"]
+
+_programs: BoundedCache[tuple[Program, Any, Any]] = BoundedCache(64)
+
+
+class KerasTensorFlowModel(ProgramModel):
+    """A network, or a user's own Keras model, on TensorFlow."""
+
+    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+        self._source = source
+        key: Hashable = (source.key, solver.structure())
+        program, trainable, specs = _programs.get(key, lambda: _make_program(network, solver, source))
+        super().__init__(network, solver, program, trainable, specs)
+
+    def initial_weights(self, rng: np.random.Generator) -> Arrays:
+        return self._source.initial_weights(rng)
+
+    @property
+    def native(self) -> Any:
+        """A new ``keras.Model`` with the current weights, the caller's own from then on."""
+        return self._source.public(self.get_state().weights)
+
+
+def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Program, Any, Any]:
+    prefix, template = source.parts(on_host=False)
+    names = list(prefix.weights)
+    decays = {name: weight.decays for name, weight in prefix.weights.items()} | template.trainable
+    specs = {name: (weight.shape, network.dtype) for name, weight in prefix.weights.items()} | template.specs
+    n = len(names)
+
+    def forward(
+        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool
+    ) -> tuple[Any, list[Any], Any]:
+        if network.input.sparse:
+            named = dict(zip(names, weights[:n], strict=True))
+            x = prefix.apply(ops, x, named, scalars, seed, training=training)
+            x = x.dense(ops) if hasattr(x, "dense") else x
+        return template(weights[n:], extras, x, seed, training)
+
+    template.release()
+    return Program(network, solver, list(decays.values()), forward), decays, specs
