@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,15 @@ import pytest
 from ffnn.plugins import registry
 
 Install = Callable[..., Path]
+
+#: The builders that the estimators are tested on.
+BUILDERS = ("tf", "keras") if importlib.util.find_spec("ffnn.builders.keras") else ("tf",)
+
+
+@pytest.fixture(params=BUILDERS)
+def builder(request: pytest.FixtureRequest) -> str:
+    """Run the test once a builder."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -25,7 +35,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     before = set(sys.modules)
 
     def install(name: str, *entry_points: str, version: str = "1.2", **modules: str) -> Path:
-        info = site / f"{name}-{version}.dist-info"
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text("\n".join(["[ffnn]", *entry_points, ""]))

@@ -37,16 +37,12 @@ def test_plugins_are_listed_with_where_they_come_from():
 
 
 def test_a_broken_plugin_is_shown_on_standard_error_and_the_command_succeeds(install):
-    hooks = (
-        "from ffnn.plugins import hookimpl\n@hookimpl\ndef ffnn_layers(): return {'scale': 'sound:Scale'}\n"
-    )
+    hooks = "from ffnn.plugins import hookimpl\n@hookimpl\ndef ffnn_layers(): return {'scale': 'sound:Scale'}\n"
     install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
     site = install("sound", "any = sound", version="0.3", sound=hooks)
     done = ffnn("plugins", path=site)
     assert done.returncode == 0
-    assert ["layer", "scale", "sound:Scale", "sound", "0.3"] in [
-        line.split() for line in done.stdout.splitlines()
-    ]
+    assert ["layer", "scale", "sound:Scale", "sound", "0.3"] in [line.split() for line in done.stdout.splitlines()]
     assert done.stderr == (
         "plugin 'bad' (broken_one) of broken 1.2: "
         "could not be loaded: ModuleNotFoundError: No module named 'no_such_package_at_all'\n"

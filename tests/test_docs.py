@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,10 +17,9 @@ from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 
 ROOT = Path(__file__).parents[1]
+TUTORIAL = ROOT / "docs/plugins/index.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
-BLOCK = re.compile(
-    r'^```(?P<language>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL
-)
+BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
 
 
 def blocks(page: Path, language: str) -> list[tuple[str | None, str]]:
@@ -47,21 +47,38 @@ def test_make_targets_in_the_pages_exist(page):
     assert set(mentioned) <= set(targets)
 
 
-def test_the_plugin_tutorial_makes_a_plugin(install):
-    page = ROOT / "docs/plugins/index.md"
-    ((title, code),) = blocks(page, "python")
-    ((_, project),) = blocks(page, "toml")
+@pytest.fixture
+def tutorial(install):
+    """Install the tutorial's distribution; return where, and the code of its tests."""
+    (title, code), (_, suite) = blocks(TUTORIAL, "python")
+    ((_, project),) = blocks(TUTORIAL, "toml")
     metadata = tomllib.loads(project)["project"]
     points = [f"{name} = {module}" for name, module in metadata["entry-points"]["ffnn"].items()]
     module = str(title).removesuffix(".py")
-    install(metadata["name"], *points, version=metadata["version"], **{module: code})
+    return install(metadata["name"], *points, version=metadata["version"], **{module: code}), suite
+
+
+def test_the_plugin_tutorial_makes_a_plugin(tutorial):
     found = registry.load("layer", "scale")
     assert issubclass(found, Layer)
     x = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(found().forward(NumpyOps(), x, None, training=False), 2 * x)
     (entry,) = [entry for entry in registry.entries() if entry.name == "scale"]
-    listed = [line.split() for line in page.read_text().splitlines() if line.startswith("layer ")]
+    listed = [line.split() for line in TUTORIAL.read_text().splitlines() if line.startswith("layer ")]
     assert listed == [[entry.kind, entry.name, entry.target, entry.distribution, entry.version]]
+
+
+@pytest.mark.slow
+def test_the_plugin_tutorials_tests_pass(tutorial, tmp_path):
+    site, suite = tutorial
+    (tmp_path / "test_scale.py").write_text(suite)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_scale.py"]
+    environment = os.environ | {"PYTHONPATH": str(site)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
 
 
 @pytest.mark.slow

@@ -35,9 +35,7 @@ def only_problem() -> registry.Entry:
 def test_a_plugin_that_cannot_be_imported_is_reported_once_and_the_others_work(install):
     install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
     install("sound", "good = sound_one", sound_one=a_layer("scale", "sound_one:Scale"))
-    expected = (
-        r"plugin 'bad' \(broken_one\) of broken 1\.2: could not be loaded: ModuleNotFoundError: .*no_such"
-    )
+    expected = r"plugin 'bad' \(broken_one\) of broken 1\.2: could not be loaded: ModuleNotFoundError: .*no_such"
     with pytest.warns(errors.PluginWarning, match=expected):
         assert "scale" in registry.names("layer")
     with warnings.catch_warnings():
