@@ -11,12 +11,12 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ffnn.builder import Array, Model, State
 from ffnn.fitted import Fitted
-from ffnn.network import Network, describe
-from ffnn.settings import Settings
+from ffnn.network import Network
+from ffnn.settings import Settings, check_weight
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 from ffnn.training import Training
@@ -60,13 +60,13 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         first = not (partial and hasattr(self, "_fitted"))
         dtype = settings.dtype_for(X) if first else self.network_.dtype
         X, y = self._validate(X, y, dtype, reset=first)
-        weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_weight(sample_weight, X)
         before = dict(self.__dict__)
         try:
             if first:
-                self._start(settings, X, y, weight, classes, dtype, partial=partial)
-            elif classes is not None:
-                self._check_classes(classes)
+                self._start(settings, X, y, weight, classes, dtype)
+            else:
+                self._go_on(settings, classes)
             epochs = range(self.n_iter_, self.n_iter_ + (1 if partial else settings.n_epochs))
             self._train(settings, X, y, weight, epochs, monitor)
         except Exception:
@@ -76,26 +76,30 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
             raise
         return self
 
-    def _start(
-        self, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str, *, partial: bool
-    ) -> None:
+    def _start(self, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str) -> None:
         """Describe the network for this data and set the fitted attributes of an untrained one."""
         output = settings.output_for(y, classes, self._estimator_type_name()).fit(y, classes, weight)
-        network = describe(
-            settings.input_for(X),
-            output,
-            hidden_units=settings.hidden_units,
-            block=settings.block,
-            values={"rate": settings.dropout, "activation": settings.activation},
-            n_features=X.shape[1],
-            dtype=dtype,
-        )
+        network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self._fitted = Fitted(network, settings.solver, seed)
         self.network_ = network
         self.loss_curve_ = []
         self.n_iter_ = 0
         self._learned(output)
+
+    def _go_on(self, settings: Settings, classes: Any) -> None:
+        """Take over what parameters may change between two calls of ``partial_fit``, and refuse the others."""
+        if classes is not None:
+            self._check_classes(classes)
+        old = self.network_
+        network = settings.describe(old.input, old.output, n_features=old.n_features, dtype=old.dtype)
+        if network.weights != old.weights:
+            raise ValueError(
+                f"hidden_units={self.hidden_units!r} and block={self.block!r} describe another network than the one "
+                "that partial_fit began with. Set them back, or call fit to start anew."
+            )
+        self._fitted.change(network, settings.solver)
+        self.network_ = network
 
     def _train(self, settings: Settings, X: Any, y: Any, weight: Array, epochs: range, monitor: Monitor | None) -> None:
         network, fitted = self.network_, self._fitted
@@ -113,7 +117,7 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
 
         model.load(rows, targets, weight.astype(network.dtype))
         try:
-            settings.solver.train(
+            fitted.solver.train(
                 Training(
                     model=model,
                     rows=order,

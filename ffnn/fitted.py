@@ -6,6 +6,8 @@ import threading
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+
 from ffnn.builder import Builder, Model, State
 from ffnn.network import Network
 from ffnn.solver import Solver
@@ -59,6 +61,23 @@ class Fitted:
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
             return self._model
+
+    def change(self, network: Network, solver: Solver) -> None:
+        """Go on with a network of the same weights (another dropout rate, say), or with another solver.
+
+        Another solver starts with an empty memory, at its first step.
+        """
+        same_solver = parameters_key(solver) == parameters_key(self.solver)
+        same_network = network.structure() == self.network.structure() and np.array_equal(
+            network.scalars(), self.network.scalars()
+        )
+        if same_solver and same_network:
+            return
+        with self._lock:
+            state = self.state
+            self._state = state if same_solver or state is None else State(state.weights)
+            self._model = None
+            self.network, self.solver = network, solver
 
     @property
     def state(self) -> State | None:

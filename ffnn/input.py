@@ -62,8 +62,8 @@ class SparseRows:
 class Input(BaseEstimator, ABC):  # type: ignore[misc]
     """Takes X to the engine.
 
-    An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and, where
-    it needs them, :meth:`n_outputs` and :meth:`weights`, with a layer's meaning.
+    An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and,
+    where it needs them, :meth:`n_outputs` and :meth:`weights`, with a layer's meaning.
     """
 
     #: Whether batches are :class:`SparseRows`.

@@ -207,7 +207,7 @@ def describe(
     )  # fmt: skip
     if stages[-1].n_outputs != output.n_outputs_:
         raise ValueError(
-            f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values a row; expected {output.n_outputs_}, "
-            "one a score. End it with 'affine'."
+            f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values a row; expected "
+            f"{output.n_outputs_}, one a score. End it with 'affine'."
         )
     return Network(input, tuple(stages), output, n_features, dtype)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils.validation import _check_sample_weight
 
 from ffnn.builder import Builder
 from ffnn.input import Input
 from ffnn.layer import Layer
+from ffnn.network import Network, describe
 from ffnn.output import Output
 from ffnn.parameters import check_integer, check_number, check_rate, check_units, unknown_name
 from ffnn.plugins import registry
@@ -21,7 +23,7 @@ from ffnn.solvers import resolve_solver
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "check_weight"]
 
 #: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
 TINY = 2**15
@@ -119,8 +121,8 @@ class Settings:
             chosen: Output = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
             if chosen.estimator_type != estimator_type:
                 raise ValueError(
-                    f"output_layer={self.output_layer!r} is a {chosen.estimator_type}'s; expected a {estimator_type}'s. "
-                    "Use 'auto', or the other estimator."
+                    f"output_layer={self.output_layer!r} is a {chosen.estimator_type}'s; expected a "
+                    f"{estimator_type}'s. Use 'auto', or the other estimator."
                 )
             return chosen
         for _, found in registry.usable("output"):
@@ -130,6 +132,35 @@ class Settings:
             f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
             "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
         )
+
+    def describe(self, input: Input, output: Output, *, n_features: int, dtype: str) -> Network:
+        """Return the network between an input and a fitted output."""
+        return describe(
+            input,
+            output,
+            hidden_units=self.hidden_units,
+            block=self.block,
+            values={"rate": self.dropout, "activation": self.activation},
+            n_features=n_features,
+            dtype=dtype,
+        )
+
+
+def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
+    """Return the sample weights as a float64 array of shape (n_samples,); ones for None.
+
+    Raises
+    ------
+    ValueError
+        If one is negative or not finite, if all are zero, or if there are not as many as samples.
+    """
+    if sample_weight is not None and np.size(sample_weight) and not np.any(np.asarray(sample_weight)):
+        raise ValueError(
+            "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
+            "all samples alike."
+        )
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return np.asarray(weight)
 
 
 def _activation(value: Any) -> Any:
@@ -160,7 +191,10 @@ def _end(kind: Any, value: Any, base: type) -> Any:
 
 
 def _dtype(value: Any) -> str:
-    name = value if isinstance(value, str) else getattr(np.dtype(value), "name", value) if value is not None else None
-    if name not in ("auto", *_DTYPES):
+    try:
+        name = "auto" if isinstance(value, str) and value == "auto" else str(np.dtype(value).name)
+    except TypeError:
+        name = ""
+    if value is None or name not in ("auto", *_DTYPES):
         raise unknown_name("dtype", value, ("auto", *_DTYPES), "leave it at 'auto'")
-    return str(name)
+    return name

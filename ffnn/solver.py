@@ -79,6 +79,7 @@ class StochasticSolver(Solver):
         return learning_rates
 
     def train(self, training: Training) -> None:
+        """Train epoch by epoch, as the training plans them."""
         model = training.model
         step = model.get_step()
         for epoch in training.epochs:

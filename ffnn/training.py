@@ -124,8 +124,8 @@ class Training:
         epoch = self.epochs.start + self.n_done
         if not np.isfinite(loss):
             raise TrainingDivergedError(
-                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is {self.learning_rate:g}), "
-                "and scale X, for instance with sklearn.preprocessing.StandardScaler."
+                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is "
+                f"{self.learning_rate:g}), and scale X, for instance with sklearn.preprocessing.StandardScaler."
             )
         self.n_done += 1
         return self.on_epoch(epoch, loss)

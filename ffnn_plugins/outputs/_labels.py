@@ -40,8 +40,8 @@ class LabelOutput(Output):
         weighted = np.unique(y[sample_weight > 0]) if classes is None else self.classes_
         if len(weighted) < 2:
             raise ValueError(
-                f"y has only one class with a positive sample weight, {weighted.tolist()}; expected samples of at least "
-                "two classes. Check the labels, the split and sample_weight, or use partial_fit(classes=...)."
+                f"y has only one class with a positive sample weight, {weighted.tolist()}; expected samples of at "
+                "least two classes. Check the labels, the split and sample_weight, or use partial_fit(classes=...)."
             )
         self._learn(len(self.classes_))
         return self

@@ -25,7 +25,8 @@ class BinaryOutput(LabelOutput):
     def _learn(self, n_classes: int) -> None:
         if n_classes > 2:
             raise ValueError(
-                f"output_layer='binary': expected two classes, got {n_classes}: {self.classes_[:10]!r}. Use 'multiclass'."
+                f"output_layer='binary': expected two classes, got {n_classes}: {self.classes_[:10]!r}. "
+                "Use 'multiclass'."
             )
         self.n_outputs_ = 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs.regression import RegressionOutput
 
