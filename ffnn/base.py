@@ -59,10 +59,10 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         settings.check_monitor(monitor)
         first = not (partial and hasattr(self, "_fitted"))
         dtype = settings.dtype_for(X) if first else self.network_.dtype
-        X, y = self._validate(X, y, dtype, reset=first)
-        weight = check_weight(sample_weight, X)
         before = dict(self.__dict__)
         try:
+            X, y = self._validate(X, y, dtype, reset=first)
+            weight = check_weight(sample_weight, X)
             if first:
                 self._start(settings, X, y, weight, classes, dtype)
             else:
