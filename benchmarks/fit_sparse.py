@@ -51,7 +51,8 @@ def main() -> None:
     y, y_test = labels[train], labels[test]
     stored = X.nnz / X.shape[0]
     print(
-        f"{X.shape[0]} × {X.shape[1]} CSR, {stored:.0f} stored values a row; (256,), batches of 64, {args.epochs} epochs"
+        f"{X.shape[0]} × {X.shape[1]} CSR, {stored:.0f} stored values a row"
+        f"; (256,), batches of 64, {args.epochs} epochs"
     )
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
 
