@@ -8,6 +8,7 @@ parent keeps for the messages of errors.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import faulthandler
 import io
@@ -24,10 +25,17 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Take tasks until the standard input ends, or a message says so."""
+    """Take tasks until the standard input ends, or a message says so; then end the process."""
+    _serve()
+    # what asked to be called at the end is called; taking an engine apart would take seconds, for nothing
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+
+def _serve() -> None:
     channel = _LockedChannel(*_take_over_pipes())
-    sys.stdout = _forwarded(channel, "stdout")
-    sys.stderr = _forwarded(channel, "stderr", also_to=2)
+    streams = _forwarded(channel, "stdout"), _forwarded(channel, "stderr", also_to=2)
+    sys.stdout, sys.stderr = streams
     faulthandler.enable(file=2)
     import joblib
 
@@ -47,8 +55,9 @@ def main() -> None:
             channel.send(Kind.STARTED)
             message = run_packed(buffers)
             del buffers
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in streams:
+                with contextlib.suppress(ValueError):  # the task closed it
+                    stream.flush()
             channel.send(*message)
             del message
 

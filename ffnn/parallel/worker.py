@@ -21,6 +21,7 @@ __all__ = ["Worker", "WorkerGone", "describe_exit"]
 
 _TAIL = 20  # lines of standard error that are kept
 _STOP = 5.0  # seconds for a process to end by itself
+_LAST_MOMENT = 1.0  # seconds between the end of a process's output and its own
 _PIPE = 1 << 20  # bytes that a pipe should hold; the system's own default is a sixteenth of it
 _F_SETPIPE_SZ = 1031
 
@@ -197,6 +198,9 @@ class Worker:
     def _bury(self) -> None:
         """Wait for the end of a process that is about to end, and close what is left of it."""
         process = self._process
+        # its pipes are closed a moment before it has ended; to end the lease now would hide how it did
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_LAST_MOMENT)
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()  # the end of the input is the end of the supervisor's lease
