@@ -1,4 +1,4 @@
-"""Python's own random numbers, from which Keras draws the seeds that it was not given."""
+"""Where Keras's layers take the seeds that they were not given, and how their weights are drawn anew."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-__all__ = ["python_random"]
+import keras
+import numpy as np
+
+__all__ = ["python_random", "redraw"]
 
 _lock = threading.RLock()
 
 
 @contextmanager
 def python_random(seed: int) -> Iterator[None]:
-    """Let the layers that are made inside draw their seeds from ``seed``, and leave Python's stream as it was."""
+    """Let the layers that are made inside draw their seeds from ``seed``, and leave Python's own stream as it was."""
     with _lock:
         state = random.getstate()
         random.seed(seed)
@@ -22,3 +26,31 @@ def python_random(seed: int) -> Iterator[None]:
             yield
         finally:
             random.setstate(state)
+
+
+def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
+    """Return the values of a model's weights, those that an initializer has drawn without a seed of the user's drawn anew.
+
+    What an initializer would not have drawn, such as weights trained before, stays as it is.
+    """
+    initializers = {}
+    for layer in model._flatten_layers():
+        for v in layer.weights:
+            found = getattr(layer, f"{v.name}_initializer", None)
+            if isinstance(found, keras.initializers.Initializer):
+                initializers[id(v)] = found
+    values = []
+    for v in [*model.trainable_variables, *model.non_trainable_weights]:
+        value = np.array(v)
+        seed = int(rng.integers(2**31 - 1))
+        found = initializers.get(id(v))
+        config = found.get_config() if found is not None else {}
+        if config.get("seed", 0) is None and np.array_equal(value, _draw(found, v)):
+            value = _draw(type(found).from_config({**config, "seed": seed}), v)
+        values.append(value)
+    return values
+
+
+def _draw(initializer: Any, variable: Any) -> Any:
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    return np.array(keras.ops.convert_to_numpy(initializer(variable.shape, dtype=dtype)))

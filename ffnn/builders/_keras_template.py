@@ -65,7 +65,11 @@ class Template:
             for name, v in zip(names, variables, strict=True)
         }
         self.trainable = dict(zip(names, decays, strict=False))
-        self.takes_training = True
+        for layer in model._flatten_layers():
+            for generator in vars(layer).values():
+                # on torch, Keras draws dropout from torch's global stream where a layer has no seed of its own
+                if isinstance(generator, keras.random.SeedGenerator) and generator._initial_seed is None:
+                    generator._initial_seed = 0
         # Keras's layers are traced by one thread at a time
         self._lock = threading.RLock()
 

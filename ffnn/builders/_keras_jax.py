@@ -1,0 +1,82 @@
+"""Keras on JAX: batch by batch, each step compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+
+from ffnn.builders._cache import BoundedCache
+from ffnn.builders._keras_host import Engine, HostModel, Tensor
+from ffnn.builders._keras_source import Source
+from ffnn.builders._keras_template import Template
+from ffnn.network import Network
+from ffnn.solver import Solver
+
+__all__ = ["KerasJaxModel"]
+
+_engines: BoundedCache[tuple[Network, Engine]] = BoundedCache(64)
+
+
+class _JaxEngine(Engine):
+    def __init__(self, network: Network, solver: Solver, template: Template) -> None:
+        super().__init__(network, solver, template)
+        self._compiled_step = jax.jit(self._step)
+        self._compiled_gradient = jax.jit(self._gradient)
+        self._compiled_scores = jax.jit(self._scores)
+
+    def step(self, *arguments: Any) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:
+        return self._compiled_step(*arguments)
+
+    def gradient(self, *arguments: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+        return self._compiled_gradient(*arguments)
+
+    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
+        return self._compiled_scores(weights, extras, x)
+
+    def _step(
+        self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
+        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor,
+    ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
+        def mean(weights: list[Tensor]) -> tuple[Tensor, Any]:
+            loss, mass, updates = self.loss(weights, extras, batch, seed, True)
+            return self.mean(loss, mass), (loss, mass, updates)
+
+        (_, (loss, mass, updates)), gradients = jax.value_and_grad(mean, has_aux=True)(weights)
+        weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay)
+        return weights, updates, slots, loss, mass
+
+    def _gradient(
+        self, weights: list[Tensor], extras: list[Tensor], batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        def total(weights: list[Tensor]) -> tuple[Tensor, Tensor]:
+            loss, mass, _ = self.loss(weights, extras, batch, None, False)
+            return loss, mass
+
+        (loss, mass), gradients = jax.value_and_grad(total, has_aux=True)(weights)
+        return loss, mass, gradients
+
+    def _scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
+        return self.template(weights, extras, x, None, False)[0]
+
+
+class KerasJaxModel(HostModel):
+    """A network, or a user's own Keras model, on JAX."""
+
+    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+        self._x64 = network.dtype == "float64"
+        super().__init__(network, solver, source)
+
+    def make_engine(self) -> tuple[Network, Engine]:
+        def make() -> tuple[Network, Engine]:
+            prefix, template = self._source.parts(on_host=True)
+            template.release()
+            return prefix, _JaxEngine(self._network, self._solver, template)
+
+        return _engines.get((self._source.key, self._solver.structure()), make)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        # JAX has 32 bits only, unless it is told; told here, for this thread and these lines
+        return jax.enable_x64(self._x64) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(self._x64)
