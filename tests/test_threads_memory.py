@@ -1,0 +1,100 @@
+"""Many fits in one process: side by side in threads, and one after the other without growing."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import pytest
+import tensorflow as tf
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from ffnn import MLPClassifier
+
+X, Y = load_digits(return_X_y=True)
+X = X / 16
+
+
+class CountedRelu:
+    """An activation that counts how often an engine runs its Python, which is when it traces."""
+
+    calls = 0
+
+    def __call__(self, x):
+        type(self).calls += 1
+        return tf.nn.relu(x)
+
+
+def classifier(**parameters):
+    return MLPClassifier(**{"hidden_units": (32,), "n_epochs": 2, "dropout": 0.2, "random_state": 0} | parameters)
+
+
+def test_threads_fit_as_each_alone(builder):
+    estimators = [
+        classifier(builder=builder, random_state=seed, dropout=dropout)
+        for seed, dropout in [(0, 0.2), (1, 0.2), (2, 0.5), (3, 0.5)]
+    ]
+    alone = [clone(estimator).fit(X, Y).predict_proba(X) for estimator in estimators]
+    start = threading.Barrier(4)
+
+    def fit(estimator):
+        start.wait()
+        return estimator.fit(X, Y).predict_proba(X)
+
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(fit, estimators))
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.array_equal(alone[0], alone[1])
+
+
+def test_threads_predict_with_one_estimator(builder):
+    estimator = classifier(builder=builder).fit(X, Y)
+    expected = estimator.predict_proba(X)
+    with ThreadPoolExecutor(4) as threads:
+        for probabilities in threads.map(lambda _: estimator.predict_proba(X), range(8)):
+            np.testing.assert_array_equal(probabilities, expected)
+
+
+def test_fits_of_a_shape_add_no_memory_and_trace_nothing_new(builder):
+    process = psutil.Process()
+    activation = CountedRelu()
+    CountedRelu.calls = 0
+
+    def fit(i):
+        # folds of a search differ in their number of rows, candidates in their rates and batches
+        rows = slice(0, 1200 + i)
+        estimator = classifier(
+            builder=builder, activation=activation, dropout=0.1 + i / 100, learning_rate=1e-3 + i / 1e5,
+            weight_decay=1e-4 + i / 1e5, batch_size=64 + i, random_state=i,
+        )  # fmt: skip
+        estimator.fit(X[rows], Y[rows]).predict(X[:300])
+
+    for i in range(5):
+        fit(i)
+    gc.collect()
+    traced, memory = CountedRelu.calls, process.memory_info().rss
+    assert traced > 0
+    for i in range(5, 50):
+        fit(i)
+    gc.collect()
+    assert CountedRelu.calls == traced
+    assert process.memory_info().rss - memory < 50e6
+
+
+@pytest.mark.parametrize("n_copies", [12])
+def test_a_fitted_estimator_keeps_no_data(n_copies, builder):
+    wide = np.random.default_rng(0).random((400, 5000), dtype=np.float32)
+    y = np.arange(400) % 2
+    estimators = [classifier(hidden_units=(1,), n_epochs=1, builder=builder).fit(wide, y) for _ in range(2)]
+    gc.collect()
+    before = psutil.Process().memory_info().rss
+    estimators += [classifier(hidden_units=(1,), n_epochs=1, builder=builder).fit(wide, y) for _ in range(n_copies)]
+    gc.collect()
+    kept = psutil.Process().memory_info().rss - before
+    assert len(estimators) == n_copies + 2
+    assert kept < n_copies * wide.nbytes / 2
