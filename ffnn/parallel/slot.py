@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ffnn.exceptions import TaskTimeoutError, WorkerDiedError
+from ffnn.exceptions import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from ffnn.executor import Future, Task
 from ffnn.parallel.task import open_outcome, pack
 from ffnn.parallel.wire import Message
@@ -133,11 +133,16 @@ class Slot:
                 future.seconds, result = open_outcome(message, task.name)
                 future.settle(result())
         except BaseException as error:
-            future.fail(error)
+            if error.__suppress_context__:
+                error.__context__ = None
+            # the frames of this thread say nothing to the user, and would keep the arguments alive
+            future.fail(error.with_traceback(None))
         finally:
             with self._lock:
                 self._current = None
             future.on_cancel(None)
+            if future.cancelled() and self._worker is not None:
+                self._retire(at_once=True)  # it may be on its way out already
 
     def _run(self, task: Task, future: Future[Any]) -> Message | None:
         """Run a task, on more than one worker if they die; None if it was cancelled."""
@@ -145,17 +150,17 @@ class Slot:
         deaths = idle_deaths = 0
         start = time.monotonic()
         while not future.done():
-            worker = self._ready_worker()
-            if future.done():  # cancelled before the worker was there to be ended
-                return None
             try:
+                worker = self._ready_worker()
+                if future.done():  # cancelled before the worker was there to be ended
+                    return None
                 return worker.run(packed, self._limits.task_timeout)
             except TaskTimeoutError as error:
                 self._lose()
                 future.seconds = time.monotonic() - start
                 raise TaskTimeoutError(f"{task.name}: {error}") from None
             except WorkerGone as gone:
-                self._lose()
+                lost = self._lose()
                 if future.done():
                     return None
                 if gone.started:
@@ -164,7 +169,7 @@ class Slot:
                     idle_deaths += 1
                 if deaths > self._limits.max_retries or idle_deaths > _IDLE_DEATHS:
                     future.seconds = time.monotonic() - start
-                    raise self._died(task, worker, deaths) from None
+                    raise self._died(task, lost, deaths) from None
                 self.n_retries += gone.started
         return None
 
@@ -182,31 +187,32 @@ class Slot:
                 self._worker = worker
         try:
             worker.wait_until_ready()
-        except BaseException:
+        except WorkerStartError:
             self._lose()
             raise
         return worker
 
-    def _lose(self) -> None:
-        """Forget a worker that is gone."""
-        with self._lock:
-            self._worker = None
-
-    def _retire(self) -> None:
-        """End the worker in peace."""
+    def _lose(self) -> Worker | None:
+        """Forget a worker that is gone, and return it."""
         with self._lock:
             worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.stop()
+        return worker
 
-    def _died(self, task: Task, worker: Worker, deaths: int) -> WorkerDiedError:
+    def _retire(self, at_once: bool = False) -> None:
+        """End the worker, in peace or at once."""
+        worker = self._lose()
+        if worker is not None:
+            worker.kill() if at_once else worker.stop()
+
+    def _died(self, task: Task, worker: Worker | None, deaths: int) -> WorkerDiedError:
         tried = f"{deaths} times" if deaths > 1 else "once"
         when = f"while it ran {task.name}, which was tried {tried}" if deaths else f"before it took {task.name}"
+        code, stderr = (worker.exit_code, worker.stderr) if worker is not None else (None, "")
         return WorkerDiedError(
-            f"worker {self._name} {describe_exit(worker.exit_code)} {when} "
+            f"worker {self._name} {describe_exit(code)} {when} "
             f"(max_retries={self._limits.max_retries}); the last lines of its standard error:\n"
-            f"{worker.stderr or '(none)'}",
+            f"{stderr or '(none)'}",
             self._name,
-            worker.exit_code,
-            worker.stderr,
+            code,
+            stderr,
         )

@@ -110,6 +110,8 @@ class Worker:
         ------
         WorkerStartError
             If it ends, or takes longer than ``start_timeout``; it is gone then.
+        WorkerGone
+            If it was killed.
         """
         if self._ready:
             return
@@ -120,6 +122,8 @@ class Worker:
             reason = f"was not ready after {self._start_timeout:g} seconds (start_timeout)"
         except (EOFError, OSError):
             self._bury()
+            if (self.exit_code or 0) < 0:  # killed: another may do better
+                raise WorkerGone(started=False) from None
             reason = f"{describe_exit(self.exit_code)} before it was ready"
         else:
             self._ready = kind is Kind.READY

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
+import numpy as np
 import pytest
 
 from ffnn.exceptions import TaskTimeoutError, WorkerDiedError, WorkerStartError
@@ -200,6 +202,32 @@ def test_a_worker_that_cannot_start_is_a_named_error(
     assert "/no/such/python" in str(error)
 
 
+@pytest.mark.parametrize("end", ["result", "exception", "death", "cancel"])
+def test_a_task_that_has_ended_is_not_kept(end: str, tmp_path: Path) -> None:
+    def act(argument: np.ndarray, started: Path) -> None:
+        started.touch()
+        if end == "exception":
+            raise ZeroDivisionError
+        if end == "death":
+            os._exit(1)
+        if end == "cancel":
+            time.sleep(300)
+
+    with MultiprocessingExecutor(1, max_retries=0) as executor:
+        argument = np.zeros(100_000)
+        kept = weakref.ref(argument)
+        future = executor.submit(act, argument, tmp_path / "started")
+        del argument
+        while not (tmp_path / "started").exists():
+            time.sleep(0.02)
+        if end == "cancel":
+            assert future.cancel()
+        else:
+            future.exception(60)
+        executor.submit(abs, 1).result(60)  # the slot has turned to something else
+        assert kept() is None
+
+
 def test_an_executor_that_is_forgotten_ends_its_workers() -> None:
     executor = MultiprocessingExecutor(1)
     pid = executor.submit(os.getpid).result(60)
@@ -229,6 +257,7 @@ def test_bad_options_are_named(option: str, value: object, error: type[Exception
 SCRIPT = """
 import os, re, subprocess, sys, time
 import joblib
+import numpy as np
 import ffnn
 
 assert "tensorflow" not in sys.modules
