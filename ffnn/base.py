@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
@@ -66,13 +67,14 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
             if first:
                 self._start(settings, X, y, weight, classes, dtype)
             else:
+                # what is trained in place: the copy has the state as arrays
+                before.update(loss_curve_=list(self.loss_curve_), _fitted=copy.copy(self._fitted))
                 self._go_on(settings, classes)
             epochs = range(self.n_iter_, self.n_iter_ + (1 if partial else settings.n_epochs))
             self._train(settings, X, y, weight, epochs, monitor)
-        except Exception:
-            if first:  # as if nothing had been called
-                self.__dict__.clear()
-                self.__dict__.update(before)
+        except BaseException:  # a Ctrl-C too: as if nothing had been called
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
         return self
 
