@@ -192,7 +192,7 @@ def _end(kind: Any, value: Any, base: type) -> Any:
 
 def _dtype(value: Any) -> str:
     try:
-        name = "auto" if isinstance(value, str) and value == "auto" else str(np.dtype(value).name)
+        name = value if isinstance(value, str) else str(np.dtype(value).name)
     except TypeError:
         name = ""
     if value is None or name not in ("auto", *_DTYPES):
