@@ -10,7 +10,7 @@ from typing import Any
 
 from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
 
-from ffnn.exceptions import TaskTimeoutError, WorkerDiedError
+from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
 from ffnn.parallel.budget import cpu_count
 from ffnn.parallel.options import check_options
 from ffnn.plugins import registry
@@ -169,12 +169,19 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
         If it is neither a name nor an executor, or does not know an option.
     ValueError
         If no executor has that name, or an option has a bad value.
+    PluginLoadError
+        If the plugin cannot be imported, or is no executor.
     """
     if isinstance(executor, str):
         kind = registry.load("executor", executor, "executor")
         check_options(kind, executor, options)
-        made: concurrent.futures.Executor = kind(**options)
-        return made
+        made = kind(**options)
+        if isinstance(made, concurrent.futures.Executor):
+            return made
+        raise PluginLoadError(
+            f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is no concurrent.futures.Executor; "
+            f"the plugin's class must derive from it."
+        )
     if not isinstance(executor, concurrent.futures.Executor):
         names = ", ".join(map(repr, registry.names("executor")))
         raise TypeError(

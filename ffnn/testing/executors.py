@@ -296,4 +296,6 @@ def _search(poison: bool = False, **options: Any) -> Any:
             return super().fit(X, y)
 
     kind = Poison if poison else KNeighborsClassifier
-    return GridSearchCV(kind(), {"n_neighbors": [1, 3, 5]}, cv=2, **options)
+    # a worker that is lost takes seconds to be replaced, for it imports scikit-learn anew: one split is enough
+    cv = [(np.arange(0, 90, 2), np.arange(1, 90, 2))] if poison else 2
+    return GridSearchCV(kind(), {"n_neighbors": [1, 3, 5]}, cv=cv, **options)

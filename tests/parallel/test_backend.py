@@ -5,7 +5,7 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 
 import ffnn
-from ffnn.exceptions import TaskPicklingError, TaskTimeoutError
+from ffnn.exceptions import PluginLoadError, TaskPicklingError, TaskTimeoutError
 from ffnn.parallel.backend import FfnnBackend
 from ffnn.parallel.pool import Pool
+from ffnn.testing.executors import gone
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -58,7 +59,8 @@ def pool() -> Iterator[Pool]:
 
 
 def search(*does: str, **options: Any) -> GridSearchCV:
-    return GridSearchCV(Candidate(), {"does": list(does)}, cv=2, refit=False, **options)
+    one_split = [(np.arange(10), np.arange(10, 20))]
+    return GridSearchCV(Candidate(), {"does": list(does)}, cv=one_split, refit=False, **options)
 
 
 def test_n_jobs_says_only_whether_to_use_the_executor() -> None:
@@ -79,9 +81,9 @@ def test_failures_become_the_error_score(pool: Pool) -> None:
     for name in ("mean_test_accuracy", "mean_test_f1", "mean_train_accuracy"):
         assert np.isnan(found.cv_results_[name]).tolist() == [False, True, True]
     message = str(next(w.message for w in caught if w.category is FitFailedWarning))
-    for part in ("4 fits failed out of a total of 6", "WorkerDiedError", "SIGKILL", "ZeroDivisionError: in fit"):
+    for part in ("2 fits failed out of a total of 3", "WorkerDiedError", "SIGKILL", "ZeroDivisionError: in fit"):
         assert part in message
-    assert pool.n_retries - retries == 2
+    assert pool.n_retries - retries == 1
 
 
 def test_failures_are_raised_if_asked_for(pool: Pool) -> None:
@@ -127,3 +129,31 @@ def test_what_cannot_be_pickled_ends_the_call(pool: Pool) -> None:
     calls = [joblib.delayed(abs)(-1)] * 10 + [joblib.delayed(len)(x for x in "abc")]
     with pytest.raises(TaskPicklingError, match="generator"):
         joblib.Parallel()(calls)
+
+
+def test_a_parallel_of_its_own_may_name_the_backend() -> None:
+    found = set(joblib.Parallel(n_jobs=2, backend="ffnn")(joblib.delayed(os.getpid)() for _ in range(4)))
+    assert os.getpid() not in found
+    for pid in found:  # the workers end with the Parallel that was theirs
+        until = time.monotonic() + 10
+        while not gone(pid):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+def test_a_plugin_that_is_no_executor_is_named(install: Callable[..., Path]) -> None:
+    install(
+        "stranger",
+        "it = stranger_plugin",
+        stranger_plugin="""
+from ffnn.plugins import hookimpl
+
+@hookimpl
+def ffnn_executors():
+    return {"strange": "stranger_plugin:Strange"}
+
+class Strange: ...
+""",
+    )
+    with pytest.raises(PluginLoadError, match="executor='strange' is stranger_plugin.Strange, which is no"):
+        FfnnBackend("strange")
