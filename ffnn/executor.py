@@ -1,8 +1,8 @@
 """What an executor is: a ``concurrent.futures.Executor`` that runs tasks somewhere.
 
 An author implements two things: how many workers there are, and how a task is started. Everything else
-(closed or not, cancellation, waiting for the end) is here. The smallest executor, which runs each task where
-it stands::
+(closed or not, cancellation, waiting for the end) is here. The smallest executor, for debugging, which runs each
+task where it stands (so it keeps no promise about workers)::
 
     class Here(Executor):
         n_workers = 1
