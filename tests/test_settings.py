@@ -82,7 +82,7 @@ CASES = [
     ("solver", ffnn.LBFGS(memory=0), ValueError, "LBFGS.memory=0: expected a positive integer. .*10 is usual"),
     ("dtype", "float16", ValueError, "dtype='float16' is not known.* Expected one of auto, float32, float64"),
     ("dtype", None, ValueError, "dtype=None is not known.* Expected one of auto, float32, float64"),
-    ("dtype", "double", ValueError, "dtype='double' is not known.* Expected one of auto, float32, float64"),
+    ("dtype", "int32", ValueError, "dtype='int32' is not known.* Expected one of auto, float32, float64"),
 ]  # fmt: skip
 IDS = [f"{name}={value!r}" for name, value, _, _ in CASES]
 
