@@ -19,7 +19,6 @@ import concurrent.futures
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,12 @@ import joblib
 import numpy as np
 import pytest
 
-from ffnn.exceptions import ExecutorError, TaskFailedError, TaskPicklingError, WorkerDiedError
+from ffnn.exceptions import TaskFailedError, TaskPicklingError, WorkerDiedError
 from ffnn.executor import Executor
 from ffnn.parallel.pool import pool
+from ffnn.testing import _tasks as tasks
 
-__all__ = ["ExecutorSuite", "gone"]
+__all__ = ["ExecutorSuite"]
 
 
 class ExecutorSuite(abc.ABC):
@@ -76,23 +76,23 @@ class ExecutorSuite(abc.ABC):
 
     def test_large_arrays_travel_unchanged_and_writable(self, executor: Executor) -> None:
         array = np.arange(1_000_000.0).reshape(1000, 1000)
-        back = executor.submit(_incremented, array).result(60)
+        back = executor.submit(tasks.incremented, array).result(60)
         np.testing.assert_array_equal(back, array + 1)
         back[0, 0] = 0
 
     def test_an_exception_comes_back_with_its_traceback(self, executor: Executor) -> None:
-        error = executor.submit(_fail, "as it should").exception(60)
+        error = executor.submit(tasks.fail, "as it should").exception(60)
         assert isinstance(error, ZeroDivisionError)
         assert str(error) == "as it should"
-        assert "_fail" in str(error.__cause__)
+        assert "fail" in str(error.__cause__)
 
     def test_an_exception_that_cannot_travel_has_a_name(self, executor: Executor) -> None:
-        error = executor.submit(_fail_unpicklably).exception(60)
+        error = executor.submit(tasks.fail_unpicklably).exception(60)
         assert isinstance(error, TaskFailedError)
-        assert "_Unpicklable" in str(error)
+        assert "Unpicklable" in str(error)
 
     def test_the_end_of_the_program_is_only_an_error(self, executor: Executor) -> None:
-        error = executor.submit(_exit).exception(60)
+        error = executor.submit(tasks.exit).exception(60)
         assert isinstance(error, TaskFailedError)
         assert "SystemExit" in str(error)
 
@@ -110,17 +110,17 @@ class ExecutorSuite(abc.ABC):
         assert os.getpid() not in pids
 
     def test_two_workers_work_at_the_same_time(self, executor: Executor, tmp_path: Path) -> None:
-        futures = [executor.submit(_meet, tmp_path, me, 1 - me) for me in (0, 1)]
+        futures = [executor.submit(tasks.meet, tmp_path, me, 1 - me) for me in (0, 1)]
         assert [future.result(60) for future in futures] == [True, True]
 
     def test_a_worker_that_dies_once_costs_nothing(self, executor: Executor, tmp_path: Path) -> None:
         others = [executor.submit(abs, -i) for i in range(8)]
-        assert executor.submit(_die_once, tmp_path / "died").result(60) == "alive"
+        assert executor.submit(tasks.die_once, tmp_path / "died").result(60) == "alive"
         assert [future.result(60) for future in others] == list(range(8))
         assert executor.n_retries == 1
 
     def test_a_task_that_always_kills_its_worker_fails_alone(self, executor: Executor, tmp_path: Path) -> None:
-        poison = executor.submit(_die, tmp_path / "tries")
+        poison = executor.submit(tasks.die, tmp_path / "tries")
         others = [executor.submit(abs, -i) for i in range(8)]
         error = poison.exception(60)
         assert isinstance(error, WorkerDiedError)
@@ -131,9 +131,9 @@ class ExecutorSuite(abc.ABC):
         assert [future.result(60) for future in others] == list(range(8))
 
     def test_a_task_is_cancelled_before_it_runs_and_while_it_does(self, executor: Executor, tmp_path: Path) -> None:
-        running = [executor.submit(_sleep, tmp_path / str(i)) for i in range(2)]
-        queued = executor.submit(_sleep, tmp_path / "2")
-        _wait_for(lambda: all((tmp_path / str(i)).exists() for i in range(2)))
+        running = [executor.submit(tasks.sleep, tmp_path / str(i)) for i in range(2)]
+        queued = executor.submit(tasks.sleep, tmp_path / "2")
+        tasks.wait_for(lambda: all((tmp_path / str(i)).exists() for i in range(2)))
         assert all(future.running() for future in running)
         called: list[Any] = []
         for future in (queued, *running):
@@ -150,19 +150,19 @@ class ExecutorSuite(abc.ABC):
         assert not (tmp_path / "2").exists()
         if self.same_machine:
             for i in range(2):
-                _wait_for(lambda i=i: gone(int((tmp_path / str(i)).read_text())))
+                tasks.wait_for(lambda i=i: tasks.gone(int((tmp_path / str(i)).read_text())))
 
     def test_shutdown_leaves_nothing(self, tmp_path: Path) -> None:
         executor = self.make(2)
-        futures = [executor.submit(_sleep, tmp_path / str(i)) for i in range(3)]
-        _wait_for(lambda: all((tmp_path / str(i)).exists() for i in range(2)))
+        futures = [executor.submit(tasks.sleep, tmp_path / str(i)) for i in range(3)]
+        tasks.wait_for(lambda: all((tmp_path / str(i)).exists() for i in range(2)))
         executor.shutdown(cancel_futures=True)
         executor.shutdown()
         assert all(future.cancelled() for future in futures)
         with pytest.raises(RuntimeError, match="shut down"):
             executor.submit(abs, 1)
         if self.same_machine:
-            assert all(gone(int((tmp_path / str(i)).read_text())) for i in range(2))
+            assert all(tasks.gone(int((tmp_path / str(i)).read_text())) for i in range(2))
 
     def test_shutdown_waits_for_what_was_submitted(self) -> None:
         executor = self.make(2)
@@ -172,7 +172,7 @@ class ExecutorSuite(abc.ABC):
         executor.shutdown()
 
     def test_parallelism_inside_a_task_stays_inside(self, executor: Executor) -> None:
-        assert executor.submit(_nested).result(60) == 1
+        assert executor.submit(tasks.nested).result(60) == 1
 
     def test_bad_counts_are_refused(self) -> None:
         for bad, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)):
@@ -180,9 +180,9 @@ class ExecutorSuite(abc.ABC):
                 self.make(bad)  # type: ignore[arg-type]
 
     def test_a_grid_search_gives_the_scores_of_the_sequential_one(self) -> None:
-        sequential = _search().fit(*_data())
+        sequential = tasks.search().fit(*tasks.data())
         with pool(self.make(2), progress=False):
-            both = [_search(n_jobs=n_jobs).fit(*_data()) for n_jobs in (None, -1)]
+            both = [tasks.search(n_jobs=n_jobs).fit(*tasks.data()) for n_jobs in (None, -1)]
         for distributed in both:
             for split in range(2):
                 key = f"split{split}_test_score"
@@ -192,110 +192,19 @@ class ExecutorSuite(abc.ABC):
     @pytest.mark.filterwarnings("ignore:One or more of the test scores")
     def test_a_candidate_that_kills_its_worker_gets_the_error_score(self) -> None:
         with pool(self.make(2), progress=False):
-            search = _search(poison=True, error_score=-1.0, refit=False).fit(*_data())
+            search = tasks.search(poison=True, error_score=-1.0, refit=False).fit(*tasks.data())
             scores = search.cv_results_["mean_test_score"]
             assert scores[1] == -1
             assert scores[0] > 0.5
             assert scores[2] > 0.5
             with pytest.raises(WorkerDiedError, match="SIGKILL"):
-                _search(poison=True, error_score="raise").fit(*_data())
+                tasks.search(poison=True, error_score="raise").fit(*tasks.data())
 
     def test_an_exception_cancels_what_is_left(self, tmp_path: Path) -> None:
         with pool(self.make(2), progress=False) as two:
-            calls = [joblib.delayed(_fail)("early")]
-            calls += [joblib.delayed(_sleep)(tmp_path / str(i)) for i in range(12)]
+            calls = [joblib.delayed(tasks.fail)("early")]
+            calls += [joblib.delayed(tasks.sleep)(tmp_path / str(i)) for i in range(12)]
             with pytest.raises(ZeroDivisionError, match="early"):
                 joblib.Parallel()(calls)
             assert two.submit(abs, -1).result(60) == 1
             assert len(list(tmp_path.iterdir())) <= 2
-
-
-def gone(pid: int) -> bool:
-    """Whether a process of this machine has ended (a zombie has)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-class _Unpicklable(Exception):
-    def __init__(self, one: int, two: int) -> None:
-        super().__init__(f"{one} and {two}")
-
-
-def _incremented(array: Any) -> Any:
-    array += 1
-    return array
-
-
-def _fail(message: str) -> None:
-    raise ZeroDivisionError(message)
-
-
-def _fail_unpicklably() -> None:
-    raise _Unpicklable(1, 2)
-
-
-def _exit() -> None:
-    raise SystemExit(3)
-
-
-def _die(path: Path) -> None:
-    with path.open("a") as file:
-        file.write("x")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _die_once(path: Path) -> str:
-    if not path.exists():
-        _die(path)
-    return "alive"
-
-
-def _sleep(path: Path) -> None:
-    path.write_text(str(os.getpid()))
-    time.sleep(300)
-
-
-def _meet(folder: Path, me: int, other: int) -> bool:
-    (folder / str(me)).touch()
-    _wait_for((folder / str(other)).exists)
-    return True
-
-
-def _nested() -> int:
-    return len(set(joblib.Parallel(n_jobs=4)(joblib.delayed(os.getpid)() for _ in range(8))))
-
-
-def _wait_for(condition: Any, timeout: float = 60.0) -> None:
-    until = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > until:
-            raise ExecutorError("waited too long")
-        time.sleep(0.02)
-
-
-def _data() -> tuple[Any, Any]:
-    random = np.random.default_rng(0)
-    y = np.repeat([0, 1, 2], 30)
-    return random.normal(size=(90, 4)) + y[:, None], y
-
-
-def _search(poison: bool = False, **options: Any) -> Any:
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.neighbors import KNeighborsClassifier
-
-    class Poison(KNeighborsClassifier):  # type: ignore[misc,unused-ignore]
-        def fit(self, X: Any, y: Any) -> Any:
-            if self.n_neighbors == 3:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return super().fit(X, y)
-
-    kind = Poison if poison else KNeighborsClassifier
-    # a worker that is lost takes seconds to be replaced, for it imports scikit-learn anew: one split is enough
-    cv = [(np.arange(0, 90, 2), np.arange(1, 90, 2))] if poison else 2
-    return GridSearchCV(kind(), {"n_neighbors": [1, 3, 5]}, cv=cv, **options)

@@ -20,7 +20,7 @@ import ffnn
 from ffnn.exceptions import PluginLoadError, TaskPicklingError, TaskTimeoutError
 from ffnn.parallel.backend import FfnnBackend
 from ffnn.parallel.pool import Pool
-from ffnn.testing.executors import gone
+from ffnn.testing._tasks import gone
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ffnn.parallel import supervisor
-from ffnn.testing.executors import gone
+from ffnn.testing._tasks import gone
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,7 +14,7 @@ from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.executor import Task
 from ffnn.parallel.task import open_outcome, pack
 from ffnn.parallel.worker import Worker, WorkerGone, describe_exit
-from ffnn.testing.executors import gone
+from ffnn.testing._tasks import gone
 
 pytestmark = pytest.mark.timeout(60)
 

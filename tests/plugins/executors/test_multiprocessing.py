@@ -17,7 +17,8 @@ import pytest
 
 from ffnn.exceptions import TaskTimeoutError, WorkerDiedError, WorkerStartError
 from ffnn.parallel.budget import THREAD_VARIABLES
-from ffnn.testing.executors import ExecutorSuite, gone
+from ffnn.testing._tasks import gone
+from ffnn.testing.executors import ExecutorSuite
 from ffnn_plugins.executors.multiprocessing import MultiprocessingExecutor
 
 pytestmark = pytest.mark.timeout(120)
