@@ -50,9 +50,9 @@ class InputSuite(Suite):
         X[rng.random(X.shape) < 0.4] = 0
         return X, y
 
-    def gathered(self, ops: Any, rows: Any, dtype: str = "float64") -> Any:
-        """Return a batch, dense."""
-        X, _ = self.data()
+    def gathered(self, ops: Any, rows: Any, dtype: str = "float64", order: Any = slice(None)) -> Any:
+        """Return a batch of the data set, which may be put in another order first, dense."""
+        X = self.data()[0][order]
         arrays = tuple(ops.cast(a, str(a.dtype)) for a in self.make().prepare(X, dtype).arrays)
         batch = self.make().gather(ops, arrays, ops.cast(np.asarray(rows), "int32"), X.shape[1])
         assert isinstance(batch, SparseRows) == self.make().sparse
@@ -110,6 +110,12 @@ class InputSuite(Suite):
         everything = self.gathered(NumpyOps(), np.arange(48))
         assert everything.shape == self.data()[0].shape
         np.testing.assert_array_equal(self.gathered(NumpyOps(), rows), everything[rows])
+
+    def test_a_batchs_row_comes_from_its_own_sample(self) -> None:
+        order = np.random.default_rng(0).permutation(48)
+        everything = self.gathered(NumpyOps(), np.arange(48))
+        reordered = self.gathered(NumpyOps(), np.arange(48), order=order)
+        np.testing.assert_array_equal(reordered, everything[order])
 
     def test_numpy_and_the_engine_gather_the_same(self) -> None:
         rows = [40, 3, 12]

@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from ffnn.testing.builders import BuilderSuite
+
+
+class TestKeras(BuilderSuite):
+    name = "keras"
