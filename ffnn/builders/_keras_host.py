@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -116,6 +116,7 @@ class HostModel:
         self._source = source
         with self.scope():
             self._prefix, self._engine = self.make_engine()
+            source.forget()
             template = self._engine.template
             self.trainable = dict(template.trainable)
             self._specs = template.specs
@@ -235,11 +236,9 @@ class HostModel:
             np.minimum(np.arange(start, start + TILE_ROWS), x.n_rows - 1) for start in range(0, x.n_rows, TILE_ROWS)
         )
         with self.scope():
-            scores = [
-                np.array(ops.convert_to_numpy(self._engine.scores(self._weights, self._extras, self._rows(x.arrays, rows, None))))
-                for rows in tiles
-            ]
-        return np.concatenate(scores)[: x.n_rows]
+            batches = (self._rows(x.arrays, rows, None) for rows in tiles)
+            scores = [self._engine.scores(self._weights, self._extras, batch) for batch in batches]
+            return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
 
     @property
     def native(self) -> Any:

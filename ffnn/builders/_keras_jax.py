@@ -79,4 +79,9 @@ class KerasJaxModel(HostModel):
 
     def scope(self) -> AbstractContextManager[Any]:
         # JAX has 32 bits only, unless it is told; told here, for this thread and these lines
-        return jax.enable_x64(self._x64) if hasattr(jax, "enable_x64") else jax.experimental.enable_x64(self._x64)
+        enable: Any = getattr(jax, "enable_x64", None)
+        if enable is None:  # its place before JAX 0.8
+            from jax import experimental
+
+            enable = vars(experimental)["enable_x64"]
+        return enable(self._x64)

@@ -18,7 +18,7 @@ __all__ = ["network_template", "public_model", "split"]
 
 
 def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...]]:
-    """Return what of a network acts on sparse rows, as a network of its own, and the stages after it, which are Keras's.
+    """Return what of a network acts on sparse rows, as a network of its own, and the stages after it, for Keras.
 
     Keras has no layers for rows in coordinates. The first part is empty where the input is dense.
 
@@ -87,6 +87,6 @@ def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Se
     if arrived != [tuple(shape) for shape in expected]:
         layers = ", ".join(f"{type(stage.layer).__name__} ({stage.name})" for stage in stages)
         raise TypeError(
-            f"The Keras layers of {layers} have trainable variables of shapes {arrived}; expected {expected}, as weights() "
-            "of those layers says, in that order. Let to_keras return NotImplemented where Keras has no such layer."
+            f"The Keras layers of {layers} have trainable variables of shapes {arrived}; expected {expected}, as their "
+            "weights() says, in that order. Let to_keras return NotImplemented where Keras has no such layer."
         )

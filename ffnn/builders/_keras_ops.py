@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,6 +30,22 @@ class KerasOps:
     def __getattr__(self, name: str) -> Any:
         return getattr(ops, name)
 
+    # Keras takes the common dtype of float64 and a Python number, or of float64 and its own float32, to be float32
+
+    def maximum(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.maximum(*_alike(x, y))
+
+    def minimum(self, x: Tensor, y: Tensor) -> Tensor:
+        return ops.minimum(*_alike(x, y))
+
+    def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return ops.where(condition, *_alike(x, y))
+
+    def mean(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        shape = ops.shape(x)
+        count = math.prod(shape) if axis is None else shape[axis]
+        return ops.sum(x, axis=axis, keepdims=keepdims) / count
+
     def gelu(self, x: Tensor) -> Tensor:
         return ops.gelu(x, approximate=False)
 
@@ -42,8 +59,8 @@ class KerasOps:
         return ops.one_hot(x, n, dtype=dtype)
 
     def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
-        # keras.ops would round the targets' dtype away; this form overflows nowhere
-        return ops.maximum(scores, 0) - scores * targets + ops.log1p(ops.exp(-ops.abs(scores)))
+        # this form overflows nowhere
+        return self.maximum(scores, 0) - scores * targets + ops.log1p(ops.exp(-ops.abs(scores)))
 
     def softmax_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         picked = ops.take_along_axis(scores, ops.cast(targets, "int32")[:, None], axis=1)[:, 0]
@@ -56,6 +73,14 @@ class KerasOps:
 
     def uniform(self, shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
         return keras.random.uniform(shape, seed=_Seed(seed), dtype=keras.backend.standardize_dtype(dtype))
+
+
+def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    if isinstance(y, (int, float)):
+        return x, ops.cast(y, x.dtype)
+    if isinstance(x, (int, float)):
+        return ops.cast(x, y.dtype), y
+    return x, y
 
 
 def backend_ops() -> Any:

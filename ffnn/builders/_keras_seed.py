@@ -29,7 +29,7 @@ def python_random(seed: int) -> Iterator[None]:
 
 
 def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
-    """Return the values of a model's weights, those that an initializer has drawn without a seed of the user's drawn anew.
+    """Return a model's weights, those anew that an initializer has drawn without a seed of the user's.
 
     What an initializer would not have drawn, such as weights trained before, stays as it is.
     """
@@ -45,7 +45,7 @@ def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
         seed = int(rng.integers(2**31 - 1))
         found = initializers.get(id(v))
         config = found.get_config() if found is not None else {}
-        if config.get("seed", 0) is None and np.array_equal(value, _draw(found, v)):
+        if found is not None and config.get("seed", 0) is None and np.array_equal(value, _draw(found, v)):
             value = _draw(type(found).from_config({**config, "seed": seed}), v)
         values.append(value)
     return values

@@ -33,6 +33,10 @@ class Source(Protocol):
         """Return a new ``keras.Model`` with the given weights."""
         ...
 
+    def forget(self) -> None:
+        """Let go of what only :meth:`parts` needs."""
+        ...
+
 
 class NetworkSource:
     """Makes the Keras models of a network's description."""
@@ -53,6 +57,9 @@ class NetworkSource:
         model = public_model(self._network)
         assign([*model.trainable_variables, *model.non_trainable_weights], weights)
         return model
+
+    def forget(self) -> None:
+        pass
 
 
 def assign(variables: Sequence[Any], weights: Mapping[str, Array]) -> None:

@@ -41,8 +41,8 @@ class Template:
     dtype : str
         Of the scores.
     first_random : int
-        The number of random stages before the model's first layer: the model's k-th random generator draws with the seed
-        of the network's random stage ``first_random + k``.
+        The number of random stages before the model's first layer: the model's k-th random generator draws with the
+        seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
         What turns the model's outputs into scores.
     """

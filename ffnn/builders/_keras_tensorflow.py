@@ -28,6 +28,7 @@ class KerasTensorFlowModel(ProgramModel):
         self._source = source
         key: Hashable = (source.key, solver.structure())
         program, trainable, specs = _programs.get(key, lambda: _make_program(network, solver, source))
+        source.forget()
         super().__init__(network, solver, program, trainable, specs)
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
@@ -43,7 +44,7 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
     prefix, template = source.parts(on_host=False)
     names = list(prefix.weights)
     decays = {name: weight.decays for name, weight in prefix.weights.items()} | template.trainable
-    specs = {name: (weight.shape, network.dtype) for name, weight in prefix.weights.items()} | template.specs
+    specs = {name: (weight.shape, network.dtype) for name, weight in prefix.weights.items()} | dict(template.specs)
     n = len(names)
 
     def forward(

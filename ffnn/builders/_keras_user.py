@@ -18,7 +18,7 @@ from ffnn.builders._keras_seed import python_random, redraw
 from ffnn.builders._keras_source import assign
 from ffnn.builders._keras_template import Link, Template
 from ffnn.network import Network
-from ffnn.structure import parameters_key
+from ffnn.structure import Identity
 
 __all__ = ["UserSource"]
 
@@ -43,7 +43,7 @@ class UserSource:
         self._build = build
         self._returns = returns
         # a template takes the first one, if it is the first of its architecture
-        self._model = self._make(0)
+        self._model: Any = self._make(0)
         if getattr(self._model, "compiled", False):
             warnings.warn(
                 "builder=KerasBuilder(build=...): the model is compiled, but its optimizer and loss are not used: the "
@@ -53,7 +53,7 @@ class UserSource:
             )
         self._names = variable_names(self._model)
         self._probabilities = self._check_returns(self._model)
-        self.key: Hashable = (
+        self.key: Any = (
             network.structure(), returns, type(self._model), self._config(), tuple(self._names),
             *((tuple(v.shape), v.dtype, v.trainable) for v in self._model.variables),
         )  # fmt: skip
@@ -76,7 +76,15 @@ class UserSource:
         assign([*model.trainable_variables, *model.non_trainable_weights], weights)
         return model
 
+    def forget(self) -> None:
+        self._model = None
+
     # -- what the function made -----------------------------------------------------------------------------------
+
+    @property
+    def _where(self) -> str:
+        name = getattr(self._build, "__name__", None) or repr(self._build)
+        return f"builder=KerasBuilder(build={name})"
 
     def _make(self, seed: int) -> Any:
         """Return a new model of the function's, built and checked."""
@@ -85,38 +93,36 @@ class UserSource:
             try:
                 model = self._build(network)
             except Exception as error:
-                raise ValueError(
-                    f"builder=KerasBuilder(build={_name(self._build)}): the function raised {type(error).__name__}: {error}"
-                ) from error
+                raise ValueError(f"{self._where}: the function raised {type(error).__name__}: {error}") from error
             if not isinstance(model, keras.Model):
                 raise TypeError(
-                    f"builder=KerasBuilder(build={_name(self._build)}): expected the function to return a keras.Model; got "
-                    f"{type(model).__name__}. End it with `return model`."
+                    f"{self._where}: expected the function to return a keras.Model; got {type(model).__name__}. "
+                    "End it with `return model`."
                 )
             self._check_widths(model)
         return model
 
     def _check_widths(self, model: Any) -> None:
         n, k = self._network.n_features, self._network.n_outputs
-        where = f"builder=KerasBuilder(build={_name(self._build)})"
         if model.built and hasattr(model, "inputs") and model.inputs:
             shapes = [tuple(t.shape) for t in model.inputs]
             if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][1] not in (n, None):
                 raise ValueError(
-                    f"{where}: the model takes inputs of shape {shapes}; expected one of shape (None, {n}), the features of "
-                    f"X. Start it with keras.Input((network.n_features,)), and keras.layers.Reshape where it needs more."
+                    f"{self._where}: the model takes inputs of shape {shapes}; expected one of shape (None, {n}), the "
+                    "features of X. Start it with keras.Input((network.n_features,)), and keras.layers.Reshape where "
+                    "it needs more axes."
                 )
         try:
             outputs = model(np.zeros((1, n), self._network.dtype), training=False)
         except Exception as error:
             raise ValueError(
-                f"{where}: the model cannot take a row of {n} features: {type(error).__name__}: {error}"
+                f"{self._where}: the model cannot take a row of {n} features: {type(error).__name__}: {error}"
             ) from error
         shape = getattr(outputs, "shape", None)
         if shape is None or tuple(shape) != (1, k):
             got = f"outputs of shape {(None, *shape[1:])}" if shape is not None else f"a {type(outputs).__name__}"
             raise ValueError(
-                f"{where}: the model returns {got}; expected (None, {k}), {_meaning(self._network)}. End it with "
+                f"{self._where}: the model returns {got}; expected (None, {k}), {_meaning(self._network)}. End it with "
                 "keras.layers.Dense(network.n_outputs, activation=network.output.activation)."
             )
 
@@ -128,13 +134,13 @@ class UserSource:
         last = _last(model)
         if last is None and self._returns == "auto":
             raise ValueError(
-                f"builder=KerasBuilder(build={_name(self._build)}): the last layer of a {type(model).__name__} cannot be "
-                "seen. Say what it returns: KerasBuilder(..., returns='scores') or returns='probabilities'."
+                f"{self._where}: the last layer of a {type(model).__name__} cannot be seen. "
+                "Say what it returns: KerasBuilder(..., returns='scores') or returns='probabilities'."
             )
         found = None if last is None else _activation(last)
         if found not in (None, wanted):
             raise ValueError(
-                f"builder=KerasBuilder(build={_name(self._build)}): the model ends in {found}; these targets need {wanted}. "
+                f"{self._where}: the model ends in {found}; these targets need {wanted}. "
                 "End it with keras.layers.Dense(network.n_outputs, activation=network.output.activation)."
             )
         return found is not None or self._returns == "probabilities"
@@ -144,22 +150,10 @@ class UserSource:
         try:
             text = json.dumps(keras.saving.serialize_keras_object(self._model), sort_keys=True, default=str)
         except Exception:  # a layer of the user's may raise anything here
-            return parameters_key(_Named(self._build))
+            return Identity(self._build)
         for name, canonical in canonical_names(self._model).items():
             text = text.replace(json.dumps(name), json.dumps("=" + canonical))
         return text
-
-
-class _Named:
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def get_params(self, deep: bool) -> dict[str, Any]:
-        return {"build": self._function}
-
-
-def _name(function: Any) -> str:
-    return getattr(function, "__name__", None) or repr(function)
 
 
 def _meaning(network: Network) -> str:
@@ -188,7 +182,7 @@ def _activation(layer: Any) -> str | None:
 
 
 def _strip(model: Any, activation: str | None) -> bool:
-    """Take the activation off the last layer, so that the model returns exact scores; return whether that was possible."""
+    """Take the activation off the last layer, so that the model returns scores; return whether that was possible."""
     last = _last(model)
     found = getattr(last, "activation", None)
     if last is None or found not in (keras.activations.sigmoid, keras.activations.softmax):

@@ -26,7 +26,8 @@ def check_weights(weights: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> Non
     expected = {name: tuple(shape) for name, shape in shapes.items()}
     if arrived != expected:
         raise ValueError(
-            f"The weights are those of another architecture: expected {expected}, got {arrived}. Fit the estimator anew."
+            f"The weights are those of another architecture: expected {expected}, got {arrived}. "
+            "Fit the estimator anew."
         )
 
 

@@ -88,9 +88,7 @@ class ProgramModel:
         self._data = ()
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        loss = self._program.train_epoch(
-            self._weights, self._extras, self._slots, self._data, self._scalars, plan
-        )
+        loss = self._program.train_epoch(self._weights, self._extras, self._slots, self._data, self._scalars, plan)
         self._step += plan.n_batches
         return loss
 

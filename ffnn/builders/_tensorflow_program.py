@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import tensorflow as tf
 
-from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builder import EpochPlan
+from ffnn.builders import _tensorflow_ops as ops
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam, AdamW
 
@@ -73,9 +72,9 @@ class Program:
     decays : sequence of bool
         Whether weight decay acts on each trained weight.
     forward : callable
-        ``forward(weights, extras, batch, scalars, seed, training)`` returns the scores, the new values of the extras, and
-        a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than by its gradient,
-        such as moving means.
+        ``forward(weights, extras, batch, scalars, seed, training)`` returns the scores, the new values of the extras,
+        and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than by its
+        gradient, such as moving means.
     """
 
     def __init__(self, network: Network, solver: Solver, decays: Sequence[bool], forward: Forward) -> None:
@@ -165,9 +164,7 @@ class Program:
             zero = tf.zeros((), tf.float64)
             n_batches = tf.size(step_sizes)
             # one step at a time: each needs the weights of the last
-            _, total, mass = tf.while_loop(
-                lambda i, *_: i < n_batches, step, (0, zero, zero), parallel_iterations=1
-            )
+            _, total, mass = tf.while_loop(lambda i, *_: i < n_batches, step, (0, zero, zero), parallel_iterations=1)
             return total, mass
 
         return epoch
@@ -226,6 +223,10 @@ class Program:
 
 def _call(function: Any, variables: tuple[Any, ...], arguments: tuple[Any, ...]) -> Any:
     """Call a traced function, traced at first for any number of rows, so that no fold of a search traces anew."""
-    relaxed = tf.nest.map_structure(lambda t: tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype), arguments)
+
+    def relax(t: Tensor) -> Any:
+        return tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype)
+
+    relaxed = tf.nest.map_structure(relax, arguments)
     function.get_concrete_function(*variables, *relaxed)
     return function(*variables, *arguments)

@@ -27,8 +27,9 @@ class KerasBuilder(Builder):
     """Builds a network of real Keras layers, or trains a Keras model of the user's.
 
     The estimator's ``model_`` is a ``keras.Model`` with the weights of that moment, whose ``summary()`` and ``.keras``
-    file are what a Keras user expects. Keras runs on the engine that ``KERAS_BACKEND`` names: on TensorFlow an epoch is
-    one call into the engine; on JAX and on torch it goes batch by batch.
+    file are what a Keras user expects. Keras runs on the engine that ``KERAS_BACKEND`` names: on TensorFlow an epoch
+    is one call into the engine; on JAX and on torch it goes batch by batch. On torch, Keras multiplies matrices in
+    float32, whatever ``dtype`` says.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ class KerasBuilder(Builder):
         ``network.n_outputs``; ``network.output.activation`` is the activation that suits the targets. It is called
         whenever a model is needed, with layers' unnamed seeds drawn from the estimator's ``random_state``. The
         estimator's ``hidden_units``, ``dropout``, ``activation`` and ``block`` describe ``network.stages`` and act only
-        where the function reads them; ``solver`` and the loss of the targets train the model, whatever ``compile`` says.
+        where the function reads them; ``solver`` and the loss of the targets train the model, not what ``compile`` was
+        given.
     returns : {"auto", "scores", "probabilities"}
         What that model returns for a classifier: with "auto", probabilities if its last layer ends in a sigmoid or a
         softmax, otherwise scores. It must be said for a subclassed model, whose last layer cannot be seen.
@@ -63,8 +65,8 @@ class KerasBuilder(Builder):
     def check_installed(self, parameter: str = "builder") -> None:
         if self._build is not None and not callable(self._build):
             raise TypeError(
-                f"KerasBuilder.build={self._build!r}: expected a function build(network) that returns a new keras.Model; "
-                f"got {type(self._build).__name__}. Give a function, since each fit needs a model of its own."
+                f"KerasBuilder.build={self._build!r}: expected a function build(network) that returns a new "
+                f"keras.Model; got {type(self._build).__name__}. Each fit needs a model of its own."
             )
         if self.returns not in _RETURNS:
             raise unknown_name("KerasBuilder.returns", self.returns, _RETURNS, "leave it at 'auto'")
@@ -95,7 +97,7 @@ def _model_on(engine: str) -> Any:
     if engine not in _ENGINES:
         raise ValueError(
             f"builder='keras': Keras runs on {engine!r} here, on which ffnn cannot train; expected one of "
-            f"{', '.join(_ENGINES)}. Set the environment variable KERAS_BACKEND to one of them before Keras is imported."
+            f"{', '.join(_ENGINES)}. Set the environment variable KERAS_BACKEND to one before Keras is imported."
         )
     module, _, name = _ENGINES[engine].partition(":")
     return getattr(importlib.import_module(module), name)
