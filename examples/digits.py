@@ -86,9 +86,7 @@ def main() -> None:
     X, y = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(X / 16, y, test_size=0.25, random_state=0, stratify=y)
     n_candidates = int(np.prod([len(values) for values in GRID.values()]))
-    print(
-        f"Digits: {len(X_train)} images to search on, {len(X_test)} to test; {n_candidates} candidates, {FOLDS} folds.\n"
-    )
+    print(f"Digits: {len(X_train)} images to search on, {len(X_test)} held out; {n_candidates} candidates × {FOLDS}.\n")
 
     start = time.perf_counter()
     MLPClassifier(n_epochs=1).fit(X_train[:9], y_train[:9])  # imports TensorFlow, for the search in this process
