@@ -3,6 +3,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import tensorflow as tf
@@ -50,6 +51,19 @@ def test_binary_labels_of_any_kind(labels, builder):
     np.testing.assert_array_equal(estimator.predict(X), np.array(labels)[(scores > 0).astype(int)])
     # a row labelled -1 is a row of that class, not a missing one
     assert estimator.score(X, y) == np.mean(estimator.predict(X) == y) > 0.95
+
+
+def test_labels_may_be_a_list_or_a_series():
+    expected = classifier().fit(X, NAMES).predict_proba(X)
+    for labels in (NAMES.tolist(), pd.Series(NAMES), pd.Series(NAMES, dtype="category"), NAMES.astype(object)):
+        np.testing.assert_array_equal(classifier().fit(X, labels).predict_proba(X), expected)
+
+
+def test_the_score_is_the_weighted_accuracy():
+    estimator = classifier().fit(X, NAMES)
+    weight = np.random.default_rng(0).random(150)
+    expected = np.average(estimator.predict(X) == NAMES, weights=weight)
+    assert estimator.score(X, NAMES, sample_weight=weight) == pytest.approx(expected)
 
 
 def test_a_column_of_labels_is_taken_with_a_warning():
