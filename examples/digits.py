@@ -101,9 +101,9 @@ def main() -> None:
     scores = [r.cv_results_["mean_test_score"] for r in (search, serial)]
     print(f"Scores on the workers equal those in this process: {np.array_equal(*scores)}")
     print(
-        f"Wall time: {sequential:.1f} s in this process; {distributed:.1f} s on {args.n_workers} workers, each one's start"
+        f"Wall time: {sequential:.1f} s in this process, {distributed:.1f} s on {args.n_workers} workers, their start"
     )
-    print(f"           and import of TensorFlow included: {sequential / distributed:.2f} times as fast")
+    print(f"           and their import of TensorFlow: {sequential / distributed:.2f} times as fast")
 
     baseline = make_pipeline(MinMaxScaler(), LogisticRegression(max_iter=1000))
     folds = cross_val_score(baseline, X_train, y_train, cv=FOLDS)
