@@ -154,7 +154,7 @@ def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
     ValueError
         If one is negative or not finite, if all are zero, or if there are not as many as samples.
     """
-    if sample_weight is not None and np.size(sample_weight) and not np.any(np.asarray(sample_weight)):
+    if sample_weight is not None and np.asarray(sample_weight).size and not np.any(np.asarray(sample_weight)):
         raise ValueError(
             "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
             "all samples alike."
