@@ -35,7 +35,8 @@ def variable_names(model: Any) -> list[str]:
     canonical = canonical_names(model)
     names: dict[str, None] = {}
     for v in [*model.trainable_variables, *model.non_trainable_weights]:
-        path = "/".join(canonical.get(part, part) for part in v.path.split("/"))
+        *parts, own = v.path.split("/")
+        path = "/".join([*(canonical.get(part, part) for part in parts), re.sub(r"^variable_\d+$", "variable", own)])
         unique, n = path, 1
         while unique in names:
             unique, n = f"{path}_{n}", n + 1

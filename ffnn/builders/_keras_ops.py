@@ -59,8 +59,8 @@ class KerasOps:
         return ops.one_hot(x, n, dtype=dtype)
 
     def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
-        # this form overflows nowhere
-        return self.maximum(scores, 0) - scores * targets + ops.log1p(ops.exp(-ops.abs(scores)))
+        # this form overflows nowhere, and it is smooth where a score is 0, as that of an empty row is at first
+        return -targets * ops.log_sigmoid(scores) - (1 - targets) * ops.log_sigmoid(-scores)
 
     def softmax_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         picked = ops.take_along_axis(scores, ops.cast(targets, "int32")[:, None], axis=1)[:, 0]

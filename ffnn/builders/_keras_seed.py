@@ -41,7 +41,7 @@ def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
                 initializers[id(v)] = found
     values = []
     for v in [*model.trainable_variables, *model.non_trainable_weights]:
-        value = np.array(v)
+        value = _array(v)
         seed = int(rng.integers(2**31 - 1))
         found = initializers.get(id(v))
         config = found.get_config() if found is not None else {}
@@ -53,4 +53,8 @@ def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
 
 def _draw(initializer: Any, variable: Any) -> Any:
     dtype = keras.backend.standardize_dtype(variable.dtype)
-    return np.array(keras.ops.convert_to_numpy(initializer(variable.shape, dtype=dtype)))
+    return _array(initializer(variable.shape, dtype=dtype))
+
+
+def _array(value: Any) -> Any:
+    return np.array(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(value)))

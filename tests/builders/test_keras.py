@@ -60,7 +60,7 @@ class Scaled(Layer):
 
     def forward(self, ops, x, p, *, training):
         if training:
-            x = x * (ops.uniform(ops.shape(x), p.seed, x.dtype) >= p.rate)
+            x = ops.where(ops.uniform(ops.shape(x), p.seed, x.dtype) >= p.rate, x, ops.zeros_like(x))
         return ops.relu(x) * p.factor
 
 

@@ -282,7 +282,7 @@ def test_compiled_model_is_warned_about():
     with pytest.warns(UserWarning, match="optimizer and loss are not used"):
         classifier(build).fit(X, BINARY)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         classifier(sequential).fit(X, BINARY)
 
 
