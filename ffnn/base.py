@@ -65,7 +65,7 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
             X, y = self._validate(X, y, dtype, reset=first)
             weight = check_weight(sample_weight, X)
             if first:
-                self._start(settings, X, y, weight, classes, dtype)
+                self._start(settings, X, y, weight, classes, dtype, partial=partial)
             else:
                 # what is trained in place: the copy has the state as arrays
                 before.update(loss_curve_=list(self.loss_curve_), _fitted=copy.copy(self._fitted))
@@ -78,9 +78,17 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
             raise
         return self
 
-    def _start(self, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str) -> None:
+    def _start(
+        self, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str, *, partial: bool
+    ) -> None:
         """Describe the network for this data and set the fitted attributes of an untrained one."""
-        output = settings.output_for(y, classes, self._estimator_type_name()).fit(y, classes, weight)
+        output = settings.output_for(y, classes, self._estimator_type_name())
+        if partial and classes is None and output.needs_classes:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that any call will bring, such as "
+                "numpy.unique(y) of all data."
+            )
+        output = output.fit(y, classes, weight)
         network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         self._fitted = Fitted(network, settings.solver, seed)

@@ -40,6 +40,8 @@ class Output(BaseEstimator, ABC):  # type: ignore[misc]
     estimator_type: ClassVar[str]
     #: The function that turns scores into what a Keras model of this network returns, by Keras's name.
     activation: ClassVar[str | None] = None
+    #: Whether the first ``partial_fit`` must be told all classes.
+    needs_classes: ClassVar[bool] = False
     #: The layers from the last hidden block to the scores; ``units`` binds to ``n_outputs_``.
     head: ClassVar[tuple[str | Layer, ...]] = ("dropout", "affine")
 
@@ -109,6 +111,22 @@ class Output(BaseEstimator, ABC):  # type: ignore[misc]
     def probabilities(self, scores: Array) -> Array:
         """Return class probabilities, strictly inside (0, 1); a classifier's output only."""
         raise TypeError(f"{type(self).__name__} has no probabilities: it is a {self.estimator_type}'s output.")
+
+    def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
+        """Return the Keras tensor that a Keras model of this network ends in: what its user would call a prediction.
+
+        Parameters
+        ----------
+        keras : module
+            The ``keras`` module.
+        scores : keras.KerasTensor
+            The network's scores.
+        dtype : str
+            The dtype that every Keras layer must be given.
+        """
+        if self.activation is None:
+            return scores
+        return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
 
     def structure(self) -> Hashable:
         """Return what a traced program depends on."""

@@ -258,3 +258,12 @@ def test_it_learns_as_well_as_scikit_learns(load):
         )
     assert our_score > their_score - 0.015
     assert our_score > 0.9
+
+
+def test_the_first_partial_fit_of_labels_needs_all_classes():
+    estimator = MLPClassifier((4,))
+    with pytest.raises(ValueError, match=r"classes must be passed on the first call to partial_fit.*numpy\.unique"):
+        estimator.partial_fit([[0.0], [1.0]], ["a", "b"])
+    assert not hasattr(estimator, "classes_")
+    # an indicator matrix has a column a label
+    assert len(estimator.partial_fit([[0.0], [1.0]], [[0, 1], [1, 1]]).classes_) == 2

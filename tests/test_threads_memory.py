@@ -66,12 +66,10 @@ def test_fits_of_a_shape_add_no_memory_and_trace_nothing_new(builder):
     CountedRelu.calls = 0
 
     def fit(i):
-        # folds of a search differ in their number of rows, candidates in their rates and batches;
-        # to Keras another dropout rate is another layer, and so another architecture
-        dropout = 0.1 + i / 100 if builder == "tf" else 0.1
+        # folds of a search differ in their number of rows, candidates in their rates and batches
         rows = slice(0, 1200 + i)
         estimator = classifier(
-            builder=builder, activation=activation, dropout=dropout, learning_rate=1e-3 + i / 1e5,
+            builder=builder, activation=activation, dropout=0.1 + i / 100, learning_rate=1e-3 + i / 1e5,
             weight_decay=1e-4 + i / 1e5, batch_size=64 + i, random_state=i,
         )  # fmt: skip
         estimator.fit(X[rows], Y[rows]).predict(X[:300])

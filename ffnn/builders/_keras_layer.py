@@ -30,12 +30,17 @@ class NetworkLayer(keras.layers.Layer):
         The description.
     n_inputs : int
         The width of what enters.
+    traced : bool, default=False
+        Whether the fields that the layer names in ``tensors`` are variables, whose values a template is given in each
+        call, or the numbers that they are.
     """
 
-    def __init__(self, wrapped: Layer | Input, n_inputs: int, **kwargs: Any) -> None:
+    def __init__(self, wrapped: Layer | Input, n_inputs: int, *, traced: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wrapped = wrapped
         self.n_inputs = n_inputs
+        self.traced = traced
+        self.scalars: dict[str, Any] = {}
         self._p: dict[str, Any] = {}
         if wrapped.random:
             self.seed_generator = keras.random.SeedGenerator(0)
@@ -44,6 +49,10 @@ class NetworkLayer(keras.layers.Layer):
         # zeros: the core draws the weights
         for name, weight in self.wrapped.weights(self.n_inputs).items():
             self._p[name] = self.add_weight(name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype)
+        for name in self.wrapped.tensors if self.traced else ():
+            self.scalars[name] = self.add_weight(
+                name=name, shape=(), initializer="zeros", dtype=self.dtype, trainable=False
+            )
         self.built = True
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -51,7 +60,8 @@ class NetworkLayer(keras.layers.Layer):
         p = SimpleNamespace(**{name: keras.ops.convert_to_tensor(v) for name, v in self._p.items()})
         if training:
             for name in self.wrapped.tensors:
-                setattr(p, name, keras.ops.cast(getattr(self.wrapped, name), self.compute_dtype))
+                value = self.scalars.get(name, getattr(self.wrapped, name))
+                setattr(p, name, keras.ops.cast(value, self.compute_dtype))
             if self.wrapped.random:
                 p.seed = self.seed_generator.next()
         if isinstance(self.wrapped, Input) and self.wrapped.sparse:

@@ -37,8 +37,17 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
     return dataclasses.replace(network, stages=network.stages[:n]), network.stages[n:]
 
 
-def network_template(network: Network, prefix: Network, stages: Sequence[Stage]) -> Template:
+def network_template(network: Network, prefix: Network, stages: Sequence[Stage], *, traced: bool) -> Template:
     """Return the template of a network's last stages.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    prefix, stages
+        What :func:`split` made of it.
+    traced : bool
+        Whether the network's scalars, such as dropout rates, are arguments of the template or fixed in its layers.
 
     Raises
     ------
@@ -46,40 +55,44 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage])
         If the native layers of a stage have other variables than the stage says.
     """
     with python_random(0):
-        model = _keras_model(network, stages, stages[0].n_inputs, name="scores", activation=None)
+        model, _ = _keras_model(network, stages, stages[0].n_inputs, name="scores", traced=traced)
     model.autocast = False  # its layers have their dtype; the model's own, Keras's default, would round the batch
     weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
     _check_variables(stages, [w.shape for w in weights.values()], model.trainable_variables)
-    extras = [v.path for v in model.non_trainable_weights]
+    scalars = [v for layer in model.layers if isinstance(layer, NetworkLayer) for v in layer.scalars.values()]
+    extras = [v.path for v in model.non_trainable_weights if all(v is not s for s in scalars)]
     return Template(
         model,
         [*weights, *extras],
         [weight.decays for weight in weights.values()],
         network.dtype,
         first_random=sum(stage.layer.random for stage in prefix.stages),
+        scalars=scalars,
     )
 
 
 def public_model(network: Network) -> Any:
     """Return the whole network as a new Keras model, ending in the output's activation where it has one."""
     with python_random(0):
-        return _keras_model(
-            network, network.stages, network.n_features, name="network", activation=network.output.activation
-        )
+        scores, inputs = _keras_model(network, network.stages, network.n_features, name="scores", traced=False)
+        outputs = network.output.to_keras(keras, scores.outputs[0], network.dtype)
+        return keras.Model(inputs, outputs, name="network")
 
 
-def _keras_model(network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, activation: str | None) -> Any:
+def _keras_model(
+    network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, traced: bool
+) -> tuple[Any, Any]:
+    """Return the model that gives the scores, and its input."""
     dtype = network.dtype
     x = inputs = keras.Input((n_inputs,), dtype=dtype, name="x")
     for stage in stages:
         stage_name = stage.name.replace(".", "_")
-        y = stage.layer.to_keras(keras, x, stage_name, dtype)
+        wrap = traced and stage.layer.tensors  # Keras's own layers would fix them
+        y = NotImplemented if wrap else stage.layer.to_keras(keras, x, stage_name, dtype)
         if y is NotImplemented:
-            y = NetworkLayer(stage.layer, stage.n_inputs, name=stage_name, dtype=dtype)(x)
+            y = NetworkLayer(stage.layer, stage.n_inputs, traced=traced, name=stage_name, dtype=dtype)(x)
         x = y
-    if activation is not None:
-        x = keras.layers.Activation(activation, name=f"output_{activation}", dtype=dtype)(x)
-    return keras.Model(inputs, x, name=name)
+    return keras.Model(inputs, x, name=name), inputs
 
 
 def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Sequence[Any]) -> None:

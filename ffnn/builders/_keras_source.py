@@ -19,7 +19,10 @@ class Source(Protocol):
     """Makes Keras models."""
 
     key: Hashable
-    """Sources of equal keys share a template."""
+    """Sources of equal keys share a template that is made for the host."""
+
+    traced_key: Hashable
+    """Sources of equal keys share a template that is traced, with the network's scalars as arguments."""
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         """Return what acts on rows in coordinates, as a network, and the template of all that comes after."""
@@ -43,12 +46,13 @@ class NetworkSource:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        # the rates are fixed in Keras's layers
-        self.key: Hashable = (network.structure(), tuple(network.scalars()))
+        self.traced_key: Hashable = network.structure()
+        # on the host the rates are fixed in Keras's layers
+        self.key: Hashable = (self.traced_key, tuple(network.scalars()))
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         prefix, stages = split(self._network, on_host=on_host)
-        return prefix, network_template(self._network, prefix, stages)
+        return prefix, network_template(self._network, prefix, stages, traced=not on_host)
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._network.initial_weights(rng)

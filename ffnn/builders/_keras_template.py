@@ -45,11 +45,13 @@ class Template:
         seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
         What turns the model's outputs into scores.
+    scalars : sequence of keras.Variable, optional
+        The model's variables that stand for the network's last scalars, in order.
     """
 
     def __init__(
         self, model: Any, names: Sequence[str], decays: Sequence[bool], dtype: str,
-        *, first_random: int = 0, to_scores: Link | None = None,
+        *, first_random: int = 0, to_scores: Link | None = None, scalars: Sequence[Any] = (),
     ) -> None:  # fmt: skip
         self._model = model
         self._dtype = dtype
@@ -57,7 +59,8 @@ class Template:
         self._to_scores = to_scores
         self._trained = list(model.trainable_variables)
         self._others = list(model.non_trainable_variables)
-        weights = {id(v) for v in model.non_trainable_weights}
+        self._scalars = [id(v) for v in scalars]
+        weights = {id(v) for v in model.non_trainable_weights} - {*self._scalars}
         self._extras = [v for v in self._others if id(v) in weights]
         variables = [*self._trained, *self._extras]
         self.specs: Specs = {
@@ -74,7 +77,13 @@ class Template:
         self._lock = threading.RLock()
 
     def __call__(
-        self, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor, seed: Tensor | None, training: bool
+        self,
+        weights: Sequence[Tensor],
+        extras: Sequence[Tensor],
+        x: Tensor,
+        seed: Tensor | None,
+        training: bool,
+        scalars: Tensor | None = None,
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
 
@@ -88,8 +97,10 @@ class Template:
             The step's.
         training : bool
             Whether layers such as dropout act.
+        scalars : tensor of shape (n_scalars,), optional
+            The network's, where the template takes them.
         """
-        values = self._values(weights, extras, seed)
+        values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
             outputs = self._model(x, training=training)
             losses = self._model.losses
@@ -98,7 +109,9 @@ class Template:
         updates = [scope.get_current_value(v) for v in self._extras]
         return ops.cast(scores, self._dtype), updates, penalty
 
-    def _values(self, weights: Sequence[Tensor], extras: Sequence[Tensor], seed: Tensor | None) -> list[Any]:
+    def _values(
+        self, weights: Sequence[Tensor], extras: Sequence[Tensor], seed: Tensor | None, scalars: Tensor | None
+    ) -> list[Any]:
         """Return each variable of the model with its value in this call."""
         of_extras = dict(zip(map(id, self._extras), extras, strict=True))
         values = list(zip(self._trained, weights, strict=True))
@@ -106,6 +119,8 @@ class Template:
         for v in self._others:
             if id(v) in of_extras:
                 value = of_extras[id(v)]
+            elif scalars is not None and id(v) in self._scalars:
+                value = scalars[self._scalars.index(id(v)) - len(self._scalars)]
             elif seed is not None and is_seed(v):
                 value = ops.cast(seed, v.dtype) + ops.convert_to_tensor(np.array([0, n_random]), dtype=v.dtype)
                 n_random += 1

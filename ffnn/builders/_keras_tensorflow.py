@@ -26,7 +26,7 @@ class KerasTensorFlowModel(ProgramModel):
 
     def __init__(self, network: Network, solver: Solver, source: Source) -> None:
         self._source = source
-        key: Hashable = (source.key, solver.structure())
+        key: Hashable = (source.traced_key, solver.structure())
         program, trainable, specs = _programs.get(key, lambda: _make_program(network, solver, source))
         source.forget()
         super().__init__(network, solver, program, trainable, specs)
@@ -54,7 +54,7 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
             named = dict(zip(names, weights[:n], strict=True))
             x = prefix.apply(ops, x, named, scalars, seed, training=training)
             x = x.dense(ops) if hasattr(x, "dense") else x
-        return template(weights[n:], extras, x, seed, training)
+        return template(weights[n:], extras, x, seed, training, scalars)
 
     template.release()
     return Program(network, solver, list(decays.values()), forward), decays, specs

@@ -54,9 +54,14 @@ class UserSource:
         self._names = variable_names(self._model)
         self._probabilities = self._check_returns(self._model)
         self.key: Any = (
-            network.structure(), returns, type(self._model), self._config(), tuple(self._names),
+            network.structure(),
+            returns,
+            type(self._model),
+            self._config(),
+            tuple(self._names),
             *((tuple(v.shape), v.dtype, v.trainable) for v in self._model.variables),
-        )  # fmt: skip
+        )
+        self.traced_key: Any = self.key  # fmt: skip
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         network, model = self._network, self._model

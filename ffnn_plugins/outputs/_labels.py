@@ -32,6 +32,7 @@ class LabelOutput(Output):
     """An output for one label a row; its subclasses differ in scores and loss."""
 
     estimator_type = "classifier"
+    needs_classes = True
 
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
         check_classification_targets(y)

@@ -59,6 +59,10 @@ class RegressionOutput(Output):
         predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
+    def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
+        scale, offset = self.scale_.tolist(), self.mean_.tolist()
+        return keras.layers.Rescaling(scale, offset, name="output_rescaling", dtype=dtype)(scores)
+
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         return float(r2_score(y, predictions, sample_weight=sample_weight))
 
