@@ -251,12 +251,16 @@ def test_a_monitors_exception_leaves_the_estimator_as_it_was(method, error, buil
     def monitor(epoch, estimator, stats):
         raise error("the monitor's")
 
-    assert_refused(
-        classifier(builder=builder), error, "the monitor", lambda e: getattr(e, method)(X, Y, monitor=monitor)
-    )
+    classes = {"classes": np.unique(Y)} if method == "partial_fit" else {}
+
+    def call(estimator):
+        getattr(estimator, method)(X, Y, monitor=monitor, **classes)
+
+    assert_refused(classifier(builder=builder), error, "the monitor", call)
     fitted = classifier(builder=builder).fit(X, Y)
     scores, curve = fitted.decision_function(X), list(fitted.loss_curve_)
-    assert_refused(fitted, error, "the monitor", lambda e: getattr(e, method)(X, Y, monitor=monitor))
+    with pytest.raises(error, match="the monitor"):
+        call(fitted)
     np.testing.assert_array_equal(fitted.decision_function(X), scores)
     assert fitted.loss_curve_ == curve
     assert fitted.n_iter_ == 2
@@ -266,7 +270,7 @@ def test_a_monitors_exception_leaves_the_estimator_as_it_was(method, error, buil
 
 
 def test_partial_fit_takes_over_what_may_change(builder):
-    estimator = classifier(builder=builder).partial_fit(X, Y)
+    estimator = classifier(builder=builder).partial_fit(X, Y, classes=np.unique(Y))
     before = estimator._fitted.state
     estimator.set_params(dropout=0.5, learning_rate=1e-9, batch_size=150).partial_fit(X, Y)
     after = estimator._fitted.state
@@ -280,7 +284,7 @@ def test_partial_fit_takes_over_what_may_change(builder):
 
 @pytest.mark.parametrize("change", [{"hidden_units": (7,)}, {"hidden_units": (6, 6)}, {"block": ("affine", "affine")}])
 def test_partial_fit_refuses_another_network(change):
-    estimator = classifier().partial_fit(X, Y).set_params(**change)
+    estimator = classifier().partial_fit(X, Y, classes=np.unique(Y)).set_params(**change)
     message = (
         "hidden_units=.* and block=.* describe another network than the one that partial_fit began with. Set them back"
     )

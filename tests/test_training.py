@@ -136,8 +136,8 @@ def test_resumed_from_a_pickle_equals_uninterrupted(solver, builder):
     parameters = {"solver": solver, "weight_decay": 0.01, "dtype": "float32", "builder": builder}
     uninterrupted, resumed = classifier(**parameters), classifier(**parameters)
     for _ in range(4):
-        uninterrupted.partial_fit(X, Y)
-        resumed = pickle.loads(pickle.dumps(resumed.partial_fit(X, Y)))
+        uninterrupted.partial_fit(X, Y, classes=[0, 1, 2])
+        resumed = pickle.loads(pickle.dumps(resumed.partial_fit(X, Y, classes=[0, 1, 2])))
     assert_states_equal(state_of(resumed), state_of(uninterrupted))
     assert resumed.loss_curve_ == uninterrupted.loss_curve_
     assert resumed.n_iter_ == 4
