@@ -7,11 +7,9 @@ times of the same search in this process and on the workers, and saves a picture
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's notes on its build would drown the table
 
 import matplotlib
 

@@ -19,7 +19,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # the talk's logistic regression stops at its iteration limit, as it did then; the workers inherit the filter
 os.environ.setdefault("PYTHONWARNINGS", "ignore:lbfgs failed to converge")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from ffnn.builder import Builder, Model
+from ffnn.builders._quiet import quieten_tensorflow
 from ffnn.parameters import unknown_name
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class KerasBuilder(Builder):
         super().check_installed(parameter)
 
     def build(self, network: Network, solver: Solver) -> Model:
+        quieten_tensorflow()
         import keras
 
         from ffnn.builders._keras_source import NetworkSource, Source

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ffnn.builder import Builder, Model
+from ffnn.builders._quiet import quieten_tensorflow
 
 if TYPE_CHECKING:
     from ffnn.network import Network
@@ -17,12 +18,14 @@ class TensorFlowBuilder(Builder):
     """Builds a raw TensorFlow graph: ``tf.function``, variables, gradients.
 
     An epoch is one call into TensorFlow. Networks of the same architecture share one traced program in a process.
+    TensorFlow prints errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise.
     """
 
     engine = "tensorflow"
     requirement = "tensorflow"
 
     def build(self, network: Network, solver: Solver) -> Model:
+        quieten_tensorflow()
         from ffnn.builders._tensorflow_model import TensorFlowModel
 
         return TensorFlowModel(network, solver)
