@@ -10,7 +10,6 @@ import argparse
 import time
 from pathlib import Path
 
-
 import matplotlib
 
 matplotlib.use("Agg")  # a file is all that is drawn
