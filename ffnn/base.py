@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ffnn import fitting
 from ffnn.builder import Array, Model, State
 from ffnn.fitted import Fitted
 from ffnn.network import Network
-from ffnn.settings import Settings, check_weight
+from ffnn.settings import Settings
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
-from ffnn.training import Training
 
 if TYPE_CHECKING:
+    from ffnn.builder import Builder
+    from ffnn.input import Input
+    from ffnn.layer import Layer
     from ffnn.output import Output
 
 __all__ = ["BaseMLP", "Monitor"]
@@ -49,98 +50,69 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
     n_iter_: int
     _fitted: Fitted
 
+    def __init__(
+        self,
+        hidden_units: int | Sequence[int] = (256,),
+        batch_size: int = 64,
+        n_epochs: int = 5,
+        dropout: float | None = None,
+        activation: str | Callable[[Any], Any] | None = "relu",
+        builder: str | Builder = "tf",
+        block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
+        input_layer: str | Input = "auto",
+        output_layer: str | Output = "auto",
+        solver: str | Solver = "adam",
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        dtype: str = "auto",
+        random_state: Any = None,
+    ) -> None:
+        self.hidden_units = hidden_units
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.dropout = dropout
+        self.activation = activation
+        self.builder = builder
+        self.block = block
+        self.input_layer = input_layer
+        self.output_layer = output_layer
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dtype = dtype
+        self.random_state = random_state
+
     # -- training -------------------------------------------------------------------------------------------------
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, monitor: Monitor | None, *,
-        classes: Any = None, partial: bool = False,
-    ) -> Self:  # fmt: skip
-        """Train on ``X`` and ``y``, from new weights or, if ``partial``, for one more epoch."""
-        settings = Settings.of(self)
-        settings.check_monitor(monitor)
-        first = not (partial and hasattr(self, "_fitted"))
-        dtype = settings.dtype_for(X) if first else self.network_.dtype
-        before = dict(self.__dict__)
-        try:
-            X, y = self._validate(X, y, dtype, reset=first)
-            weight = check_weight(sample_weight, X)
-            if first:
-                self._start(settings, X, y, weight, classes, dtype, partial=partial)
-            else:
-                # what is trained in place: the copy has the state as arrays
-                before.update(loss_curve_=list(self.loss_curve_), _fitted=copy.copy(self._fitted))
-                self._go_on(settings, classes)
-            epochs = range(self.n_iter_, self.n_iter_ + (1 if partial else settings.n_epochs))
-            self._train(settings, X, y, weight, epochs, monitor)
-        except BaseException:  # a Ctrl-C too: as if nothing had been called
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, monitor: Monitor | None = None) -> Self:
+        """Train from new weights.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples. Any SciPy sparse format is taken; CSR needs no conversion.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            For a classifier class labels, numbers or strings, or a dense or sparse indicator matrix: for each label 1,
+            0 or, where it is not known, −1. For a regressor numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            The weight of each sample in the loss; 0 is the same as leaving the sample out.
+        monitor : callable, optional
+            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with the loss in
+            ``stats["loss"]`` and the estimator ready to predict; a true answer stops the training.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or the data cannot be used; the estimator is then as it was before.
+        TrainingDivergedError
+            If the loss becomes infinite or NaN; the estimator is then as it was before.
+        """
+        fitting.fit(self, X, y, sample_weight, monitor, partial=False)
         return self
-
-    def _start(
-        self, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str, *, partial: bool
-    ) -> None:
-        """Describe the network for this data and set the fitted attributes of an untrained one."""
-        output = settings.output_for(y, classes, self._estimator_type_name())
-        if partial and classes is None and output.needs_classes:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit: all labels that any call will bring, such as "
-                "numpy.unique(y) of all data."
-            )
-        output = output.fit(y, classes, weight)
-        network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        self._fitted = Fitted(network, settings.solver, seed)
-        self.network_ = network
-        self.loss_curve_ = []
-        self.n_iter_ = 0
-        self._learned(output)
-
-    def _go_on(self, settings: Settings, classes: Any) -> None:
-        """Take over what parameters may change between two calls of ``partial_fit``, and refuse the others."""
-        if classes is not None:
-            self._check_classes(classes)
-        old = self.network_
-        network = settings.describe(old.input, old.output, n_features=old.n_features, dtype=old.dtype)
-        if network.weights != old.weights:
-            raise ValueError(
-                f"hidden_units={self.hidden_units!r} and block={self.block!r} describe another network than the one "
-                "that partial_fit began with. Set them back, or call fit to start anew."
-            )
-        self._fitted.change(network, settings.solver)
-        self.network_ = network
-
-    def _train(self, settings: Settings, X: Any, y: Any, weight: Array, epochs: range, monitor: Monitor | None) -> None:
-        network, fitted = self.network_, self._fitted
-        # everything that can be refused is refused before an engine is imported
-        rows = network.input.prepare(X, network.dtype)
-        targets = network.output.encode(y, network.dtype)
-        model = fitted.model(settings.builder)
-        # a row of zero weight is left out, which makes it the same as one that was never there
-        order = np.flatnonzero(weight > 0).astype(np.int32 if len(weight) < 2**31 else np.int64)
-
-        def on_epoch(epoch: int, loss: float) -> bool:
-            self.loss_curve_.append(loss)
-            self.n_iter_ = epoch + 1
-            return monitor is not None and bool(monitor(epoch, self, {"loss": loss}))
-
-        model.load(rows, targets, weight.astype(network.dtype))
-        try:
-            fitted.solver.train(
-                Training(
-                    model=model,
-                    rows=order,
-                    epochs=epochs,
-                    batch_size=settings.batch_size,
-                    learning_rate=settings.learning_rate,
-                    weight_decay=settings.weight_decay,
-                    root_seed=fitted.root_seed,
-                    on_epoch=on_epoch,
-                )
-            )
-        finally:
-            model.unload()
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
     def partial_fit(
@@ -173,7 +145,8 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         TypeError, ValueError
             If a parameter or the data cannot be used.
         """
-        return self._fit(X, y, sample_weight, monitor, classes=classes, partial=True)
+        fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
+        return self
 
     # -- prediction -----------------------------------------------------------------------------------------------
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
@@ -11,15 +10,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import column_or_1d
 
-from ffnn.base import BaseMLP, Monitor
+from ffnn.base import BaseMLP
 from ffnn.builder import Array
 
 if TYPE_CHECKING:
-    from ffnn.builder import Builder
-    from ffnn.input import Input
-    from ffnn.layer import Layer
     from ffnn.output import Output
-    from ffnn.solver import Solver
 
 __all__ = ["MLPClassifier"]
 
@@ -92,66 +87,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
     """
 
     classes_: Array
-
-    def __init__(
-        self,
-        hidden_units: int | Sequence[int] = (256,),
-        batch_size: int = 64,
-        n_epochs: int = 5,
-        dropout: float | None = None,
-        activation: str | Callable[[Any], Any] | None = "relu",
-        builder: str | Builder = "tf",
-        block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
-        input_layer: str | Input = "auto",
-        output_layer: str | Output = "auto",
-        solver: str | Solver = "adam",
-        learning_rate: float = 1e-3,
-        weight_decay: float = 0.0,
-        dtype: str = "auto",
-        random_state: Any = None,
-    ) -> None:
-        self.hidden_units = hidden_units
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.dropout = dropout
-        self.activation = activation
-        self.builder = builder
-        self.block = block
-        self.input_layer = input_layer
-        self.output_layer = output_layer
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.dtype = dtype
-        self.random_state = random_state
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, monitor: Monitor | None = None) -> Self:
-        """Train from new weights.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples. Any SciPy sparse format is taken; CSR needs no conversion.
-        y : array-like of shape (n_samples,), or indicator matrix of shape (n_samples, n_labels)
-            Class labels, numbers or strings; or for each label 1, 0 or, where it is not known, −1.
-        sample_weight : array-like of shape (n_samples,), optional
-            The weight of each sample in the loss; 0 is the same as leaving the sample out.
-        monitor : callable, optional
-            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with the loss in
-            ``stats["loss"]`` and the estimator ready to predict; a true answer stops the training.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or the data cannot be used; the estimator is then as it was before.
-        TrainingDivergedError
-            If the loss becomes infinite or NaN; the estimator is then as it was before.
-        """
-        return self._fit(X, y, sample_weight, monitor)
 
     def decision_function(self, X: Any) -> Array:
         """Return the network's scores before sigmoid or softmax.

@@ -25,7 +25,7 @@ LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
     ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs"],
-    ["network", "training", "settings", "fitted", "builders", "parallel"],
+    ["network", "training", "settings", "fitted", "fitting", "builders", "parallel"],
     ["base", "classifier", "regressor"],
     ["cli", "testing"],
 ]
