@@ -83,8 +83,8 @@ def _go_on(estimator: BaseMLP, settings: Settings, classes: Any) -> None:
     network = settings.describe(old.input, old.output, n_features=old.n_features, dtype=old.dtype)
     if network.weights != old.weights:
         raise ValueError(
-            f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the one "
-            "that partial_fit began with. Set them back, or call fit to start anew."
+            f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the "
+            "one that partial_fit began with. Set them back, or call fit to start anew."
         )
     estimator._fitted.change(network, settings.solver)
     estimator.network_ = network
