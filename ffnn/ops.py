@@ -69,7 +69,6 @@ class Ops(Protocol):
     def reshape(self, x: Tensor, shape: Sequence[Any]) -> Tensor: ...
     def concatenate(self, xs: Sequence[Tensor], axis: int = 0) -> Tensor: ...
     def arange(self, n: Any, dtype: str) -> Tensor: ...
-    def cumsum(self, x: Tensor) -> Tensor: ...
     def take(self, x: Tensor, indices: Tensor) -> Tensor:
         """Return the entries of ``x`` along its first axis that the integers ``indices`` name."""
         ...
@@ -78,9 +77,13 @@ class Ops(Protocol):
         """Return the entries of the vector ``x``, each as often as the vector ``repeats`` says."""
         ...
 
+    def ranges(self, starts: Tensor, lengths: Tensor) -> Tensor:
+        """Return start, start + 1, … of each of the ``starts``, as many as ``lengths`` says, one after the other."""
+        ...
+
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor: ...
     def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
-        """Return a matrix of zeros with ``values`` added at (``rows``, ``columns``)."""
+        """Return a matrix of zeros with ``values`` at (``rows``, ``columns``), no two at the same place."""
         ...
 
     # randomness
@@ -137,9 +140,14 @@ class NumpyOps:
     def take(self, x: Any, indices: Any) -> Any:
         return np.take(x, indices, axis=0)
 
+    def ranges(self, starts: Any, lengths: Any) -> Any:
+        # entry k is its range's start, plus k, less the entries of the ranges before
+        shifts = starts - (np.cumsum(lengths) - lengths)
+        return np.repeat(shifts, lengths) + np.arange(np.sum(lengths), dtype=starts.dtype)
+
     def scatter(self, rows: Any, columns: Any, values: Any, shape: Sequence[Any]) -> Any:
         dense = np.zeros(tuple(shape), dtype=values.dtype)
-        np.add.at(dense, (rows, columns), values)
+        dense[rows, columns] = values
         return dense
 
     def uniform(self, shape: Sequence[Any], seed: Any, dtype: str) -> Any:

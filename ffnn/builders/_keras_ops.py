@@ -66,6 +66,10 @@ class KerasOps:
         picked = ops.take_along_axis(scores, ops.cast(targets, "int32")[:, None], axis=1)[:, 0]
         return ops.logsumexp(scores, axis=-1) - picked
 
+    def ranges(self, starts: Tensor, lengths: Tensor) -> Tensor:
+        shifts = starts - (ops.cumsum(lengths) - lengths)
+        return ops.repeat(shifts, lengths) + ops.arange(ops.sum(lengths), dtype=starts.dtype)
+
     def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
         n_rows, n_columns = shape
         flat = ops.cast(rows, "int32") * n_columns + ops.cast(columns, "int32")

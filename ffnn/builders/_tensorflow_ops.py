@@ -14,7 +14,6 @@ arange = tf.range
 cast = tf.cast
 concatenate = tf.concat
 cos = tf.cos
-cumsum = tf.cumsum
 elu = tf.nn.elu
 exp = tf.exp
 log = tf.math.log
@@ -74,11 +73,17 @@ def softmax_cross_entropy(scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def scatter(rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
-    # one flat axis: a scatter over pairs of indices takes three times as long
+    # six times as fast as scatter_nd, which allows for two values at one place; and faster over one axis than over two
     n_rows, n_columns = shape
     flat = tf.cast(rows, tf.int64) * n_columns + tf.cast(columns, tf.int64)
     size = tf.cast(n_rows, tf.int64) * n_columns
-    return tf.reshape(tf.scatter_nd(flat[:, None], values, [size]), [n_rows, n_columns])
+    dense = tf.sparse.to_dense(tf.SparseTensor(flat[:, None], values, [size]), validate_indices=False)
+    return tf.reshape(dense, [n_rows, n_columns])
+
+
+def ranges(starts: Tensor, lengths: Tensor) -> Tensor:
+    delta = tf.ones((), starts.dtype)
+    return tf.raw_ops.RaggedRange(starts=starts, limits=starts + lengths, deltas=delta).rt_dense_values
 
 
 def uniform(shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:

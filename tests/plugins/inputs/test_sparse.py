@@ -51,3 +51,11 @@ def test_the_stored_values_are_not_copied_where_need_not_be():
 @pytest.mark.parametrize("X", [np.eye(2), [[1.0, 0.0]]])
 def test_a_dense_x_is_left_to_another_input(X):
     assert not SparseInput.accepts(X)
+
+
+def test_an_entry_stored_twice_counts_as_the_sum_and_the_users_matrix_stays():
+    X = scipy.sparse.csr_array((np.array([1.0, 2.0, 4.0]), np.array([2, 0, 2]), np.array([0, 3])), shape=(1, 3))
+    arrays = SparseInput().prepare(X, "float64").arrays
+    batch = SparseInput().gather(NumpyOps(), arrays, np.array([0], dtype=np.int32), 3)
+    np.testing.assert_array_equal(to_numpy(batch), [[2.0, 0.0, 5.0]])
+    np.testing.assert_array_equal(X.data, [1.0, 2.0, 4.0])
