@@ -6,11 +6,10 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from ffnn.builder import Array
 from ffnn.fitted import Fitted
-from ffnn.settings import Settings, check_weight
+from ffnn.settings import Settings, check_weight, root_seed
 from ffnn.training import Training
 
 if TYPE_CHECKING:
@@ -67,8 +66,7 @@ def _start(
         )
     output = output.fit(y, classes, weight)
     network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
-    seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
-    estimator._fitted = Fitted(network, settings.solver, seed)
+    estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
     estimator.network_ = network
     estimator.loss_curve_ = []
     estimator.n_iter_ = 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from ffnn.builder import Builder
@@ -23,7 +24,7 @@ from ffnn.solvers import resolve_solver
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
 
-__all__ = ["Settings", "check_weight"]
+__all__ = ["Settings", "check_weight", "root_seed"]
 
 #: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
 TINY = 2**15
@@ -144,6 +145,23 @@ class Settings:
             n_features=n_features,
             dtype=dtype,
         )
+
+
+def root_seed(random_state: Any) -> int:
+    """Return what all of a fit's random numbers follow from; a RandomState instance is drawn from.
+
+    Raises
+    ------
+    ValueError
+        If ``random_state`` is none of what scikit-learn takes.
+    """
+    try:
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    except ValueError as error:
+        raise ValueError(
+            f"random_state={random_state!r}: expected an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or "
+            "None. An integer makes fit repeatable."
+        ) from error
 
 
 def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:

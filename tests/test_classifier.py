@@ -171,6 +171,11 @@ def test_the_activation_may_be_a_function(builder):
     np.testing.assert_allclose(function.predict_proba(X), name.predict_proba(X), rtol=1e-9)
 
 
+def test_an_activation_that_the_engine_does_not_understand_is_named():
+    with pytest.raises(TypeError, match=r"activation=<ufunc 'tanh'> failed on the builder's .*or a name: 'tanh'"):
+        classifier(activation=np.tanh).fit(X, Y)
+
+
 def test_a_network_moves_to_another_builder():
     estimator = classifier(builder="tf", dropout=0.2).fit(X, Y)
     expected = estimator.decision_function(X)

@@ -55,11 +55,22 @@ class Activation(Layer):
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
         if callable(self.activation):
-            return self.activation(x)
+            return _call(self.activation, self.activation, x)
         return getattr(ops, ACTIVATIONS[str(self.activation)])(x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         if dtype == "float64" and self.activation in _ROUNDED:
             return NotImplemented
         function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
-        return keras.layers.Activation(function, name=name, dtype=dtype)(x)
+        return _call(self.activation, keras.layers.Activation(function, name=name, dtype=dtype), x)
+
+
+def _call(activation: Any, function: Callable[[Any], Any], x: Tensor) -> Tensor:
+    """Return ``function(x)``; say which activation it was that failed."""
+    try:
+        return function(x)
+    except Exception as error:  # whatever an engine says of a function that is not its own
+        raise TypeError(
+            f"activation={activation!r} failed on the builder's {type(x).__name__}: {type(error).__name__}: {error} "
+            "Give a function of the builder's engine, such as tensorflow.tanh or keras.ops.tanh, or a name: 'tanh'."
+        ) from error
