@@ -91,3 +91,8 @@ def test_it_learns_as_well_as_scikit_learns():
         )
     assert our_score > their_score - 0.03
     assert our_score > 0.4
+
+
+def test_labels_are_refused():
+    with pytest.raises(ValueError, match=r"y: expected numbers, got .*'red'.* Labels are for MLPClassifier"):
+        MLPRegressor().fit([[0.0], [1.0]], np.array(["red", "blue"]))

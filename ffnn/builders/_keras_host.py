@@ -107,7 +107,7 @@ class Engine(ABC):
         """Return the scores of a batch."""
 
 
-class HostModel:
+class HostModel(ABC):
     """The arrays of one fit; a base of the models on torch and on JAX."""
 
     def __init__(self, network: Network, solver: Solver, source: Source) -> None:
@@ -126,9 +126,9 @@ class HostModel:
         self._step = 0
         self._data: tuple[Any, ...] = ()
 
+    @abstractmethod
     def make_engine(self) -> tuple[Network, Engine]:
         """Return what acts on the host, on rows in coordinates, and the engine for the rest."""
-        raise NotImplementedError
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return the context in which the engine's arrays keep the network's dtype."""

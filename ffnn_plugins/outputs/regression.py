@@ -68,5 +68,8 @@ class RegressionOutput(Output):
 
     @staticmethod
     def _columns(y: Any) -> Array:
-        columns = np.asarray(y, dtype=np.float64)
+        try:
+            columns = np.asarray(y, dtype=np.float64)
+        except ValueError as error:
+            raise ValueError(f"y: expected numbers, got {error}. Labels are for MLPClassifier.") from error
         return columns[:, None] if columns.ndim == 1 else columns
