@@ -41,7 +41,7 @@ def _has_partial_fit(estimator: BaseMLP) -> bool:
     return True
 
 
-class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
+class BaseMLP(BaseEstimator, ABC):
     """The base of :class:`~ffnn.MLPClassifier` and :class:`~ffnn.MLPRegressor`."""
 
     n_features_in_: int
@@ -114,7 +114,7 @@ class BaseMLP(BaseEstimator, ABC):  # type: ignore[misc]
         fitting.fit(self, X, y, sample_weight, monitor, partial=False)
         return self
 
-    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]
+    @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None, *, monitor: Monitor | None = None
     ) -> Self:

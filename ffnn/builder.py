@@ -155,7 +155,7 @@ class Model(Protocol):
         ...
 
 
-class Builder(BaseEstimator, ABC):  # type: ignore[misc]
+class Builder(BaseEstimator, ABC):
     """Turns a network into a model on one engine. Constructing one imports no engine."""
 
     #: The engine's top-level module, and what to install for it.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MLPClassifier"]
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):  # type: ignore[misc]
+class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier: binary, multiclass and multilabel.
 
     Parameters

@@ -94,5 +94,5 @@ class Fitted:
         }
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        self.__init__(saved["network"], saved["solver"], saved["root_seed"])  # type: ignore[misc]
+        Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
         self._state = saved["_state"]

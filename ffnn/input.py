@@ -59,7 +59,7 @@ class SparseRows:
         return ops.scatter(self.rows, self.columns, self.values, self.shape)
 
 
-class Input(BaseEstimator, ABC):  # type: ignore[misc]
+class Input(BaseEstimator, ABC):
     """Takes X to the engine.
 
     An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and,

@@ -23,7 +23,7 @@ __all__ = ["Output"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Output(BaseEstimator, ABC):  # type: ignore[misc]
+class Output(BaseEstimator, ABC):
     """Owns everything about y.
 
     The estimator clones the user's output and fits the clone, so that a parameter is never changed.
@@ -129,5 +129,5 @@ class Output(BaseEstimator, ABC):  # type: ignore[misc]
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on."""
+        """Return what a traced program depends on; a loss that uses what :meth:`fit` has learned adds that here."""
         return (parameters_key(self), self.n_outputs_)

@@ -10,7 +10,7 @@ from ffnn.base import BaseMLP
 __all__ = ["MLPRegressor"]
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, BaseMLP):
     """Multilayer perceptron regressor of one target or several, which it standardises inside.
 
     Parameters

@@ -108,18 +108,21 @@ class Settings:
 
     def input_for(self, X: Any) -> Input:
         """Return the input to take ``X`` with."""
+        chosen: Input
         if self.input_layer != "auto":
-            chosen: Input = clone(registry.resolve("input", self.input_layer, "input_layer", Input))
+            chosen = clone(registry.resolve("input", self.input_layer, "input_layer", Input))
             return chosen
         for _, found in registry.usable("input"):
             if found.accepts(X):
-                return found()  # type: ignore[no-any-return]
+                chosen = found()
+                return chosen
         raise ValueError(f"input_layer='auto': no input plugin accepts an X of type {type(X).__name__}. Name one.")
 
     def output_for(self, y: Any, classes: Any, estimator_type: str) -> Output:
         """Return the output to take ``y`` with, not yet fitted."""
+        chosen: Output
         if self.output_layer != "auto":
-            chosen: Output = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
+            chosen = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
             if chosen.estimator_type != estimator_type:
                 raise ValueError(
                     f"output_layer={self.output_layer!r} is a {chosen.estimator_type}'s; expected a "
@@ -128,7 +131,8 @@ class Settings:
             return chosen
         for _, found in registry.usable("output"):
             if found.estimator_type == estimator_type and found.accepts(y, classes):
-                return found()  # type: ignore[no-any-return]
+                chosen = found()
+                return chosen
         raise ValueError(
             f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
             "label a row, or an indicator matrix of 0, 1 and, for missing, -1."

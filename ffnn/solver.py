@@ -25,7 +25,7 @@ __all__ = ["Solver", "StochasticSolver"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Solver(BaseEstimator, ABC):  # type: ignore[misc]
+class Solver(BaseEstimator, ABC):
     """How a network is trained."""
 
     #: Whether ``weight_decay`` shrinks the weights themselves, at the learning rate, rather than adding the gradient

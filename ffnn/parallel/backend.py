@@ -25,7 +25,7 @@ _TASKS_PER_WORKER = 2
 _Callback = Callable[[Any], Any]
 
 
-class FfnnBackend(ParallelBackendBase):  # type: ignore[misc,unused-ignore]
+class FfnnBackend(ParallelBackendBase):
     """Lets joblib's ``Parallel``, and so scikit-learn, run on an executor.
 
     Parameters

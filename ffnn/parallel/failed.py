@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 __all__ = ["FailedEstimator", "stand_in"]
 
 
-class FailedEstimator(BaseEstimator):  # type: ignore[misc,unused-ignore]
+class FailedEstimator(BaseEstimator):
     """Raises, where an estimator would be fitted, why it could not be.
 
     Parameters

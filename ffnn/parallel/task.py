@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import cloudpickle  # type: ignore[import-untyped,unused-ignore]
+import cloudpickle
 
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task

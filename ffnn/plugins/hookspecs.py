@@ -4,6 +4,9 @@ A hook returns names and where their classes live, as text, and imports none of 
 machine starts no engine.
 """
 
+# a specification has no body
+# mypy: disable-error-code="empty-body"
+
 from __future__ import annotations
 
 from typing import Final, Literal
@@ -33,7 +36,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @hookspec
-def ffnn_builders() -> dict[str, str]:  # type: ignore[empty-body]  # a specification has no body
+def ffnn_builders() -> dict[str, str]:
     """Register builders: what turns a network into a trainable model on one engine.
 
     Returns
@@ -45,7 +48,7 @@ def ffnn_builders() -> dict[str, str]:  # type: ignore[empty-body]  # a specific
 
 
 @hookspec
-def ffnn_inputs() -> dict[str, str]:  # type: ignore[empty-body]
+def ffnn_inputs() -> dict[str, str]:
     """Register inputs: what takes X as the user gave it to the engine.
 
     Returns
@@ -57,7 +60,7 @@ def ffnn_inputs() -> dict[str, str]:  # type: ignore[empty-body]
 
 
 @hookspec
-def ffnn_layers() -> dict[str, str]:  # type: ignore[empty-body]
+def ffnn_layers() -> dict[str, str]:
     """Register layers: one step of a hidden block.
 
     Returns
@@ -69,7 +72,7 @@ def ffnn_layers() -> dict[str, str]:  # type: ignore[empty-body]
 
 
 @hookspec
-def ffnn_outputs() -> dict[str, str]:  # type: ignore[empty-body]
+def ffnn_outputs() -> dict[str, str]:
     """Register outputs: what owns the targets, their encoding, their loss and their decoding.
 
     Returns
@@ -81,7 +84,7 @@ def ffnn_outputs() -> dict[str, str]:  # type: ignore[empty-body]
 
 
 @hookspec
-def ffnn_executors() -> dict[str, str]:  # type: ignore[empty-body]
+def ffnn_executors() -> dict[str, str]:
     """Register executors: what runs tasks somewhere else.
 
     Returns

@@ -93,7 +93,7 @@ def search(poison: bool = False, **options: Any) -> Any:
     from sklearn.model_selection import GridSearchCV
     from sklearn.neighbors import KNeighborsClassifier
 
-    class Poison(KNeighborsClassifier):  # type: ignore[misc,unused-ignore]
+    class Poison(KNeighborsClassifier):
         def fit(self, X: Any, y: Any) -> Any:
             if self.n_neighbors == 3:
                 os.kill(os.getpid(), signal.SIGKILL)
