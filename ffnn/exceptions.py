@@ -12,6 +12,9 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         ├── EngineNotInstalledError     (also ValueError)
         ├── TrainingDivergedError       (also ArithmeticError)
         └── ExecutorError
+            ├── HostError
+            │   ├── HostKeyError
+            │   └── VersionMismatchError
             ├── WorkerStartError
             ├── WorkerDiedError
             ├── TaskTimeoutError        (also TimeoutError)
@@ -19,6 +22,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
             └── TaskFailedError
 
     UserWarning
+    ├── HostWarning
     └── PluginWarning
 """
 
@@ -30,6 +34,9 @@ __all__ = [
     "EngineNotInstalledError",
     "ExecutorError",
     "FfnnError",
+    "HostError",
+    "HostKeyError",
+    "HostWarning",
     "PluginConflictError",
     "PluginError",
     "PluginLoadError",
@@ -39,6 +46,7 @@ __all__ = [
     "TaskTimeoutError",
     "TrainingDivergedError",
     "UnknownPluginError",
+    "VersionMismatchError",
     "WorkerDiedError",
     "WorkerStartError",
 ]
@@ -76,6 +84,28 @@ class ExecutorError(FfnnError):
     """A task did not get its chance on a worker, or did not come back from it."""
 
 
+class HostError(ExecutorError):
+    """A host cannot be reached, or cannot run workers.
+
+    Attributes
+    ----------
+    host : str
+        The host's name.
+    """
+
+    def __init__(self, message: str, host: str = "") -> None:
+        super().__init__(message)
+        self.host = host
+
+
+class HostKeyError(HostError):
+    """A host's SSH key is unknown, or is not the one that is known."""
+
+
+class VersionMismatchError(HostError):
+    """A host has other versions of Python or of the libraries that results depend on."""
+
+
 class WorkerStartError(ExecutorError):
     """A worker's process could not be started, or ended before it was ready."""
 
@@ -110,6 +140,10 @@ class TaskPicklingError(ExecutorError, pickle.PicklingError):
 
 class TaskFailedError(ExecutorError):
     """A task raised what cannot be raised here again: what cannot be pickled, or would end this process."""
+
+
+class HostWarning(UserWarning):
+    """A host was left out; the others go on."""
 
 
 class PluginWarning(UserWarning):

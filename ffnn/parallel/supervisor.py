@@ -1,8 +1,9 @@
-"""Runs one command and lets nothing of it outlive the lease: ``python supervisor.py COMMAND...``.
+"""Runs one command and lets nothing of it outlive the lease: ``python supervisor.py [--after JSON] COMMAND...``.
 
 The lease is the standard input, which the command shares: when its other end is closed, by whatever death,
 the command and all its descendants are killed, even if they hold Python's lock, ignore signals, or have left
-the process group. The exit status is the command's.
+the process group. The exit status is the command's. ``--after`` names another command, as a list in JSON, that is run
+when the first has ended, however it did: what a program left behind that only asks somebody else to run something.
 
 A program of its own, of the standard library alone, which imports nothing of ffnn, so that it starts in
 milliseconds and can be sent to a machine that has no ffnn.
@@ -12,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
+import json
 import os
 import resource
 import select
@@ -23,6 +26,8 @@ import time
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LOOK_AGAIN = 1.0  # seconds between two looks whether the parent has changed
 GIVE_UP = 5.0  # seconds to get rid of the descendants
+STOPPED = 20.0  # seconds that the command may stand still under SIGSTOP; what runs it takes another then
+AFTER = 30.0  # seconds for what is to be done afterwards
 
 
 def prctl(option: int, value: int) -> None:
@@ -66,16 +71,31 @@ def kill_all(group: int) -> None:
         time.sleep(0.01)
 
 
-def reap(wanted: int) -> tuple[bool, int]:
-    """Collect the children that have ended; say whether one process is among them, and its wait status."""
-    while True:
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid in (0, wanted):
-            return pid == wanted, status
+class Command:
+    """A process that was started, and what has become of it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.status: int | None = None  # the wait status once it has ended
+        self.stopped: float | None = None  # since when it stands still (SIGSTOP)
+
+    def look(self) -> None:
+        """Collect the children that have ended, and see how this one is."""
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+            if pid == self.pid:
+                if os.WIFSTOPPED(status):
+                    self.stopped = time.monotonic()
+                elif os.WIFCONTINUED(status):
+                    self.stopped = None
+                else:
+                    self.status = status
+            if pid == 0 or self.status is not None:
+                return
 
 
-def watch(pid: int, wake: int) -> int | None:
-    """Wait until the command ends (return its wait status) or the lease does (return None)."""
+def watch(command: Command, wake: int) -> None:
+    """Wait until the command ends, stands still for too long, or the lease ends."""
     parent = os.getppid()
     poll = select.poll()
     poll.register(0, 0)  # the end of the lease (POLLHUP) is reported without being asked for; data is not
@@ -85,14 +105,16 @@ def watch(pid: int, wake: int) -> int | None:
         signals = b""
         if any(descriptor == wake for descriptor, _ in events):
             signals = os.read(wake, 512)
-        ended, status = reap(pid)
-        if ended:
-            return status
+        command.look()
         # a forked copy of the parent may still hold the lease open, so look at the parent too
-        if any(descriptor == 0 for descriptor, _ in events) or os.getppid() != parent:
-            return None
-        if any(number != signal.SIGCHLD for number in signals):
-            return None
+        if (
+            command.status is not None
+            or (command.stopped is not None and time.monotonic() - command.stopped > STOPPED)
+            or any(descriptor == 0 for descriptor, _ in events)
+            or os.getppid() != parent
+            or any(number != signal.SIGCHLD for number in signals)
+        ):
+            return
 
 
 def end_like(status: int) -> None:
@@ -103,12 +125,18 @@ def end_like(status: int) -> None:
         if number not in (signal.SIGKILL, signal.SIGSTOP):
             signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+        if os.getpid() == 1 and number == signal.SIGKILL:
+            say_what_memory_did()
         os.kill(os.getpid(), number)
+        os._exit(128 + number)  # still here: the first process of a container cannot kill itself
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
 def main() -> None:
     """Run the command."""
+    argv, after = sys.argv[1:], []
+    if argv[0] == "--after":
+        argv, after = argv[2:], json.loads(argv[1])
     wake, wakened = os.pipe()
     os.set_blocking(wakened, False)
     signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
@@ -118,13 +146,22 @@ def main() -> None:
 
     # nothing runs in threads here, so the hook is safe; a thread's end would also count as its parent's death
     def die_with_me() -> None:
+        os.setpgrp()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    command = subprocess.Popen(sys.argv[1:], process_group=0, preexec_fn=die_with_me)
+    try:
+        command = Command(subprocess.Popen(argv, preexec_fn=die_with_me).pid)
+    except OSError as error:
+        print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
+        sys.exit(127 if error.errno == errno.ENOENT else 126)  # as a shell has it
     os.close(1)  # the end of the command's output must be seen
-    status = watch(command.pid, wake)
+    watch(command, wake)
     kill_all(command.pid)
-    end_like(signal.SIGKILL if status is None else status)
+    if after:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            null = subprocess.DEVNULL
+            subprocess.run(after, stdin=null, stdout=null, stderr=null, timeout=AFTER)
+    end_like(signal.SIGKILL if command.status is None else command.status)
 
 
 if __name__ == "__main__":

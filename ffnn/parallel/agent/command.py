@@ -1,0 +1,186 @@
+"""A command that an agent runs, and its three streams."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ffnn.parallel.agent import frames
+
+GIVE_UP = 8.0  # seconds for a command to end
+AFTER = 35.0  # seconds more if another is to be run afterwards
+STOPPED = 20.0  # seconds that a command may stand still under SIGSTOP
+LAST_WORDS = 1.0  # seconds to wait for the streams of a command that has ended
+
+
+class CannotRun(Exception):
+    """The command could not be started: why, and the exit code that a shell would give."""
+
+
+class Command:
+    """A command from its start to its end.
+
+    Parameters
+    ----------
+    order : dict
+        ``argv``, ``environment``, ``inherit``, ``supervised`` and ``after``, as in
+        :class:`ffnn.parallel.provisioner.Command`.
+    supervisor : str
+        The path of the supervisor's program.
+    selector : selectors.BaseSelector
+        Where the streams are registered; the data of a key is a function to call.
+    say : callable
+        Called with the kind of a frame and its payload.
+    """
+
+    def __init__(
+        self,
+        order: dict[str, Any],
+        supervisor: str,
+        selector: selectors.BaseSelector,
+        say: Callable[[int, bytes], None],
+    ) -> None:
+        self._selector = selector
+        self._say = say
+        self._supervised = order["supervised"]
+        self._give_up = GIVE_UP + (AFTER if order["after"] else 0.0)
+        self._process = _start(order, supervisor)
+        self._stdin = self._process.stdin
+        self._pending: collections.deque[memoryview] = collections.deque()  # what the command has not read yet
+        self._last = False  # whether nothing follows that
+        self._ended: float | None = None
+        self._kill_at: float | None = None
+        self._outputs = {self._process.stdout: frames.DATA, self._process.stderr: frames.STDERR}
+        os.set_blocking(self._stdin.fileno(), False)
+        _enlarge(self._stdin.fileno())
+        for stream in self._outputs:
+            _enlarge(stream.fileno())
+            selector.register(stream, selectors.EVENT_READ, lambda stream=stream: self._forward(stream))
+
+    def feed(self, data: bytes) -> None:
+        """Give the command something to read, now or when it can."""
+        if self._stdin.closed:
+            return
+        if not self._pending:
+            self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
+        self._pending.append(memoryview(data))
+        if len(self._pending) == 1:
+            self._write()
+
+    def finish_input(self) -> None:
+        """Let the command see the end of its input after what is pending."""
+        self._last = True
+        if not self._pending:
+            self._close_input()
+
+    def end(self) -> None:
+        """End the command and what it started: soon by itself, else by force."""
+        self._close_input()  # a supervisor then ends everything
+        if self._process.returncode is None:
+            self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + self._give_up)
+            if not self._supervised:
+                self._kill()
+
+    def look(self) -> int | None:
+        """See how it is; return the exit code once it has ended and said everything."""
+        now = time.monotonic()
+        if self._ended is None:
+            self._wait(now)
+        if self._ended is None or (self._outputs and now < self._ended + LAST_WORDS):
+            return None
+        for stream in list(self._outputs):
+            self._hang_up(stream)
+        self._close_input()
+        return self._process.returncode
+
+    def _wait(self, now: float) -> None:
+        try:
+            pid, status = os.waitpid(self._process.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            pid, status = self._process.pid, 0
+        if pid and os.WIFSTOPPED(status):
+            self._kill_at = self._kill_at or now + STOPPED
+        elif pid and os.WIFCONTINUED(status):
+            self._kill_at = None
+        elif pid:
+            self._process.returncode = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            self._ended = now
+        elif self._kill_at is not None and now > self._kill_at:
+            self._kill()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _forward(self, stream: Any) -> None:
+        data = os.read(stream.fileno(), frames.CHUNK)
+        if data:
+            self._say(self._outputs[stream], data)
+        else:
+            self._hang_up(stream)
+
+    def _hang_up(self, stream: Any) -> None:
+        del self._outputs[stream]
+        self._selector.unregister(stream)
+        stream.close()
+
+    def _write(self) -> None:
+        try:
+            while self._pending:
+                written = os.write(self._stdin.fileno(), self._pending[0])
+                if written < len(self._pending[0]):
+                    self._pending[0] = self._pending[0][written:]
+                else:
+                    self._pending.popleft()
+        except BlockingIOError:
+            return
+        except OSError:  # it reads no more
+            self._close_input()
+            return
+        self._selector.unregister(self._stdin)
+        if self._last:
+            self._close_input()
+
+    def _close_input(self) -> None:
+        if self._stdin.closed:
+            return
+        if self._pending:
+            self._selector.unregister(self._stdin)
+            self._pending.clear()
+        self._stdin.close()
+
+
+def _start(order: dict[str, Any], supervisor: str) -> Any:
+    argv = [os.path.expanduser(order["argv"][0]), *order["argv"][1:]]
+    if order["supervised"]:
+        after = ["--after", json.dumps(order["after"])] if order["after"] else []
+        argv = [sys.executable, "-I", "-S", supervisor, *after, *argv]
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env={**(os.environ if order["inherit"] else {}), **order["environment"]},
+            start_new_session=True,
+        )
+    except OSError as error:
+        code = 127 if error.errno == errno.ENOENT else 126  # as a shell has it
+        raise CannotRun(f"cannot run {argv[0]}: {error.strerror}", code) from error
+
+
+def _enlarge(pipe: int) -> None:
+    with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: slower, not wrong
+        fcntl.fcntl(pipe, 1031, 1 << 20)  # F_SETPIPE_SZ
