@@ -117,6 +117,29 @@ def watch(command: Command, wake: int) -> None:
             return
 
 
+def read_memory(*paths: str) -> str:
+    """Read what a container's cgroup says about its memory, from version 2's file or version 1's."""
+    for path in paths:
+        with contextlib.suppress(OSError), open(f"/sys/fs/cgroup/{path}") as file:
+            return file.read()
+    return ""
+
+
+def say_what_memory_did() -> None:
+    """Say on standard error if the kernel has killed processes of this container for want of memory."""
+    words = read_memory("memory.events", "memory/memory.oom_control").split()
+    kills = words[words.index("oom_kill") + 1] if "oom_kill" in words else "0"
+    if kills != "0":
+        limit = read_memory("memory.max", "memory/memory.limit_in_bytes").strip()
+        size = f"{int(limit) / 2**20:g} MiB" if limit.isdigit() else limit
+        times = "once" if kills == "1" else f"{kills} times"
+        print(
+            f"out of memory: the container reached its limit of {size}, and the kernel killed in it {times}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
 def end_like(status: int) -> None:
     """End this process as the command ended."""
     if os.WIFSIGNALED(status):
@@ -150,10 +173,11 @@ def main() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     try:
-        command = Command(subprocess.Popen(argv, preexec_fn=die_with_me).pid)
+        process = subprocess.Popen(argv, preexec_fn=die_with_me)  # kept: its end would collect the child
     except OSError as error:
         print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
         sys.exit(127 if error.errno == errno.ENOENT else 126)  # as a shell has it
+    command = Command(process.pid)
     os.close(1)  # the end of the command's output must be seen
     watch(command, wake)
     kill_all(command.pid)
