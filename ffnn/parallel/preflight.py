@@ -109,7 +109,8 @@ def check_versions(
     python = there.executable or argv[-1]
     if missing:
         raise HostError(
-            f"host {host.name}: no worker can start with {python}, which lacks {', '.join(missing)}:\n{listed}\n{advice}",
+            f"host {host.name}: no worker can start with {python}, which lacks {', '.join(missing)}:\n"
+            f"{listed}\n{advice}",
             host.name,
         )
     accept = f"\nOr accept it: ignore_versions={[difference.name for difference in wrong]!r}."
@@ -189,6 +190,9 @@ def _no_python(host: Runner, argv: Sequence[str], completed: Completed, remedy: 
             what = f"{command!r} is {version}, which could not say what is installed ({last})"
         else:
             what = f"{command!r} is no Python that works; it ended with exit code {completed.exit_code} ({last})"
+    home = str(Path.home())
+    if argv[-1].startswith(f"{home}/"):
+        what += f"; if your shell put your home here in place of ~, write python='~{argv[-1][len(home) :]}', in quotes"
     advice = remedy(_everything(report()))
     return HostError(f"host {host.name}: {what}. This machine runs Python {report().python}.\n{advice}", host.name)
 
