@@ -23,6 +23,7 @@ __all__ = [
     "Report",
     "Runner",
     "check_ignore",
+    "check_report",
     "check_versions",
     "differences",
     "parse",
@@ -99,25 +100,59 @@ def check_versions(
         raise _no_python(host, argv, completed, remedy)
     if hasattr(host, "report"):
         host.report = there
+    check_report(host.name, there, argv, ignore=ignored, remedy=remedy)
+    return there
+
+
+def check_report(
+    host: str,
+    there: Report,
+    argv: Sequence[str] = (),
+    *,
+    ignore: Collection[str] = (),
+    remedy: Remedy | None = None,
+) -> None:
+    """Compare what a host has said of itself with this process.
+
+    Parameters
+    ----------
+    host : str
+        The host's name.
+    there : Report
+        What it said.
+    argv : sequence of str, optional
+        The command that runs its Python; the path in the report if not given.
+    ignore : collection of str, default=()
+        As :func:`check_ignore` returns it.
+    remedy : callable, optional
+        Says what to do about differences; :func:`pip_remedy` if not given.
+
+    Raises
+    ------
+    VersionMismatchError
+        If something differs that is not ignored.
+    HostError
+        If something is missing without which no worker starts.
+    """
+    argv = argv or [there.executable or "python3"]
+    remedy = remedy or functools.partial(pip_remedy, host, argv)
     found = differences(report(), there)
     missing = [difference.name for difference in found if difference.there is None and difference.name in _NEEDED]
-    wrong = [difference for difference in found if difference.name in missing or difference.name not in ignored]
+    wrong = [difference for difference in found if difference.name in missing or difference.name not in ignore]
     if not wrong:
-        return there
+        return
     listed = _list(wrong)
     advice = _advice(wrong, there, remedy)
     python = there.executable or argv[-1]
     if missing:
         raise HostError(
-            f"host {host.name}: no worker can start with {python}, which lacks {', '.join(missing)}:\n"
-            f"{listed}\n{advice}",
-            host.name,
+            f"host {host}: no worker can start with {python}, which lacks {', '.join(missing)}:\n{listed}\n{advice}",
+            host,
         )
-    accept = f"\nOr accept it: ignore_versions={[difference.name for difference in wrong]!r}."
+    names = [difference.name for difference in wrong]
+    accept = "" if PYTHON in names else f"\nOr accept it: ignore_versions={names!r}."
     raise VersionMismatchError(
-        f"host {host.name}: {python} would not compute what this machine does:\n{listed}\n{advice}"
-        + ("" if PYTHON in [difference.name for difference in wrong] else accept),
-        host.name,
+        f"host {host}: {python} would not compute what this machine does:\n{listed}\n{advice}{accept}", host
     )
 
 
