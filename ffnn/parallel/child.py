@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ffnn.parallel.imports import watch_imports
-from ffnn.parallel.wire import Buffer, Channel, Kind
+from ffnn.parallel.wire import Buffer, Kind, PipeChannel
 
 __all__ = ["main"]
 
@@ -62,22 +62,22 @@ def _serve() -> None:
             del message
 
 
-class _LockedChannel(Channel):
+class _LockedChannel(PipeChannel):
     """A channel on which several threads may send: a task's may print."""
 
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
         self._lock = threading.RLock()
 
-    def send(self, kind: Kind, buffers: Iterable[Buffer] = (), deadline: float | None = None) -> None:
+    def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
         with self._lock:
-            super().send(kind, buffers, deadline)
+            super().send(kind, buffers)
 
 
 class _Forwarder(io.RawIOBase):
     """What is written here is sent to the parent."""
 
-    def __init__(self, channel: Channel, name: str, also_to: int | None) -> None:
+    def __init__(self, channel: PipeChannel, name: str, also_to: int | None) -> None:
         self._channel = channel
         self._name = name
         self._also_to = also_to
@@ -100,7 +100,7 @@ class _Forwarder(io.RawIOBase):
         return len(data)
 
 
-def _forwarded(channel: Channel, name: str, also_to: int | None = None) -> io.TextIOWrapper:
+def _forwarded(channel: PipeChannel, name: str, also_to: int | None = None) -> io.TextIOWrapper:
     raw = _Forwarder(channel, name, also_to)
     return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
 

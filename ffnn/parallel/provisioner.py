@@ -23,27 +23,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import HostError
+from ffnn.parallel.bootstrap import AGENT
 from ffnn.parallel.budget import gpu_variables, thread_variables
 
 if TYPE_CHECKING:
     from ffnn.parallel.host import Host
 
 __all__ = ["AGENT", "Command", "Facts", "Provisioner", "spawn"]
-
-_BOOT = (
-    "import os,sys\n"
-    "def take(n):\n"
-    " b=b''\n"
-    " while len(b)<n:\n"
-    "  d=os.read(0,n-len(b))\n"
-    "  if not d: sys.exit(0)\n"
-    "  b+=d\n"
-    " return b\n"
-    "exec(compile(take(int(take(8),16)),'ffnn-agent','exec'))"
-)
-AGENT: Sequence[str] = ("-I", "-S", "-c", _BOOT)
-"""Arguments by which any Python (3.8 or later, with nothing installed) becomes an agent: its source follows on
-standard input."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +103,15 @@ class Provisioner(abc.ABC):
         The number of workers there.
     python : str
         The Python there that has ffnn installed.
+    lease : float or None
+        Seconds of silence after which the agent believes that this process is gone, and ends everything; None where
+        the end of its input is sure to reach it.
     """
 
     name: str
     n_workers: int
     python: str = "python3"
+    lease: float | None = 120.0
 
     @abc.abstractmethod
     def start(self) -> subprocess.Popen[bytes]:

@@ -1,27 +1,24 @@
-"""One slot of an executor: a thread that owns a worker and takes tasks from the executor's queue."""
+"""One slot of an executor: a thread that owns a worker on a host and takes tasks from the executor's queue."""
 
 from __future__ import annotations
 
-import collections
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from ffnn.exceptions import TaskTimeoutError, WorkerDiedError, WorkerStartError
-from ffnn.executor import Future, Task
-from ffnn.parallel.task import open_outcome, pack
+from ffnn.exceptions import ExecutorError, TaskTimeoutError, WorkerDiedError
+from ffnn.executor import Future
+from ffnn.parallel.host import Host
+from ffnn.parallel.logs import Logs
+from ffnn.parallel.queue import Item, Queue
 from ffnn.parallel.wire import Message
-from ffnn.parallel.worker import Worker, WorkerGone, describe_exit
+from ffnn.parallel.worker import Worker, WorkerGone
 
-__all__ = ["Limits", "Queue", "Slot"]
+__all__ = ["Limits", "Slot"]
 
-_Item: TypeAlias = tuple[Task, Future[Any]]
-Launch: TypeAlias = Callable[[], tuple[Sequence[str], Mapping[str, str]]]
-"""Returns a worker's command and its whole environment."""
-
-_IDLE_DEATHS = 3  # how often in a row a worker may be lost before it has begun the task
+_IDLE_DEATHS = 3  # how often a worker may be lost before it has begun the task
+_PATIENCE = 1.0  # seconds after which a slot whose host is left out asks again
 
 
 @dataclass(frozen=True)
@@ -35,55 +32,36 @@ class Limits:
     max_tasks_per_child: int | None
 
 
-class Queue:
-    """What waits for a slot."""
-
-    def __init__(self) -> None:
-        self._items: collections.deque[_Item] = collections.deque()
-        self._changed = threading.Condition()
-        self._closed = False
-
-    def put(self, item: _Item) -> None:
-        """Add an item at the end."""
-        with self._changed:
-            self._items.append(item)
-            self._changed.notify()
-
-    def get(self, timeout: float | None) -> _Item | None:
-        """Wait for an item (seconds); None once the queue is closed and empty."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self._items or self._closed, timeout):
-                raise TimeoutError
-            return self._items.popleft() if self._items else None
-
-    def close(self) -> None:
-        """Say that nothing comes any more."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def drop_all(self) -> None:
-        """Cancel what waits."""
-        with self._changed:
-            dropped = list(self._items)
-            self._items.clear()
-        for _, future in dropped:
-            future.cancel()
-
-
 class Slot:
-    """A thread and the worker that it owns."""
+    """A thread and the worker that it owns.
 
-    def __init__(self, name: str, queue: Queue, limits: Limits, launch: Launch) -> None:
-        self._name = name
+    Parameters
+    ----------
+    host : Host
+        Where the worker runs.
+    index : int
+        The number of the slot on its host.
+    queue : Queue
+        Where tasks come from.
+    limits : Limits
+        What a task and a worker may cost.
+    logs : Logs
+        Where the worker's standard error goes.
+    """
+
+    def __init__(self, host: Host, index: int, queue: Queue, limits: Limits, logs: Logs) -> None:
+        self._name = f"{host.name}-{index}"
+        self._host = host
+        self._index = index
         self._queue = queue
         self._limits = limits
-        self._launch = launch
+        self._logs = logs
         self._worker: Worker | None = None
         self._current: Future[Any] | None = None
         self._lock = threading.Lock()  # guards the two above against those who cancel
         self._thread: threading.Thread | None = None
         self.n_retries = 0
+        self.n_tasks = 0
 
     def start_thread(self) -> None:
         """Start to take tasks, if that has not happened yet."""
@@ -91,10 +69,14 @@ class Slot:
             self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
             self._thread.start()
 
+    @property
+    def is_this_thread(self) -> bool:
+        """Whether it is this slot that asks."""
+        return self._thread is threading.current_thread()
+
     def join(self, timeout: float | None = None) -> None:
         """Wait (seconds) until the queue is closed and empty, and the worker gone."""
-        # the executor may be shut down by a callback, that is, by this very thread
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None and not self.is_this_thread:
             self._thread.join(timeout)
 
     def end(self, future: Future[Any] | None = None) -> None:
@@ -107,31 +89,58 @@ class Slot:
         try:
             while True:
                 try:
-                    item = self._queue.get(self._limits.idle_timeout if self._worker is not None else None)
+                    if not self._queue.wait(self._limits.idle_timeout if self._worker is not None else None):
+                        return
                 except TimeoutError:
                     self._retire()
                     continue
-                if item is None:
-                    return
-                task, future = item
-                del item
-                if future.set_running_or_notify_cancel():
-                    self._settle(task, future)
-                del task, future  # hold no arguments and no results while waiting
+                # a task is taken only by a slot that can run it
+                worker = self._ready_worker()
+                item = self._queue.take() if worker is not None else None
+                if worker is not None and item is not None and item.take():
+                    self._settle(worker, item)
+                del item, worker  # hold no arguments and no results while waiting
         finally:
             self._retire()
 
-    def _settle(self, task: Task, future: Future[Any]) -> None:
+    def _ready_worker(self) -> Worker | None:
+        """Return a living worker, a fresh one if need be; None if there is none for now."""
+        worker = self._worker
+        most = self._limits.max_tasks_per_child
+        if worker is not None and (not worker.alive or (most is not None and worker.n_tasks >= most)):
+            self._retire()
+            worker = None
+        if worker is not None:
+            return worker
+        try:
+            process = self._host.launch(self._index)
+        except ExecutorError:
+            self._queue.pass_on(_PATIENCE)
+            return None
+        worker = Worker(self._name, process, self._limits.start_timeout, self._logs.writer(self._name))
+        with self._lock:
+            self._worker = worker
+        try:
+            worker.wait_until_ready()
+        except (ExecutorError, WorkerGone) as error:
+            self._lose()
+            if process.lost is None:  # the host notes itself when it is lost
+                died = isinstance(error, WorkerGone)  # by a signal: that may not happen again
+                why = self._died(worker, "before it was ready") if isinstance(error, WorkerGone) else error
+                self._host.fail(why, for_good=not died and not self._host.has_worked)
+            return None
+        self._host.succeed()
+        return worker
+
+    def _settle(self, worker: Worker, item: Item) -> None:
+        future = item.future
         with self._lock:
             self._current = future
         future.on_cancel(lambda: self.end(future))
+        again = False
         try:
-            message = self._run(task, future)
-            with self._lock:
-                self._current = None
-            if message is not None:
-                future.seconds, result = open_outcome(message, task.name)
-                future.settle(result())
+            if not future.done():  # cancelled before its worker could be ended
+                again = not self._run(worker, item)
         except BaseException as error:
             if error.__suppress_context__:
                 error.__context__ = None
@@ -140,57 +149,54 @@ class Slot:
         finally:
             with self._lock:
                 self._current = None
-            future.on_cancel(None)
-            if future.cancelled() and self._worker is not None:
+            future.on_cancel((lambda: None) if again else None)
+            if again:
+                self._queue.put(item, first=True)
+            elif future.cancelled() and self._worker is not None:
                 self._retire(at_once=True)  # it may be on its way out already
 
-    def _run(self, task: Task, future: Future[Any]) -> Message | None:
-        """Run a task, on more than one worker if they die; None if it was cancelled."""
-        packed = pack(task, f"{task.name} with its arguments")
-        deaths = idle_deaths = 0
-        start = time.monotonic()
-        while not future.done():
-            try:
-                worker = self._ready_worker()
-                if future.done():  # cancelled before the worker was there to be ended
-                    return None
-                return worker.run(packed, self._limits.task_timeout)
-            except TaskTimeoutError as error:
-                self._lose()
-                future.seconds = time.monotonic() - start
-                raise TaskTimeoutError(f"{task.name}: {error}") from None
-            except WorkerGone as gone:
-                lost = self._lose()
-                if future.done():
-                    return None
-                if gone.started:
-                    deaths += 1
-                else:
-                    idle_deaths += 1
-                if deaths > self._limits.max_retries or idle_deaths > _IDLE_DEATHS:
-                    future.seconds = time.monotonic() - start
-                    raise self._died(task, lost, deaths) from None
-                self.n_retries += gone.started
-        return None
-
-    def _ready_worker(self) -> Worker:
-        """Return a living worker, a fresh one if need be."""
-        worker = self._worker
-        most = self._limits.max_tasks_per_child
-        if worker is not None and (not worker.alive or (most is not None and worker.n_tasks >= most)):
-            self._retire()
-            worker = None
-        if worker is None:
-            command, environment = self._launch()
-            worker = Worker(self._name, command, environment, self._limits.start_timeout)
-            with self._lock:
-                self._worker = worker
+    def _run(self, worker: Worker, item: Item) -> bool:
+        """Run a task and settle its future; return False if it must be tried again."""
+        packed = item.packed
         try:
-            worker.wait_until_ready()
-        except WorkerStartError:
+            with self._host.having(packed.blobs):
+                message = worker.run(packed.buffers, self._limits.task_timeout)
+        except TaskTimeoutError as error:
             self._lose()
-            raise
-        return worker
+            item.future.seconds = time.monotonic() - (item.began or 0.0)
+            raise TaskTimeoutError(f"{item.name}: {error}") from None
+        except WorkerGone as gone:
+            self._lose()
+            return item.future.done() or self._give_up(item, worker, gone)
+        except ExecutorError:  # its data could not be stored
+            self._retire(at_once=True)
+            if item.future.done():
+                return True
+            # a host that is left out for it is no reason to give the task up
+            return False if self._host.left_out is not None else self._give_up(item, worker, WorkerGone(started=False))
+        self.n_tasks += 1
+        self._answer(item, message)
+        return True
+
+    def _answer(self, item: Item, message: Message) -> None:
+        with self._lock:
+            self._current = None
+        item.future.settle(message if item.open is None else item.open(item.future, message))
+
+    def _give_up(self, item: Item, worker: Worker, gone: WorkerGone) -> bool:
+        """Count a worker that was lost; raise if that was the last try, else return False."""
+        if gone.started:
+            item.deaths += 1
+        else:
+            item.idle_deaths += 1
+        if item.deaths > self._limits.max_retries or item.idle_deaths > _IDLE_DEATHS:
+            item.future.seconds = time.monotonic() - (item.began or 0.0)
+            tried = f"{item.deaths} times" if item.deaths > 1 else "once"
+            ran = f"while it ran {item.name}, which was tried {tried}"
+            when = ran if item.deaths else f"before it took {item.name}"
+            raise self._died(worker, f"{when} (max_retries={self._limits.max_retries})")
+        self.n_retries += gone.started
+        return False
 
     def _lose(self) -> Worker | None:
         """Forget a worker that is gone, and return it."""
@@ -204,15 +210,11 @@ class Slot:
         if worker is not None:
             worker.kill() if at_once else worker.stop()
 
-    def _died(self, task: Task, worker: Worker | None, deaths: int) -> WorkerDiedError:
-        tried = f"{deaths} times" if deaths > 1 else "once"
-        when = f"while it ran {task.name}, which was tried {tried}" if deaths else f"before it took {task.name}"
-        code, stderr = (worker.exit_code, worker.stderr) if worker is not None else (None, "")
+    def _died(self, worker: Worker, when: str) -> WorkerDiedError:
         return WorkerDiedError(
-            f"worker {self._name} {describe_exit(code)} {when} "
-            f"(max_retries={self._limits.max_retries}); the last lines of its standard error:\n"
-            f"{stderr or '(none)'}",
+            f"worker {self._name} {worker.end_in_words} {when}; the last lines of its standard error:\n"
+            f"{worker.stderr or '(none)'}",
             self._name,
-            code,
-            stderr,
+            worker.exit_code,
+            worker.stderr,
         )

@@ -1,32 +1,42 @@
-"""An executor of slots: each is a thread that owns one warm worker process.
+"""An executor of slots: each is a thread that owns one warm worker process on one of the executor's hosts.
 
-How a worker is started is what a subclass says (:meth:`SlotExecutor._command`); queueing, retries, timeouts,
-cancellation and recycling are the same wherever the process runs.
+Where hosts are and how a worker is started there is what provisioners say; queueing, retries, timeouts, cancellation,
+recycling, the data that crosses once a host, and what happens when a host is lost are the same wherever they are.
 """
 
 from __future__ import annotations
 
-import abc
+import contextlib
+import os
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ffnn.exceptions import ExecutorError
+from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Executor, Future, Task
+from ffnn.parallel.host import Host
+from ffnn.parallel.logs import Logs
 from ffnn.parallel.options import check_count, check_seconds
-from ffnn.parallel.slot import Launch, Limits, Queue, Slot
+from ffnn.parallel.provisioner import Provisioner
+from ffnn.parallel.queue import Item, Queue
+from ffnn.parallel.slot import Limits, Slot
+from ffnn.parallel.store import Hashes
+from ffnn.parallel.task import Packed, open_outcome, pack_task
+from ffnn.parallel.wire import Message
 
 __all__ = ["SlotExecutor"]
 
 
 class SlotExecutor(Executor):
-    """Threads that each own one worker process.
+    """Threads that each own one worker process on a host.
 
     Parameters
     ----------
-    n_workers : int
-        The number of slots.
+    provisioners : sequence of Provisioner
+        The hosts.
+    min_workers : int, default=1
+        How many workers there must be at the start, once every host has been tried. Later, one is enough.
     task_timeout : float or None, default=None
         Seconds that a task may run, not counting those in which it imports modules; then its process is
         ended.
@@ -35,9 +45,13 @@ class SlotExecutor(Executor):
     max_tasks_per_child : int or None, default=None
         After how many tasks a process is replaced by a fresh one.
     start_timeout : float, default=120.0
-        Seconds that a process may take to start, and to take a task.
+        Seconds that a host may take to answer, and a process to start, and to take a task.
     idle_timeout : float, default=300.0
         Seconds without a task after which a process is ended, until there is a task again.
+    host_timeout : float, default=30.0
+        Seconds without any answer after which a host is taken for lost.
+    logs : path or None, default=None
+        A folder for what workers write to standard error; None keeps it only as long as the executor lives.
 
     Raises
     ------
@@ -47,15 +61,17 @@ class SlotExecutor(Executor):
 
     def __init__(
         self,
-        n_workers: int,
+        provisioners: Sequence[Provisioner],
         *,
+        min_workers: int = 1,
         task_timeout: float | None = None,
         max_retries: int = 2,
         max_tasks_per_child: int | None = None,
         start_timeout: float = 120.0,
         idle_timeout: float = 300.0,
+        host_timeout: float = 30.0,
+        logs: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._n_workers = check_count("n_workers", n_workers, 1)
         limits = Limits(
             task_timeout=None if task_timeout is None else check_seconds("task_timeout", task_timeout),
             start_timeout=check_seconds("start_timeout", start_timeout),
@@ -65,14 +81,27 @@ class SlotExecutor(Executor):
                 None if max_tasks_per_child is None else check_count("max_tasks_per_child", max_tasks_per_child, 1)
             ),
         )
+        silence = check_seconds("host_timeout", host_timeout)
+        self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
+        self._n_workers = sum(check_count("n_workers", where.n_workers, 1) for where in provisioners)
+        if check_count("min_workers", min_workers, 1) > self._n_workers:
+            raise ValueError(
+                f"min_workers must be at most the number of workers, {self._n_workers}; got {min_workers}. "
+                f"Pass a smaller min_workers, or more workers."
+            )
         self._queue = Queue()
+        self._crew = _Crew(self._hosts, self._queue, min_workers)
+        self._logs = Logs(logs)
+        self._known = _Known()
         self._slots = [
-            Slot(f"{self._name}-{index}", self._queue, limits, _launcher(self, index))
-            for index in range(self._n_workers)
+            Slot(host, index, self._queue, limits, self._logs)
+            for index in range(max((where.n_workers for where in provisioners), default=0))
+            for host in self._hosts  # in turn, so that the first tasks meet every host
+            if index < host.provisioner.n_workers
         ]
         self._threads_lock = threading.Lock()
         # ends the workers also when the executor is forgotten, or the program ends
-        self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots)
+        self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots, self._hosts, self._logs)
 
     @property
     def n_workers(self) -> int:
@@ -80,50 +109,164 @@ class SlotExecutor(Executor):
         return self._n_workers
 
     @property
+    def hosts(self) -> Sequence[Host]:
+        """The hosts."""
+        return self._hosts
+
+    @property
     def n_retries(self) -> int:
         """The number of times that a task was started again because its process died under it."""
         return sum(slot.n_retries for slot in self._slots)
 
-    @abc.abstractmethod
-    def _command(self, slot: int) -> tuple[Sequence[str], Mapping[str, str]]:
-        """Return the command that starts a slot's worker, and its whole environment."""
-
     @property
-    def _name(self) -> str:
-        """What workers are called, before their number."""
-        return type(self).__name__.removesuffix("Executor").lower()
+    def bytes_sent(self) -> int:
+        """The number of bytes that were sent to hosts."""
+        return sum(host.bytes_sent for host in self._hosts)
+
+    def logs(self, worker: str) -> str:
+        """Return what a worker, ``"alpha-0"`` for instance, has written to standard error."""
+        return self._logs.read(worker)
+
+    def prepare(self) -> None:
+        """Connect every host, and look whether it can run workers, before there is a task.
+
+        Raises
+        ------
+        ExecutorError
+            If fewer workers than ``min_workers`` are left; nothing is left running then.
+        """
+        self._crew.connect()
+        error = self._crew.error
+        if error is not None:
+            self.shutdown(cancel_futures=True)
+            raise error
+
+    def begin_call(self) -> None:
+        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
+        self._known.begin()
+
+    def end_call(self) -> None:
+        """Take back the last promise of :meth:`begin_call`."""
+        self._known.end()
+
+    def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
+        """Run a task that was packed elsewhere; its future is settled with the message that came back."""
+        future: Future[Message] = Future()
+        self._enqueue(Item(name, lambda: packed, future))
+        return future
 
     def _start(self, task: Task, future: Future[Any]) -> None:
+        name, known = task.name, self._known
+
+        def pack() -> Packed:
+            return pack_task(task, f"{name} with its arguments", known.hashes or Hashes())
+
+        def open_message(future: Future[Any], message: Message) -> Any:
+            future.seconds, result = open_outcome(message, name)
+            return result()
+
+        self._enqueue(Item(name, pack, future, open_message))
+
+    def _enqueue(self, item: Item) -> None:
         with self._threads_lock:
             for slot in self._slots:
                 slot.start_thread()
-        self._queue.put((task, future))
+        self._queue.put(item)
 
     def _stop(self, wait: bool) -> None:
         self._queue.close()
-        if wait:
-            for slot in self._slots:
-                slot.join()
+        end = threading.Thread(target=_release, args=(self._slots, self._hosts, self._logs), daemon=True)
+        end.start()
+        # the executor may be shut down by a callback, that is, by one of its own threads
+        if wait and not any(slot.is_this_thread for slot in self._slots):
+            end.join()
 
 
-def _launcher(executor: SlotExecutor, slot: int) -> Launch:
-    """Make what starts a slot's worker, without keeping the executor alive: its slots must not."""
-    reference = weakref.ref(executor)
+class _Crew:
+    """All hosts together: are there workers enough?"""
 
-    def launch() -> tuple[Sequence[str], Mapping[str, str]]:
-        owner = reference()
-        if owner is None:
-            raise ExecutorError("the executor was given up while tasks were waiting; keep a reference to it")
-        return owner._command(slot)
+    def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:
+        self._hosts = hosts
+        self._queue = queue
+        self._min_workers = min_workers
+        self._started = False
+        self.error: ExecutorError | None = None
+        for host in hosts:
+            host.on_left_out = self.look
 
-    return launch
+    def connect(self) -> None:
+        """Connect all hosts at the same time."""
+
+        def connect(host: Host) -> None:
+            with contextlib.suppress(ExecutorError):  # the host has noted it
+                host.connect()
+
+        _each(connect, self._hosts)
+
+    def look(self) -> bool:
+        """Say whether there are workers enough; fail what waits if not."""
+        reasons = [host.left_out for host in self._hosts]
+        left = sum(host.provisioner.n_workers for host, out in zip(self._hosts, reasons, strict=True) if out is None)
+        if left >= (1 if self._started else self._min_workers):
+            tried = all(out is not None or host.n_connections for host, out in zip(self._hosts, reasons, strict=True))
+            self._started = self._started or tried
+            return True
+        errors = [error for error in reasons if error is not None]
+        if len(self._hosts) == 1:
+            error = errors[0]
+        else:
+            what = "no host is left" if left == 0 else f"{left} workers are left, fewer than min_workers"
+            error = HostError(f"{what}:\n" + "\n".join(f"- {error}" for error in errors))
+        if not self._started:
+            self.error = error
+        self._queue.fail_all(error, for_ever=not self._started)
+        return False
 
 
-def _abandon(queue: Queue, slots: list[Slot]) -> None:
+class _Known:
+    """What was hashed during the calls that are under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_calls = 0
+        self.hashes: Hashes | None = None
+
+    def begin(self) -> None:
+        with self._lock:
+            self._n_calls += 1
+            self.hashes = self.hashes or Hashes()
+
+    def end(self) -> None:
+        with self._lock:
+            self._n_calls -= 1
+            if self._n_calls <= 0:
+                self._n_calls, self.hashes = 0, None
+
+
+def _each(act: Any, hosts: Sequence[Host]) -> None:
+    """Do something with every host at the same time, and wait."""
+    threads = [threading.Thread(target=act, args=(host,), daemon=True) for host in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _release(slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs) -> None:
+    """Wait for the last task, and end everything."""
+    for slot in slots:
+        slot.join()
+    _each(Host.close, hosts)
+    logs.close()
+
+
+def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
     """End everything at once: nobody is left who could ask for a result."""
-    queue.drop_all()
+    queue.cancel_all()
     queue.close()
     for slot in slots:
         slot.end()
     for slot in slots:
         slot.join(1.0)
+    _each(Host.close, hosts)
+    logs.close()

@@ -1,23 +1,22 @@
-"""Messages over a pair of pipes: a kind and some buffers, which are never copied together.
+"""Messages between a client and a worker: a kind and some buffers, which are never copied together.
 
 A message is a kind (1 byte), the number of buffers, their sizes, and then the buffers themselves.
 """
 
 from __future__ import annotations
 
+import abc
 import enum
 import os
-import select
 import struct
-import time
 from collections.abc import Iterable
 from typing import TypeAlias
 
-__all__ = ["Buffer", "Channel", "Kind", "Message"]
+__all__ = ["Buffer", "Channel", "Kind", "Message", "PipeChannel"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 _HEAD = struct.Struct("!BI")
-_CHUNK = 1 << 16
+_CHUNK = 1 << 20
 _MOST_BUFFERS = 512  # at most IOV_MAX (1024 on Linux) can be written at once
 
 
@@ -38,45 +37,31 @@ class Kind(enum.IntEnum):
 Message: TypeAlias = tuple[Kind, list[Buffer]]
 
 
-class Channel:
-    """One end of a conversation.
+class Channel(abc.ABC):
+    """One end of a conversation; where the bytes go and come from is what a subclass says."""
 
-    Parameters
-    ----------
-    source, sink : int
-        The file descriptors to read from and to write to. If they do not block, a `deadline` can be kept.
-    """
-
-    def __init__(self, source: int, sink: int) -> None:
-        self._source = source
-        self._sink = sink
+    def __init__(self) -> None:
         self._ahead = bytearray()  # read, not yet asked for
 
-    def send(self, kind: Kind, buffers: Iterable[Buffer] = (), deadline: float | None = None) -> None:
+    @abc.abstractmethod
+    def _write(self, views: list[memoryview]) -> None:
+        """Write all of these."""
+
+    @abc.abstractmethod
+    def _read(self, deadline: float | None) -> bytes:
+        """Wait for some bytes, until `deadline` (in seconds of ``time.monotonic()``); nothing is the end."""
+
+    def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
         """Send a message.
 
         Raises
         ------
-        TimeoutError
-            If it was not taken by `deadline` (in seconds of ``time.monotonic()``).
         OSError
             If nobody listens any more.
         """
         views = [memoryview(buffer).cast("B") for buffer in buffers]
-        head = _HEAD.pack(kind, len(views)) + struct.pack(f"!{len(views)}Q", *(len(view) for view in views))
-        todo = [memoryview(head), *(view for view in views if len(view))]
-        start = 0
-        while start < len(todo):
-            try:
-                written = os.writev(self._sink, todo[start : start + _MOST_BUFFERS])
-            except BlockingIOError:
-                _wait(self._sink, select.POLLOUT, deadline)
-                continue
-            while start < len(todo) and written >= len(todo[start]):
-                written -= len(todo[start])
-                start += 1
-            if written:
-                todo[start] = todo[start][written:]
+        head = _HEAD.pack(kind, len(views)) + struct.pack(f"!{len(views)}Q", *map(len, views))
+        self._write([memoryview(head), *(view for view in views if len(view))])
 
     def receive(self, deadline: float | None = None) -> Message:
         """Wait for a message and return it.
@@ -94,46 +79,54 @@ class Channel:
 
     def _take(self, size: int, deadline: float | None) -> bytearray:
         """Read exactly `size` bytes."""
-        while size > len(self._ahead) and size <= _CHUNK:
-            self._ahead += self._read(_CHUNK, deadline)
-        if size <= len(self._ahead):
+        if size <= _CHUNK:
+            while size > len(self._ahead):
+                self._ahead += self._some(deadline)
             taken = self._ahead[:size]
             del self._ahead[:size]
             return taken
-        taken = bytearray(size)  # large: read to where it stays
-        filled = len(self._ahead)
-        taken[:filled] = self._ahead
-        self._ahead.clear()
-        with memoryview(taken) as view:
-            while filled < size:
-                try:
-                    count = os.readv(self._source, [view[filled:]])
-                except BlockingIOError:
-                    _wait(self._source, select.POLLIN, deadline)
-                    continue
-                if not count:
-                    raise EOFError
-                filled += count
+        taken = bytearray(size)  # large: to where it stays
+        filled = min(len(self._ahead), size)
+        taken[:filled] = self._ahead[:filled]
+        del self._ahead[:filled]
+        while filled < size:
+            data = self._some(deadline)
+            used = min(len(data), size - filled)
+            taken[filled : filled + used] = data[:used]
+            filled += used
+            self._ahead += data[used:]
         return taken
 
-    def _read(self, size: int, deadline: float | None) -> bytes:
-        while True:
-            try:
-                data = os.read(self._source, size)
-            except BlockingIOError:
-                _wait(self._source, select.POLLIN, deadline)
-                continue
-            if not data:
-                raise EOFError
-            return data
+    def _some(self, deadline: float | None) -> bytes:
+        data = self._read(deadline)
+        if not data:
+            raise EOFError
+        return data
 
 
-def _wait(descriptor: int, event: int, deadline: float | None) -> None:
-    poll = select.poll()
-    poll.register(descriptor, event)
-    while True:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            raise TimeoutError
-        if poll.poll(None if left is None else left * 1000 + 1):
-            return
+class PipeChannel(Channel):
+    """A channel over a pair of file descriptors, on which it waits as long as it takes.
+
+    Parameters
+    ----------
+    source, sink : int
+        The file descriptors to read from and to write to.
+    """
+
+    def __init__(self, source: int, sink: int) -> None:
+        super().__init__()
+        self._source = source
+        self._sink = sink
+
+    def _write(self, views: list[memoryview]) -> None:
+        start = 0
+        while start < len(views):
+            written = os.writev(self._sink, views[start : start + _MOST_BUFFERS])
+            while start < len(views) and written >= len(views[start]):
+                written -= len(views[start])
+                start += 1
+            if written:
+                views[start] = views[start][written:]
+
+    def _read(self, deadline: float | None) -> bytes:
+        return os.read(self._source, _CHUNK)

@@ -1,33 +1,29 @@
-"""One worker as its parent sees it: a supervised child process, warm between tasks."""
+"""One worker as its client sees it: a supervised process on a host, warm between tasks."""
 
 from __future__ import annotations
 
+import codecs
 import collections
 import contextlib
-import os
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
-from ffnn.parallel import supervisor
+from ffnn.parallel.remote import Process
 from ffnn.parallel.wire import Buffer, Channel, Kind, Message
 
 __all__ = ["Worker", "WorkerGone", "describe_exit"]
 
 _TAIL = 20  # lines of standard error that are kept
 _STOP = 5.0  # seconds for a process to end by itself
-_LAST_MOMENT = 1.0  # seconds between the end of a process's output and its own
-_PIPE = 1 << 20  # bytes that a pipe should hold; the system's own default is a sixteenth of it
-_F_SETPIPE_SZ = 1031
+_END = 30.0  # seconds for a host to end a process by force
+_LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
 class WorkerGone(Exception):
-    """The process ended by itself, or was killed.
+    """The process ended by itself, or was killed, or its host was lost.
 
     Attributes
     ----------
@@ -47,61 +43,50 @@ class Worker:
     ----------
     name : str
         The name for messages.
-    command : sequence of str
-        What to run; it speaks :mod:`ffnn.parallel.wire` on its standard streams.
-    environment : mapping
-        Its environment, in full.
+    process : Process
+        The process; it speaks :mod:`ffnn.parallel.wire` on its standard streams.
     start_timeout : float
         Seconds until it must be ready.
-
-    Raises
-    ------
-    WorkerStartError
-        If it cannot be started.
+    log : callable
+        Is called with what it writes to standard error.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], start_timeout: float) -> None:
+    def __init__(self, name: str, process: Process, start_timeout: float, log: Callable[[bytes], None]) -> None:
         self.name = name
         self.n_tasks = 0
         self._start_timeout = start_timeout
         self._ready = False
-        self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL)
-        try:
-            self._process = subprocess.Popen(
-                # -I -S: the supervisor needs nothing that the user has installed or set
-                [sys.executable, "-I", "-S", str(Path(supervisor.__file__)), *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=dict(environment),
-                bufsize=0,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then decides
-            )
-        except OSError as error:
-            raise WorkerStartError(f"worker {name} could not be started: {error}") from error
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        for pipe in (self._process.stdin, self._process.stdout):
-            os.set_blocking(pipe.fileno(), False)
-            _enlarge(pipe.fileno())
-        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
-        self._drain = threading.Thread(target=self._read_stderr, name=f"{name}-stderr", daemon=True)
-        self._drain.start()
+        self._process = process
+        self._channel = _ProcessChannel(process)
+        self._tail = _Tail()
+        process.on_stderr = lambda data: (self._tail.add(data), log(data))[0]
 
     @property
     def alive(self) -> bool:
         """Whether the process still runs."""
-        return self._process.poll() is None
+        return self._process.alive
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has said that it takes tasks."""
+        return self._ready
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
-        return self._process.poll()
+        """The exit code, negative for a signal; None while it runs, or if its host was lost."""
+        return self._process.exit_code
+
+    @property
+    def end_in_words(self) -> str:
+        """How it ended."""
+        if self._process.lost is not None:
+            return f"was lost with its host ({self._process.lost})"
+        return describe_exit(self.exit_code)
 
     @property
     def stderr(self) -> str:
         """The last lines of its standard error."""
-        return "\n".join(self._tail)
+        return self._tail.text
 
     def wait_until_ready(self) -> None:
         """Wait for the process to take tasks.
@@ -111,7 +96,7 @@ class Worker:
         WorkerStartError
             If it ends, or takes longer than ``start_timeout``; it is gone then.
         WorkerGone
-            If it was killed.
+            If it was killed, or its host was lost.
         """
         if self._ready:
             return
@@ -122,7 +107,7 @@ class Worker:
             reason = f"was not ready after {self._start_timeout:g} seconds (start_timeout)"
         except (EOFError, OSError):
             self._bury()
-            if (self.exit_code or 0) < 0:  # killed: another may do better
+            if self.exit_code is None or self.exit_code < 0:  # another may do better
                 raise WorkerGone(started=False) from None
             reason = f"{describe_exit(self.exit_code)} before it was ready"
         else:
@@ -136,7 +121,7 @@ class Worker:
         Parameters
         ----------
         task : sequence of buffers
-            What :func:`ffnn.parallel.task.pack` made.
+            What :func:`ffnn.parallel.task.pack_task` made.
         timeout : float or None
             Seconds that the task may take, not counting those in which it imports modules.
 
@@ -150,7 +135,7 @@ class Worker:
         self.n_tasks += 1
         started = False
         try:
-            self._channel.send(Kind.TASK, task, time.monotonic() + self._start_timeout)
+            self._channel.send(Kind.TASK, task)
             deadline: float | None = time.monotonic() + self._start_timeout
             left = timeout
             while True:
@@ -175,19 +160,19 @@ class Worker:
 
     def end(self) -> None:
         """End the process and what it runs, without waiting; from any thread."""
-        self._process.send_signal(signal.SIGTERM)
+        self._process.end()
 
     def stop(self) -> None:
         """Let the process end by itself, between tasks; kill it if it does not."""
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            self._channel.send(Kind.STOP, deadline=time.monotonic() + 0.1)
+        with contextlib.suppress(OSError):
+            self._channel.send(Kind.STOP)
             self._process.wait(_STOP)
         self.kill()
 
     def kill(self) -> None:
         """End the process and all that came from it, and wait until it is gone."""
         self.end()
-        self._bury()
+        self._process.wait(_END)
 
     def _receive(self, deadline: float | None) -> Message:
         """Wait for a message; show on the way what the task prints."""
@@ -200,31 +185,39 @@ class Worker:
                 stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
 
     def _bury(self) -> None:
-        """Wait for the end of a process that is about to end, and close what is left of it."""
-        process = self._process
-        # its pipes are closed a moment before it has ended; to end the lease now would hide how it did
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_LAST_MOMENT)
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()  # the end of the input is the end of the supervisor's lease
-        try:
-            process.wait(2 * supervisor.GIVE_UP)
-        except subprocess.TimeoutExpired:  # the supervisor itself hangs; the kernel kills its child with it
-            process.kill()
-            process.wait()
-        self._drain.join(1.0)
+        """Wait for a process that is about to end: its output does so a moment before."""
+        if not self._process.wait(_LAST_MOMENT):
+            self.kill()
 
-    def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        with self._process.stderr as pipe:
-            rest = b""
-            while data := pipe.read(1 << 16):
-                *lines, rest = (rest + data).split(b"\n")
-                rest = rest[-1000:]
-                self._tail.extend(line[-1000:].decode("utf-8", "replace") for line in lines[-_TAIL:])
-            if rest:
-                self._tail.append(rest.decode("utf-8", "replace"))
+
+class _ProcessChannel(Channel):
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def _write(self, views: list[memoryview]) -> None:
+        self._process.send(views)
+
+    def _read(self, deadline: float | None) -> bytes:
+        return self._process.read(deadline)
+
+
+class _Tail:
+    """The last lines of a stream."""
+
+    def __init__(self) -> None:
+        self._lines: collections.deque[str] = collections.deque(maxlen=_TAIL)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def add(self, data: bytes) -> None:
+        *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
+        self._rest = rest[-1000:]
+        self._lines.extend(line[-1000:] for line in lines[-_TAIL:])
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self._lines, self._rest] if self._rest else self._lines)
 
 
 def describe_exit(code: int | None) -> str:
@@ -239,11 +232,3 @@ def describe_exit(code: int | None) -> str:
         name = f"signal {-code}"
     hint = " (as the system does to what takes too much memory)" if code == -signal.SIGKILL else ""
     return f"was killed by {name}{hint}"
-
-
-def _enlarge(pipe: int) -> None:
-    if sys.platform == "linux":
-        import fcntl
-
-        with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: slower, not wrong
-            fcntl.fcntl(pipe, _F_SETPIPE_SZ, _PIPE)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Mapping, Sequence
 
-from ffnn.parallel.budget import cpu_count, gpu_variables, gpus, thread_variables
+from ffnn.parallel.budget import cpu_count
+from ffnn.parallel.local import LocalHost
 from ffnn.parallel.options import check_count
 from ffnn.parallel.slots import SlotExecutor
 
 __all__ = ["MultiprocessingExecutor"]
-
-# the child sees the modules that its parent sees, and runs no `__main__`
-_BOOT = "import sys; sys.path[:] = {path!r}; from ffnn.parallel.child import main; main()"
 
 
 class MultiprocessingExecutor(SlotExecutor):
@@ -37,6 +33,8 @@ class MultiprocessingExecutor(SlotExecutor):
         Seconds that a process may take to start, and to take a task.
     idle_timeout : float, default=300.0
         Seconds without a task after which a process is ended, until there is a task again.
+    logs : path or None, default=None
+        A folder for what workers write to standard error; None keeps it only as long as the executor lives.
 
     Raises
     ------
@@ -58,25 +56,17 @@ class MultiprocessingExecutor(SlotExecutor):
         max_tasks_per_child: int | None = None,
         start_timeout: float = 120.0,
         idle_timeout: float = 300.0,
+        logs: str | os.PathLike[str] | None = None,
     ) -> None:
+        n_workers = check_count("n_workers", cpu_count() if n_workers is None else n_workers, 1)
+        if threads_per_worker is not None:
+            check_count("threads_per_worker", threads_per_worker, 1)
         super().__init__(
-            cpu_count() if n_workers is None else n_workers,
+            [LocalHost(n_workers, threads_per_worker)],
             task_timeout=task_timeout,
             max_retries=max_retries,
             max_tasks_per_child=max_tasks_per_child,
             start_timeout=start_timeout,
             idle_timeout=idle_timeout,
+            logs=logs,
         )
-        self._explicit_threads = threads_per_worker is not None
-        self._threads_per_worker = (
-            max(1, cpu_count() // self.n_workers)
-            if threads_per_worker is None
-            else check_count("threads_per_worker", threads_per_worker, 1)
-        )
-
-    def _command(self, slot: int) -> tuple[Sequence[str], Mapping[str, str]]:
-        environment = dict(os.environ)
-        environment |= thread_variables(self._threads_per_worker, environment, self._explicit_threads)
-        environment |= gpu_variables(slot, gpus(environment))
-        path = [entry or os.getcwd() for entry in sys.path]
-        return [sys.executable, "-c", _BOOT.format(path=path), f"ffnn-worker-{slot}"], environment

@@ -24,7 +24,7 @@ class Folder:
     """
 
     def __init__(self) -> None:
-        prefix = os.path.join(tempfile.gettempdir(), "ffnn-%d-" % os.getuid())
+        prefix = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-")
         _sweep(prefix)
         self.path = tempfile.mkdtemp(prefix=os.path.basename(prefix))
         self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,0 +1,65 @@
+"""What workers write to their standard error, on this machine's disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["Logs"]
+
+_MOST = 16 << 20  # bytes of one worker's log; as much again is kept of what came before
+
+
+class Logs:
+    """A folder with one file a worker, made when there is something to write.
+
+    Parameters
+    ----------
+    folder : path or None
+        Where; None is a temporary folder that :meth:`close` removes.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self._given = folder is not None
+        self._folder = None if folder is None else Path(folder)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def writer(self, worker: str) -> Callable[[bytes], None]:
+        """Return a function that appends to a worker's log."""
+
+        def write(data: bytes) -> None:
+            with self._lock:
+                if not self._closed:
+                    self._write(worker, data)
+
+        return write
+
+    def read(self, worker: str) -> str:
+        """Return what a worker wrote."""
+        if self._folder is None:
+            return ""
+        old, new = self._folder / f"{worker}.log.1", self._folder / f"{worker}.log"
+        return "".join(path.read_text(errors="replace") for path in (old, new) if path.exists())
+
+    def close(self) -> None:
+        """Write no more; remove the folder if it was a temporary one."""
+        with self._lock:
+            self._closed = True
+            if self._folder is not None and not self._given:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _write(self, worker: str, data: bytes) -> None:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="ffnn-logs-"))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{worker.replace('/', '_')}.log"
+        with path.open("ab") as file:
+            file.write(data)
+            full = file.tell() > _MOST
+        if full:
+            path.replace(f"{path}.1")

@@ -1,0 +1,91 @@
+"""What waits to be written to a pipe that does not block."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import os
+import select
+import threading
+from collections.abc import Iterable
+from typing import IO
+
+__all__ = ["Outgoing"]
+
+_BATCH = 64  # views that are written by one call
+
+
+class Outgoing:
+    """Writes at once what the pipe takes, and the rest from a thread of its own.
+
+    So nothing blocks who sends, and nothing is copied: what waits are views of the sender's own memory.
+
+    Parameters
+    ----------
+    pipe : file
+        The pipe's end, without a buffer; it is closed by :meth:`close`.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._changed = threading.Condition()
+        self._backlog: collections.deque[memoryview] = collections.deque()
+        self._closed = False
+        self.n_bytes = 0
+        os.set_blocking(pipe.fileno(), False)
+        threading.Thread(target=self._serve, name="ffnn-writer", daemon=True).start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something waits."""
+        return bool(self._backlog)
+
+    def send(self, views: Iterable[memoryview]) -> None:
+        """Write these, after what waits already; what comes after :meth:`close` is dropped."""
+        views = list(views)
+        with self._changed:
+            if self._closed:
+                return
+            self.n_bytes += sum(map(len, views))
+            idle = not self._backlog
+            self._backlog.extend(views)
+            if idle:
+                self._flush()
+                if self._backlog:
+                    self._changed.notify_all()
+
+    def close(self) -> None:
+        """Drop what waits, and close the pipe."""
+        with self._changed:
+            self._closed = True
+            self._backlog.clear()
+            with contextlib.suppress(OSError):
+                self._pipe.close()
+            self._changed.notify_all()
+
+    def _flush(self) -> None:
+        """Write what the pipe takes at once; the lock is held."""
+        backlog = self._backlog
+        while backlog:
+            try:
+                written = os.writev(self._pipe.fileno(), list(itertools.islice(backlog, _BATCH)))
+            except BlockingIOError:
+                return
+            except OSError:  # nobody reads any more; who waits for an answer learns of it
+                backlog.clear()
+                return
+            while backlog and written >= len(backlog[0]):
+                written -= len(backlog.popleft())
+            if written:
+                backlog[0] = backlog[0][written:]
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._backlog or self._closed)
+                if self._closed:
+                    return
+                self._flush()
+                pipe = self._pipe.fileno()
+            select.select([], [pipe], [], 1.0)
