@@ -25,7 +25,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         0 for success.
+
+    Notes
+    -----
+    What other statuses mean, each command's ``--help`` says.
     """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["doctor"]:  # its options are those of any executor
+        from ffnn.doctor.command import main as doctor
+
+        return doctor(argv[1:])
     arguments = _parser().parse_args(argv)
     status: int = arguments.run(arguments)
     return status
@@ -44,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "Problems are shown on standard error; none of them keeps the others from working.",
     )
     plugins.set_defaults(run=_plugins)
+    commands.add_parser("doctor", help="look whether the hosts of an executor can be used", add_help=False)
     return parser
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ffnn.exceptions import ExecutorError, HostError, HostWarning
+from ffnn.parallel.compare import Report
 from ffnn.parallel.connection import Connection, ConnectionLostError
 from ffnn.parallel.provisioner import Command, Facts, Provisioner
 from ffnn.parallel.remote import Process
@@ -63,6 +64,7 @@ class Host:
         self._closed = False
         self._sent_before = 0
         self.n_connections = 0
+        self.report: Report | None = None  # what it said of its versions, if it was asked
         self.has_worked = False
 
     @property
@@ -123,6 +125,7 @@ class Host:
                     self.fail(error, for_good=self.n_connections == 0)
                     continue
                 try:
+                    self.on_start()
                     self.provisioner.check(self)
                 except HostError as error:
                     self._drop()
@@ -153,6 +156,9 @@ class Host:
 
     on_left_out: Callable[[], bool] = staticmethod(lambda: False)
     """Is called when the host is left out; says whether others go on."""
+
+    on_start: Callable[[], None] = staticmethod(lambda: None)
+    """Is called when an agent is there, before the host is checked."""
 
     def close(self) -> None:
         """End everything on the host; it is not started again."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Executor, Future, Task
+from ffnn.parallel.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.host import Host
 from ffnn.parallel.logs import Logs
 from ffnn.parallel.options import check_count, check_seconds
@@ -81,6 +82,7 @@ class SlotExecutor(Executor):
                 None if max_tasks_per_child is None else check_count("max_tasks_per_child", max_tasks_per_child, 1)
             ),
         )
+        self._start_timeout = limits.start_timeout
         silence = check_seconds("host_timeout", host_timeout)
         self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
         self._n_workers = sum(check_count("n_workers", where.n_workers, 1) for where in provisioners)
@@ -148,6 +150,10 @@ class SlotExecutor(Executor):
     def end_call(self) -> None:
         """Take back the last promise of :meth:`begin_call`."""
         self._known.end()
+
+    def diagnose(self) -> list[Diagnosis]:
+        """Look at every host without a task, as ``ffnn doctor`` does."""
+        return diagnose_hosts(self._hosts, self._start_timeout)
 
     def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
         """Run a task that was packed elsewhere; its future is settled with the message that came back."""

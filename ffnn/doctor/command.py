@@ -1,0 +1,141 @@
+"""The command ``ffnn doctor``, from its arguments to its exit status."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from ffnn.doctor import options
+from ffnn.exceptions import FfnnError
+from ffnn.parallel.backend import make_executor
+from ffnn.parallel.diagnosis import Diagnosis, diagnose_tasks, look_here
+from ffnn.plugins import registry
+
+__all__ = ["main"]
+
+_USAGE = "usage: ffnn doctor [--executor NAME] [--OPTION VALUE ...] [--json]"
+_DESCRIPTION = f"""\
+{_USAGE}
+
+Look whether the hosts of an executor can be used, without a search: whether they are reached, have the versions
+of this machine, and can start a worker. Prints a table and, for each problem, what to do about it.
+
+  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing if not given
+  --OPTION VALUE    an option of the executor, as ffnn.pool(NAME, ...) takes it: workers_per_host=2 is
+                    --workers-per-host 2; a list is several values, a dictionary several KEY=VALUE;
+                    a value that begins with two dashes is joined: --arguments=--device=/dev/kvm
+  --json            print JSON instead of a table
+  --help            show this, and with --executor NAME the options of that executor
+
+Examples:
+  ffnn doctor --executor ssh --hosts alpha user@beta:2222 --python '~/ffnn/bin/python'
+  ffnn doctor --executor container --image ffnn --memory 4g
+  ffnn doctor --executor dask --address tcp://scheduler:8786
+
+Exit status: 0 if all hosts can be used, 1 if one cannot, 2 if the command line is wrong."""
+_UNUSABLE, _BAD_USAGE, _INTERRUPTED = 1, 2, 130
+_END = 60.0  # seconds for an executor to shut down
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        The arguments after ``doctor``.
+
+    Returns
+    -------
+    int
+        The exit status: 0 if all hosts can be used, 1 if one cannot, 2 if the arguments are wrong.
+    """
+    try:
+        words = options.split(argv)
+        given = words.pop("executor", None)
+        if given is not None and len(given) != 1:
+            raise options.UsageError(f"--executor takes one name; got {' '.join(given) or 'none'!r}.")
+        name = given[0] if given else "multiprocessing"
+        if "help" in words:
+            print(_DESCRIPTION)
+            if given:
+                print("\n" + options.describe(registry.load("executor", name, "--executor"), name))
+            return 0
+        as_json = words.pop("json", None)
+        if as_json:
+            raise options.UsageError(f"--json takes no value; got {' '.join(as_json)!r}.")
+        kind = registry.load("executor", name, "--executor")
+        executor = make_executor(name, options.parse(kind, name, words))
+    except (options.UsageError, TypeError, ValueError, FfnnError) as error:
+        print(f"{_USAGE}\nffnn doctor: error: {error}", file=sys.stderr)
+        return _BAD_USAGE
+    try:
+        with _ended(executor), _progress(", ".join(words.get("hosts", [])) or name):
+            found = _diagnose(executor, name)
+    except KeyboardInterrupt:
+        print("ffnn doctor: interrupted; nothing is left running", file=sys.stderr)
+        return _INTERRUPTED
+    return _show(found, name, as_json is not None)
+
+
+def _diagnose(executor: concurrent.futures.Executor, name: str) -> list[Diagnosis]:
+    look = getattr(executor, "diagnose", None)
+    if look is None:
+        return [diagnose_tasks(executor, name)]
+    try:
+        return list(look())
+    except Exception as error:
+        return [Diagnosis(name, 0, error)]
+
+
+def _show(found: list[Diagnosis], name: str, as_json: bool) -> int:
+    from ffnn.doctor.table import as_data, as_text
+
+    here = Diagnosis("here", 0, **{key: value for key, value in look_here().items() if key != "time"})
+    data = as_data(found, here, name)
+    print(json.dumps(data, indent=2) if as_json else as_text(found, here))
+    return 0 if data["usable"] else _UNUSABLE
+
+
+@contextlib.contextmanager
+def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
+    """End the executor, whatever happens; a stranger's may hang, but not us."""
+    try:
+        yield
+    finally:
+        thread = threading.Thread(target=executor.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        thread.start()
+        thread.join(_END)
+        if thread.is_alive():
+            print(f"ffnn doctor: the executor did not shut down within {_END:g} seconds", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[None]:
+    """Say on standard error what is waited for: in a terminal with the time, which goes away at the end."""
+    start, done = time.monotonic(), threading.Event()
+    line = f"looking at {what} ..."
+
+    def tick() -> None:
+        while not done.wait(0.5):
+            sys.stderr.write(f"\r{line} {time.monotonic() - start:.0f} s")
+            sys.stderr.flush()
+        sys.stderr.write(f"\r{' ' * (len(line) + 8)}\r")
+        sys.stderr.flush()
+
+    if not sys.stderr.isatty():
+        print(line, file=sys.stderr)
+        yield
+        return
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
