@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ffnn.exceptions import FfnnError
+from ffnn.exceptions import FfnnError, WorkerDiedError, WorkerStartError
 from ffnn.parallel.compare import PYTHON, Difference, Report, differences
 from ffnn.parallel.diagnosis import Diagnosis
 
@@ -77,16 +77,21 @@ def _here(here: Diagnosis) -> list[str]:
 
 def _column(found: Diagnosis, here: Report) -> list[str]:
     reached = "no" if found.seconds is None else f"{found.seconds:.1f} s"
-    starts = "no" if found.worker_seconds is None else f"{found.worker_seconds:.1f} s"
     return [
         found.host,
         reached,
         *_versions(found.report, here),
         *_resources(found),
         str(found.n_workers),
-        starts,
+        _start(found),
         "yes" if found.usable else "NO",
     ]
+
+
+def _start(found: Diagnosis) -> str:
+    if found.worker_seconds is not None:
+        return f"{found.worker_seconds:.1f} s"
+    return "no" if isinstance(found.error, WorkerStartError | WorkerDiedError) else _UNKNOWN
 
 
 def _versions(there: Report | None, here: Report) -> list[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import platform
+import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
 from ffnn.executor import Task
-from ffnn.parallel.budget import cpu_count, gpus
+from ffnn.parallel.agent.facts import facts
 from ffnn.parallel.compare import Report, report
 from ffnn.parallel.preflight import check_report
 from ffnn.parallel.task import open_outcome, pack
@@ -118,19 +121,33 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
     list of Diagnosis
         In the order of the hosts; what went wrong with one is in its own.
     """
-    with warnings.catch_warnings(), concurrent.futures.ThreadPoolExecutor(_MOST_AT_ONCE) as threads:
+    found = [Diagnosis(host.name, host.provisioner.n_workers) for host in hosts]
+    few = threading.Semaphore(_MOST_AT_ONCE)
+
+    def look(host: Host, into: Diagnosis) -> None:
+        with few:
+            _diagnose(host, into, start_timeout)
+
+    # no pool: it would wait for its threads even after Ctrl-C
+    threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in zip(hosts, found, strict=True)]
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", HostWarning)  # what it would say is in the diagnosis
-        return list(threads.map(lambda host: _diagnose(host, start_timeout), hosts))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return found
 
 
-def _diagnose(host: Host, start_timeout: float) -> Diagnosis:
-    found = Diagnosis(host.name, host.provisioner.n_workers)
+def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
+    """Look at one host and write down what is seen."""
     start = time.monotonic()
 
     def look() -> None:
         found.seconds = time.monotonic() - start
         found.cpus, found.memory, found.gpus = host.facts.cpus, host.facts.memory, tuple(host.facts.gpus)
-        _look_around(host, found)
+        with contextlib.suppress(HostError):  # nothing is known then, and the check will say what is wrong
+            _look_around(host, found)
 
     host.on_start = look
     try:
@@ -144,7 +161,6 @@ def _diagnose(host: Host, start_timeout: float) -> Diagnosis:
         found.report = host.report
     finally:
         host.on_start = lambda: None
-    return found
 
 
 def _look_around(host: Host, found: Diagnosis) -> None:
@@ -207,14 +223,15 @@ def diagnose_tasks(executor: concurrent.futures.Executor, name: str) -> Diagnosi
 
 def look_here() -> dict[str, Any]:
     """Say what a worker, which runs this, can know of its host."""
-    disk = os.statvfs(os.environ.get("FFNN_STORE") or os.environ.get("TMPDIR") or "/tmp")
+    known = facts()
+    disk = os.statvfs(os.environ.get("FFNN_STORE") or tempfile.gettempdir())
     return {
         "report": report(),
-        "cpus": cpu_count(),
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "cpus": known["cpus"],
+        "memory": known["memory"],
         "disk": disk.f_bavail * disk.f_frsize,
-        "gpus": tuple(gpus(os.environ)),
-        "time": time.time(),
+        "gpus": tuple(known["gpus"]),
+        "time": known["time"],
     }
 
 
