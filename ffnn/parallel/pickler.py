@@ -20,6 +20,7 @@ BESIDE = 1 << 15
 
 _FEW = 8  # items; a shorter list is not looked at as a whole
 _SAMPLE = 32  # items by which the size of a list is guessed
+_WATCHED = {str, bytes, list, tuple, np.ndarray}
 _PLAIN = {str, bytes, int, float, complex, bool, type(None)}
 
 
@@ -42,22 +43,34 @@ class TaskPickler(cloudpickle.Pickler):
     """
 
     def __init__(self, file: io.BytesIO, hashes: Hashes) -> None:
-        super().__init__(file, protocol=5, buffer_callback=self._keep_apart)
+        beside: list[Blob | memoryview] = []
+
+        def keep_apart(buffer: pickle.PickleBuffer) -> bool:
+            """Return whether the buffer stays in the pickle; no method, as a cycle would keep the data alive."""
+            view = buffer.raw()
+            if view.nbytes < BESIDE:
+                return True
+            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer))
+            return False
+
+        super().__init__(file, protocol=5, buffer_callback=keep_apart)
         self._hashes = hashes
         self._seen: dict[int, tuple[Any, int]] = {}
-        self.beside: list[Blob | memoryview] = []
+        self.beside = beside
         self.alone: list[Blob] = []
 
     def persistent_id(self, thing: Any) -> int | None:
         """Take out large text; called for every object, so it says no at once to nearly all."""
         kind = type(thing)
+        if kind not in _WATCHED:
+            return None
         if kind is str or kind is bytes:
             if len(thing) < LEAST:
                 return None
         elif kind is list or kind is tuple:
             if len(thing) < _FEW or not _seems_large_text(thing):
                 return None
-        elif kind is not np.ndarray or thing.dtype.kind != "O" or not _seems_large_text(thing.reshape(-1)):
+        elif thing.dtype.kind != "O" or not _seems_large_text(thing.reshape(-1)):
             return None
         # by identity, as in any pickle: the same list twice arrives as one, equal lists as two
         if id(thing) not in self._seen:
@@ -80,14 +93,6 @@ class TaskPickler(cloudpickle.Pickler):
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
                 return self._hashes.contiguous(thing).__reduce_ex__(5)
         return super().reducer_override(thing)
-
-    def _keep_apart(self, buffer: pickle.PickleBuffer) -> bool:
-        """Return whether the buffer stays in the pickle."""
-        view = buffer.raw()
-        if view.nbytes < BESIDE:
-            return True
-        self.beside.append(view if view.nbytes < LEAST else self._hashes.blob(buffer))
-        return False
 
 
 class TaskUnpickler(pickle.Unpickler):
@@ -117,7 +122,16 @@ class TaskUnpickler(pickle.Unpickler):
 
 def _seems_large_text(items: Any) -> bool:
     """Guess whether a list, a tuple or a flat array holds nothing but plain values, of LEAST bytes or more in all."""
-    if not len(items) or not _is_plain(type(items[0])):
+    if not len(items):
+        return False
+    ends = 8
+    for item in (items[0], items[-1]):
+        kind = type(item)
+        if kind is str or kind is bytes:
+            ends += len(item)
+        elif not _is_plain(kind):
+            return False
+    if 16 * len(items) * ends < LEAST:  # a data set may hold a million short lists
         return False
     sample = items[:: 1 + len(items) // _SAMPLE]
     size = 0

@@ -12,6 +12,8 @@ whole or not at all, so whoever sees it may use it; a file of another size than 
 map arrays into memory (copy on write): all workers of a host share one copy, and a task that writes to its X changes
 neither the file nor another task's X. Text cannot be mapped; each task loads its own.
 
+Lists of lists and dictionaries travel with each task, but for what is large in them.
+
 Arrays that were read-only, :class:`numpy.memmap` in mode ``"r"`` too, are read-only on the worker. Results do not
 use the store.
 """
