@@ -79,8 +79,13 @@ class FfnnBackend(ParallelBackendBase):
         return self.effective_n_jobs(n_jobs)
 
     def start_call(self) -> None:
-        """Prepare for one call of a ``Parallel``."""
+        """Prepare for one call of a ``Parallel``, during which data does not change in place."""
         self._aborted = False
+        getattr(self._executor, "begin_call", _nothing)()
+
+    def stop_call(self) -> None:
+        """Note that the call is over."""
+        getattr(self._executor, "end_call", _nothing)()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
         """Run a batch of calls; the callback gets its future, however it ended."""
@@ -143,6 +148,9 @@ class FfnnBackend(ParallelBackendBase):
                 second.add_done_callback(lambda done: report(done if _explains(done, error) else future))
                 return
         report(future)
+
+
+def _nothing() -> None: ...
 
 
 def _name(batch: Any) -> str | None:

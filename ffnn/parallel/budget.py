@@ -5,13 +5,11 @@ They must be set before anything is imported: BLAS, OpenMP and the engines read 
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping
 
 import joblib
 
-__all__ = ["THREAD_VARIABLES", "cpu_count", "gpu_variables", "gpus", "thread_variables"]
+__all__ = ["THREAD_VARIABLES", "cpu_count", "gpu_variables", "thread_variables"]
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -54,24 +52,6 @@ def thread_variables(n_threads: int, environment: Mapping[str, str], explicit: b
     changes["LOKY_MAX_CPU_COUNT"] = str(n_threads)
     changes["PYTHON_CPU_COUNT"] = str(n_threads)
     return changes
-
-
-def gpus(environment: Mapping[str, str]) -> list[str]:
-    """List the NVIDIA GPUs that a process with this environment sees, without importing an engine."""
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        found = []
-        for name in visible.split(","):
-            if not name.strip() or name.strip() == "-1":
-                break  # CUDA, too, ignores what follows an invalid one
-            found.append(name.strip())
-        return found
-    try:
-        devices = os.listdir("/dev")
-    except OSError:
-        return []
-    numbers = [int(match[1]) for name in devices if (match := re.fullmatch(r"nvidia(\d+)", name))]
-    return [str(index) for index in range(len(numbers))]  # CUDA counts what it sees from 0
 
 
 def gpu_variables(slot: int, found: list[str]) -> dict[str, str]:

@@ -120,6 +120,14 @@ class Pool(concurrent.futures.Executor):
         self._progress.add(future, fn, self)
         return future
 
+    def begin_call(self) -> None:
+        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
+        getattr(self._executor, "begin_call", _nothing)()
+
+    def end_call(self) -> None:
+        """Take back the last promise of :meth:`begin_call`."""
+        getattr(self._executor, "end_call", _nothing)()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
         try:
@@ -135,6 +143,7 @@ class Pool(concurrent.futures.Executor):
         """Make joblib use this pool in the current thread."""
         if self._context is not None:
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
+        getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
         self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
         return self
 
@@ -144,3 +153,6 @@ class Pool(concurrent.futures.Executor):
             self._context.unregister()
             self._context = None
         self.shutdown(wait=True, cancel_futures=kind is not None)
+
+
+def _nothing() -> None: ...

@@ -6,7 +6,7 @@ import collections
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from ffnn.parallel.agent import frames
@@ -22,7 +22,7 @@ class ShippingError(Exception):
 
 
 class _Line(Protocol):
-    def open_put(self, then: object) -> int: ...
+    def open_put(self, then: Callable[[str | None], None]) -> int: ...
     def say(self, kind: int, channel: int, payload: bytes = b"") -> None: ...
     def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 

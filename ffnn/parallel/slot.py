@@ -194,7 +194,7 @@ class Slot:
             tried = f"{item.deaths} times" if item.deaths > 1 else "once"
             ran = f"while it ran {item.name}, which was tried {tried}"
             when = ran if item.deaths else f"before it took {item.name}"
-            raise self._died(worker, f"{when} (max_retries={self._limits.max_retries})")
+            raise self._died(worker, f"{when} (max_retries={self._limits.max_retries})") from None
         self.n_retries += gone.started
         return False
 

@@ -59,7 +59,8 @@ class Worker:
         self._process = process
         self._channel = _ProcessChannel(process)
         self._tail = _Tail()
-        process.on_stderr = lambda data: (self._tail.add(data), log(data))[0]
+        self._log = log
+        process.on_stderr = self._take_stderr
 
     @property
     def alive(self) -> bool:
@@ -184,6 +185,10 @@ class Worker:
             with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to see it
                 stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
 
+    def _take_stderr(self, data: bytes) -> None:
+        self._tail.add(data)
+        self._log(data)
+
     def _bury(self) -> None:
         """Wait for a process that is about to end: its output does so a moment before."""
         if not self._process.wait(_LAST_MOMENT):
@@ -217,7 +222,7 @@ class _Tail:
 
     @property
     def text(self) -> str:
-        return "\n".join([*self._lines, self._rest] if self._rest else self._lines)
+        return "\n".join([*self._lines, self._rest][-_TAIL:] if self._rest else self._lines)
 
 
 def describe_exit(code: int | None) -> str:

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import os
-
 import joblib
-import pytest
 
-from ffnn.parallel.budget import THREAD_VARIABLES, cpu_count, gpu_variables, gpus, thread_variables
+from ffnn.parallel.budget import THREAD_VARIABLES, cpu_count, gpu_variables, thread_variables
 
 
 def test_cpus_are_those_that_this_process_may_use() -> None:
@@ -24,18 +21,6 @@ def test_the_users_own_variables_hold_unless_a_number_was_asked_for() -> None:
     assert "OMP_NUM_THREADS" not in changes
     assert changes["MKL_NUM_THREADS"] == "2"
     assert thread_variables(2, environment, explicit=True)["OMP_NUM_THREADS"] == "2"
-
-
-@pytest.mark.parametrize(
-    ("visible", "found"), [("", []), ("0", ["0"]), ("1, GPU-a", ["1", "GPU-a"]), ("0,-1,2", ["0"]), ("-1", [])]
-)
-def test_visible_gpus_are_heeded(visible: str, found: list[str]) -> None:
-    assert gpus({"CUDA_VISIBLE_DEVICES": visible}) == found
-
-
-def test_gpus_are_found_by_their_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "listdir", lambda _: ["nvidia1", "nvidia0", "nvidiactl", "nvidia-uvm", "null"])
-    assert gpus({}) == ["0", "1"]
 
 
 def test_each_worker_gets_one_gpu_in_turn() -> None:

@@ -12,6 +12,9 @@ import pytest
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.executor import Task
+from ffnn.parallel.connection import Connection
+from ffnn.parallel.local import LocalHost
+from ffnn.parallel.provisioner import Command
 from ffnn.parallel.task import open_outcome, pack
 from ffnn.parallel.worker import Worker, WorkerGone, describe_exit
 from ffnn.testing._tasks import gone
@@ -21,8 +24,30 @@ pytestmark = pytest.mark.timeout(60)
 CHILD = [sys.executable, "-m", "ffnn.parallel.child"]
 
 
-def start(*command: str, timeout: float = 30.0) -> Worker:
-    return Worker("worker-0", command or CHILD, os.environ, timeout)
+@pytest.fixture(scope="module")
+def connection() -> Iterator[Connection]:
+    where = LocalHost(1)
+    connection = Connection(where.start(), silence=30, lease=None)
+    connection.wait_for_facts(30)
+    yield connection
+    connection.close(where.stop)
+
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(connection: Connection) -> Iterator[Start]:
+    workers = []
+
+    def start(*command: str, timeout: float = 30.0) -> Worker:
+        process = connection.launch(Command(command or CHILD))
+        workers.append(Worker("worker-0", process, timeout, lambda data: None))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        worker.kill()
 
 
 def run(worker: Worker, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
@@ -30,11 +55,10 @@ def run(worker: Worker, function: Callable[..., Any], *args: Any, timeout: float
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
+def worker(start: Start) -> Worker:
     worker = start()
     worker.wait_until_ready()
-    yield worker
-    worker.kill()
+    return worker
 
 
 def test_a_worker_runs_tasks_and_stops(worker: Worker) -> None:
@@ -90,7 +114,7 @@ def test_a_timeout_ends_the_process(worker: Worker) -> None:
     assert gone(pid)
 
 
-def test_a_stopped_worker_is_given_up_before_it_takes_a_task() -> None:
+def test_a_stopped_worker_is_given_up_before_it_takes_a_task(start: Start) -> None:
     worker = start(timeout=3)
     worker.wait_until_ready()
     os.kill(run(worker, os.getpid), signal.SIGSTOP)
@@ -108,7 +132,7 @@ def test_stderr_is_drained_and_its_end_kept(worker: Worker) -> None:
     assert worker.stderr.splitlines() == ["line"] * 19 + ["without an end"]
 
 
-def test_what_cannot_start_says_why() -> None:
+def test_what_cannot_start_says_why(start: Start) -> None:
     worker = start("sh", "-c", "echo no such luck >&2; exit 4")
     with pytest.raises(WorkerStartError, match=r"worker-0 ended with exit code 4 before it was ready.*\nno such luck"):
         worker.wait_until_ready()
@@ -116,7 +140,7 @@ def test_what_cannot_start_says_why() -> None:
     with pytest.raises(WorkerStartError, match=r"not ready after 0\.3 seconds \(start_timeout\)"):
         worker.wait_until_ready()
     worker = start("/no/such/command")
-    with pytest.raises(WorkerStartError, match="No such file or directory: '/no/such/command'"):
+    with pytest.raises(WorkerStartError, match="exit code 127 .*\ncannot run /no/such/command: No such file"):
         worker.wait_until_ready()
 
 

@@ -102,7 +102,8 @@ class Command:
         for stream in list(self._outputs):
             self._hang_up(stream)
         self._close_input()
-        return self._process.returncode
+        code: int = self._process.returncode
+        return code
 
     def _wait(self, now: float) -> None:
         try:

@@ -8,9 +8,10 @@ import os
 import platform
 import socket
 import time
+from typing import Any
 
 
-def facts() -> dict[str, object]:
+def facts() -> dict[str, Any]:
     """Say what :class:`ffnn.parallel.provisioner.Facts` holds, but for the folder."""
     return {
         "hostname": socket.gethostname(),

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 import pytest
 
-from ffnn.exceptions import TaskTimeoutError, WorkerDiedError, WorkerStartError
+from ffnn.exceptions import HostError, TaskTimeoutError, WorkerDiedError
 from ffnn.parallel.budget import THREAD_VARIABLES
 from ffnn.testing._tasks import gone
 from ffnn.testing.executors import ExecutorSuite
@@ -131,8 +131,8 @@ def test_max_retries_is_heeded_and_the_error_says_everything() -> None:
         error = executor.submit(die).exception(60)
     assert isinstance(error, WorkerDiedError)
     assert error.exit_code == 7
-    assert error.worker == "multiprocessing-0"
-    assert "worker multiprocessing-0 ended with exit code 7 while it ran" in str(error)
+    assert error.worker == "localhost-0"
+    assert "worker localhost-0 ended with exit code 7 while it ran" in str(error)
     assert "max_retries=0" in str(error)
     assert "the last words" in str(error)
 
@@ -199,7 +199,7 @@ def test_a_worker_that_cannot_start_is_a_named_error(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     error = one.submit(abs, 1).exception(60)
-    assert isinstance(error, WorkerStartError)
+    assert isinstance(error, HostError)
     assert "/no/such/python" in str(error)
 
 
