@@ -13,6 +13,7 @@ from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
 from ffnn.parallel.budget import cpu_count
 from ffnn.parallel.options import check_options
+from ffnn.parallel.progress import Progress
 from ffnn.plugins import registry
 
 __all__ = ["FfnnBackend", "make_executor"]
@@ -55,6 +56,8 @@ class FfnnBackend(ParallelBackendBase):
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
+        self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
+        self._progress = Progress(False)
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
@@ -64,13 +67,18 @@ class FfnnBackend(ParallelBackendBase):
         """What runs the tasks."""
         return self._executor
 
+    @property
+    def n_workers(self) -> int:
+        """The number of tasks that can run at the same time."""
+        return int(getattr(self._executor, "n_workers", None) or cpu_count())
+
     def effective_n_jobs(self, n_jobs: int | None) -> int:
         """Say how many tasks joblib should keep at hand; were it 1, joblib would run them here."""
         if n_jobs == 0:
             raise ValueError("n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence.")
         if n_jobs == 1:
             return 1
-        return _TASKS_PER_WORKER * int(getattr(self._executor, "n_workers", None) or cpu_count())
+        return _TASKS_PER_WORKER * self.n_workers
 
     def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
         """Prepare for a ``Parallel``; joblib's options for processes mean nothing here."""
@@ -81,11 +89,14 @@ class FfnnBackend(ParallelBackendBase):
     def start_call(self) -> None:
         """Prepare for one call of a ``Parallel``, during which data does not change in place."""
         self._aborted = False
+        self._progress = Progress(self._show)
+        getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
         getattr(self._executor, "begin_call", _nothing)()
 
     def stop_call(self) -> None:
         """Note that the call is over."""
         getattr(self._executor, "end_call", _nothing)()
+        self._progress.close(self)
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
         """Run a batch of calls; the callback gets its future, however it ended."""
@@ -118,6 +129,7 @@ class FfnnBackend(ParallelBackendBase):
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         future = self._executor.submit(func)
+        self._progress.add(future, func, self)
         with self._lock:
             self._futures.add(future)
             aborted = self._aborted

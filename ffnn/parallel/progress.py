@@ -12,10 +12,12 @@ __all__ = ["Progress"]
 
 
 class _Counted(Protocol):
+    """A pool or a backend, and the executor that it uses."""
+
     @property
     def n_workers(self) -> int: ...
     @property
-    def n_retries(self) -> int: ...
+    def executor(self) -> Any: ...
 
 
 class Progress:
@@ -56,10 +58,12 @@ class Progress:
             took = (self._ended - self._began) if self._began is not None and self._ended else 0.0
             parts = [f"{self._done} done"]
             parts += [f"{count} {what}" for count, what in self._troubles(pool) if count]
-            line = (
-                f"{_plural(self._submitted, 'task')} on {_plural(pool.n_workers, 'worker')} in {took:.1f} s: "
-                + ", ".join(parts)
-            )
+            n_hosts = getattr(pool.executor, "n_hosts", None)
+            where = _plural(pool.n_workers, "worker") + (f" of {_plural(n_hosts, 'host')}" if n_hosts and n_hosts > 1 else "")
+            line = f"{_plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
+            sent = getattr(pool.executor, "bytes_sent", None)
+            if sent:
+                line += f"; {_size(sent)} sent"
             if took and self._seconds:
                 speed = self._seconds / took
                 line += f"; {self._seconds:.1f} s of work, {speed:.1f} times as fast as in sequence"
@@ -95,6 +99,9 @@ class Progress:
         if self._bar is None:
             from tqdm.auto import tqdm
 
+            link = getattr(pool.executor, "dashboard_link", None)
+            if link:
+                print(f"dashboard: {link}", file=sys.stderr)
             self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=sys.stderr)
         bar = self._bar
         over = self._done + self._failed + self._cancelled
@@ -107,7 +114,8 @@ class Progress:
             bar.refresh()
 
     def _troubles(self, pool: _Counted) -> list[tuple[int, str]]:
-        return [(self._failed, "failed"), (pool.n_retries, "retried"), (self._cancelled, "cancelled")]
+        n_retries = getattr(pool.executor, "n_retries", 0)
+        return [(self._failed, "failed"), (n_retries, "retried"), (self._cancelled, "cancelled")]
 
 
 def _foretold(call: Any) -> int | None:
@@ -126,6 +134,14 @@ def _somebody_looks() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):
         return False
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000 or unit == "GB":
+            break
+        n_bytes /= 1000
+    return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -116,6 +116,11 @@ class SlotExecutor(Executor):
         return self._hosts
 
     @property
+    def n_hosts(self) -> int:
+        """The number of machines that have workers."""
+        return len(self._hosts)
+
+    @property
     def n_retries(self) -> int:
         """The number of times that a task was started again because its process died under it."""
         return sum(slot.n_retries for slot in self._slots)
@@ -189,7 +194,7 @@ class SlotExecutor(Executor):
 
 
 class _Crew:
-    """All hosts together: are there workers enough?"""
+    """All hosts together; it looks whether there are workers enough."""
 
     def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:
         self._hosts = hosts

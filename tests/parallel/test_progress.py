@@ -9,7 +9,7 @@ import pytest
 from ffnn.executor import Future
 from ffnn.parallel.progress import Progress
 
-POOL = SimpleNamespace(n_workers=2, n_retries=1)
+POOL = SimpleNamespace(n_workers=2, executor=SimpleNamespace(n_retries=1))
 
 
 def futures(count: int) -> list[Future[Any]]:
@@ -67,3 +67,15 @@ def test_a_stand_in_is_not_counted() -> None:
     progress = Progress(False)
     progress.add(concurrent.futures.Future(), SimpleNamespace(stands_in=True), POOL)
     assert progress.summary(POOL).startswith("0 tasks")
+
+
+def test_the_summary_names_hosts_and_bytes() -> None:
+    executor = SimpleNamespace(n_retries=0, n_hosts=2, bytes_sent=45_830_000)
+    summary = Progress(False).summary(SimpleNamespace(n_workers=4, executor=executor))
+    assert summary == "0 tasks on 4 workers of 2 hosts in 0.0 s: 0 done; 45.8 MB sent"
+
+
+def test_a_dashboard_is_shown_before_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = SimpleNamespace(n_workers=1, executor=SimpleNamespace(dashboard_link="http://127.0.0.1:8787/status"))
+    Progress(True).add(Future(), abs, pool)
+    assert capsys.readouterr().err.startswith("dashboard: http://127.0.0.1:8787/status\n")
