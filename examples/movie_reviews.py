@@ -32,6 +32,8 @@ from sklearn.pipeline import Pipeline
 
 import ffnn
 from ffnn import MLPClassifier
+from ffnn.doctor.options import UsageError, parse, split
+from ffnn.plugins import registry
 
 TALK = {"lr": (0.9119, "4 min"), "mlp": (0.9271, "51 min 32 s")}
 TALK_DISTRIBUTED = "16 min 23 s"
@@ -82,9 +84,18 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60} min {seconds % 60:.0f} s"
 
 
+def executor_options(name: str, words: list[str]) -> dict[str, Any]:
+    """Return the executor's options that follow on the command line, as ``ffnn doctor`` reads them."""
+    return parse(registry.load("executor", name, "--executor"), name, split(words))
+
+
 def main() -> None:
     """Run the evaluation."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog="Further options are the executor's own: --n-workers 2; --hosts alpha beta --workers-per-host 2; "
+        "--image ffnn --n-workers 2; --address tls://scheduler:8786",
+    )
     default = os.environ.get("FFNN_DATA")
     parser.add_argument(
         "--data",
@@ -93,24 +104,25 @@ def main() -> None:
         default=Path(default, "movie_reviews.zip") if default else None,
         help="movie_reviews.zip or its folder (default: movie_reviews.zip in the folder FFNN_DATA)",
     )
-    parser.add_argument("--executor", help="where to search: multiprocessing, or a plugin's name (default: in here)")
-    parser.add_argument("--n-workers", type=int, help="the executor's workers (default: its own)")
+    parser.add_argument("--executor", help="where to search: multiprocessing, ssh, container, dask, or a plugin's name")
     parser.add_argument("--builder", default="tf", help="tf, keras, or a plugin's name (default: tf)")
-    args = parser.parse_args()
-    if args.n_workers is not None and args.executor is None:
-        parser.error("--n-workers is an executor's: name one with --executor multiprocessing")
+    args, rest = parser.parse_known_args()
+    if rest and args.executor is None:
+        parser.error(f"{rest[0]} is an executor's option: name one, for instance with --executor multiprocessing")
     warnings.simplefilter("ignore", ConvergenceWarning)
-    options: dict[str, Any] = {} if args.n_workers is None else {"n_workers": args.n_workers}
     place: AbstractContextManager[Any] = nullcontext()
     if args.executor:
-        place = ffnn.pool(args.executor, progress=True, **options)
+        try:
+            place = ffnn.pool(args.executor, progress=True, **executor_options(args.executor, rest))
+        except (UsageError, ValueError, TypeError) as error:
+            parser.error(str(error))
 
     texts, labels = load(args.data)
     train, test = next(ShuffleSplit(n_splits=1, test_size=0.25, random_state=1234).split(texts))
     print(f"{len(train)} reviews to search on, {len(test)} held out; searching {args.executor or 'in this process'}.")
     scorer = get_scorer("roc_auc")
     rows = []
-    with place:
+    with place as pool:
         for name, search in searches(args.builder).items():
             start = time.perf_counter()
             search.fit(texts[train], labels[train])
@@ -119,6 +131,8 @@ def main() -> None:
             rows.append((name, auc, wall, search.best_params_))
             print(f"{name}: best {search.best_params_}, cross-validated {search.best_score_:.4f}", flush=True)
 
+    if pool is not None:
+        print(f"\n{pool.summary()}")
     print(f"\n{'':22}{'ROC AUC':>9}{'the talk':>10}{'wall time':>14}{'the talk':>14}")
     for name, auc, wall, _ in rows:
         label = {"lr": "logistic regression", "mlp": f"MLP on {args.builder}"}[name]

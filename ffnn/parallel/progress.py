@@ -58,8 +58,9 @@ class Progress:
             took = (self._ended - self._began) if self._began is not None and self._ended else 0.0
             parts = [f"{self._done} done"]
             parts += [f"{count} {what}" for count, what in self._troubles(pool) if count]
-            n_hosts = getattr(pool.executor, "n_hosts", None)
-            where = _plural(pool.n_workers, "worker") + (f" of {_plural(n_hosts, 'host')}" if n_hosts and n_hosts > 1 else "")
+            n_hosts = getattr(pool.executor, "n_hosts", None) or 1
+            hosts = f" of {_plural(n_hosts, 'host')}" if n_hosts > 1 else ""
+            where = _plural(pool.n_workers, "worker") + hosts
             line = f"{_plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
             sent = getattr(pool.executor, "bytes_sent", None)
             if sent:
