@@ -200,13 +200,16 @@ class _Crew:
         self._hosts = hosts
         self._queue = queue
         self._min_workers = min_workers
-        self._started = False
+        self._connected = self._started = False
         self.error: ExecutorError | None = None
         for host in hosts:
             host.on_left_out = self.look
 
     def connect(self) -> None:
-        """Connect all hosts at the same time."""
+        """Connect all hosts at the same time, once."""
+        if self._connected:
+            return
+        self._connected = True
 
         def connect(host: Host) -> None:
             with contextlib.suppress(ExecutorError):  # the host has noted it
