@@ -88,7 +88,7 @@ def parse(kind: type[Any], name: str, words: dict[str, list[str]]) -> dict[str, 
 
 def describe(kind: type[Any], name: str) -> str:
     """List an executor's options, with what its documentation says of each."""
-    documentation = inspect.getdoc(kind) or ""
+    documentation = f"{inspect.getdoc(kind)}\n"
     lines = [f"The options of {name}:"]
     for found in inspect.signature(kind).parameters.values():
         if found.kind in _ANY:
