@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 
 import pytest
 
 from ffnn.exceptions import WorkerStartError
+from ffnn.parallel.bootstrap import AGENT
 from ffnn.parallel.diagnosis import Diagnosis, describe_seconds
 from ffnn.parallel.local import LocalHost
 from ffnn.parallel.preflight import report
+from ffnn.parallel.provisioner import spawn
 from ffnn.parallel.slots import SlotExecutor
 
 GIB = 2**30
@@ -45,10 +49,17 @@ def test_times_are_written_as_people_do(seconds, words):
 class Other(LocalHost):
     """This machine under another name, where something may be wrong."""
 
-    def __init__(self, name, program=None):
+    def __init__(self, name, program=None, programs=None):
         super().__init__(1)
         self.name = name
         self.program = program
+        self.programs = programs  # a folder of programs that come before the system's
+
+    def start(self):
+        if self.programs is None:
+            return super().start()
+        path = f"{self.programs}:{os.environ['PATH']}"
+        return spawn([sys.executable, *AGENT], env={**os.environ, "PATH": path})
 
     def command(self, slot, start, facts):
         command = super().command(slot, start, facts)
@@ -78,3 +89,28 @@ def test_each_host_is_seen_on_its_own():
     assert (crashes.worker_seconds, crashes.cpus) == (None, good.cpus)
     assert isinstance(broken.error, RuntimeError)
     assert "SIGKILL" in str(killed.error)
+
+
+def test_a_clock_that_is_wrong_and_a_disk_that_is_full_are_seen(tmp_path):
+    (tmp_path / "date").write_text('#!/bin/sh\necho $(($(/bin/date "$@") - 10800))\n')
+    (tmp_path / "df").write_text('#!/bin/sh\necho header\necho "/dev/vda1 100 99 1 99% $2"\n')
+    for program in tmp_path.iterdir():
+        program.chmod(0o755)
+    with SlotExecutor([Other("late", programs=tmp_path)]) as executor:
+        (late,) = executor.diagnose()
+    assert late.usable
+    assert late.skew == pytest.approx(-10800, abs=5)
+    assert late.disk == 1024
+    assert [warning.split(".")[0] for warning in late.warnings()] == [
+        "its clock is 3 hours behind this machine's",
+        "only 0 MiB are free where data is stored",
+    ]
+
+
+def test_a_host_without_these_programs_is_still_of_use(tmp_path):
+    for name in ("date", "df"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    with SlotExecutor([Other("odd", programs=tmp_path)]) as executor:
+        (odd,) = executor.diagnose()
+    assert (odd.usable, odd.skew, odd.disk) == (True, None, None)
