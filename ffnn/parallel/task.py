@@ -194,9 +194,13 @@ def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
 
 
 def _cannot_be_unpickled(what: str, error: Exception) -> TaskPicklingError:
-    return TaskPicklingError(
-        f"{what} cannot be unpickled: {_line(error)}. What travels must be importable on both sides."
-    )
+    remedy = "What travels must be importable on both sides."
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        remedy += (
+            f" Install {error.name} where the workers run, or let its code travel with the task: "
+            f"import {error.name}, and cloudpickle.register_pickle_by_value({error.name})."
+        )
+    return TaskPicklingError(f"{what} cannot be unpickled: {_line(error)}. {remedy}")
 
 
 def _cannot_be_pickled(what: str, error: Exception) -> TaskPicklingError:

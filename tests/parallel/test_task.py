@@ -4,6 +4,7 @@ import mmap
 import os
 import pickle
 import string
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -461,3 +462,16 @@ def test_a_search_over_numbers_ships_them_once(folder: Folder, kind: Any) -> Non
     assert len(executor.sizes) == 6
     assert max(executor.sizes) < 100_000
     assert folder.n_shipped < 1.6 * 600 * 200 * 8
+
+
+def test_a_module_that_is_missing_there_has_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "only_here.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import only_here  # type: ignore[import-not-found]
+
+    packed = pack_task(Task(only_here.answer), "it", Hashes())
+    monkeypatch.delitem(sys.modules, "only_here")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(tmp_path)])
+    _, outcome = open_outcome(run_packed(packed.buffers), "it")
+    with pytest.raises(TaskPicklingError, match=r"Install only_here where .*register_pickle_by_value\(only_here\)"):
+        outcome()
