@@ -181,11 +181,18 @@ class Connection:
     # --- reading
 
     def _read(self) -> None:
+        try:
+            self._listen()
+        except Exception as error:  # whatever ends this thread ends what depends on it
+            self._lose(f"what it says cannot be understood: {error!r}")
+        self._drain()
+
+    def _listen(self) -> None:
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         poll.register(self._stderr, select.POLLIN)
         ahead = bytearray()
-        heard = time.monotonic()
+        heard, taken = time.monotonic(), 0
         while self._lost is None:
             for descriptor, _ in poll.poll(self._silence / _PINGS * 1000):
                 data = _read_some(descriptor)
@@ -201,12 +208,13 @@ class Connection:
                 elif data is not None:
                     self._lose("the connection ended")
             now = time.monotonic()
+            if taken != self._outgoing.n_taken:  # it may be busy for long with what it is sent
+                heard, taken = now, self._outgoing.n_taken
             # all that had come has been read by now, however long this thread had to wait for its turn
             if now - heard > self._silence and self._facts is not None:
                 self._lose(f"it said nothing for {self._silence:g} seconds")
             elif self._facts is not None and not self._outgoing.busy and now - heard > self._silence / _PINGS / 2:
                 self.say(frames.PING, 0)
-        self._drain()
 
     def _drain(self) -> None:
         """Read the last words, and close what is left."""
@@ -246,7 +254,9 @@ class Connection:
                 self._facts = Facts(**{**facts, "gpus": tuple(facts["gpus"])})
                 self._changed.notify_all()
         elif kind == frames.STORED:
-            self._puts.pop(channel)(json.loads(payload))
+            then = self._puts.pop(channel, None)
+            if then is not None:  # else it was told that the host is lost
+                then(json.loads(payload))
         elif process is None:
             return
         elif kind == frames.DATA:

@@ -106,11 +106,11 @@ class Host:
                 with self._lock:
                     self._check_open()
                     connection = self._connection
+                    rest = self._rest_until - time.monotonic()
+                    if rest > 0 and self._left_out is not None:  # even if its agent is there
+                        raise self._left_out
                     if connection is not None and connection.lost is None:
                         return connection
-                    rest = self._rest_until - time.monotonic()
-                    if rest > 0 and self._left_out is not None:
-                        raise self._left_out
                     if rest > 0:
                         self._lock.wait(rest)
                         continue
@@ -120,16 +120,16 @@ class Host:
                     continue
                 try:
                     self._start()
-                except HostError as error:
+                except Exception as error:
                     # what never worked will not work in a second either
-                    self.fail(error, for_good=self.n_connections == 0)
+                    self.fail(self._named(error), for_good=self.n_connections == 0)
                     continue
                 try:
                     self.on_start()
                     self.provisioner.check(self)
-                except HostError as error:
+                except Exception as error:
                     self._drop()
-                    self.fail(error, for_good=True)
+                    self.fail(self._named(error), for_good=True)
                     continue
                 self.n_connections += 1
 
@@ -171,6 +171,12 @@ class Host:
         if self._closed:
             raise HostError(f"host {self.name}: the executor was shut down", self.name)
 
+    def _named(self, error: Exception) -> HostError:
+        """Say which host failed, if a provisioner's error does not."""
+        if isinstance(error, HostError):
+            return error
+        return HostError(f"host {self.name}: {type(error).__name__}: {error}", self.name)
+
     def _start(self) -> None:
         try:
             process = self.provisioner.start()
@@ -183,9 +189,10 @@ class Host:
         try:
             self._facts = connection.wait_for_facts(0.0 if closed else self._start_timeout)
         except ConnectionLostError:
+            exit_code = connection.exit_code  # before it is ended from here
             self._drop()
             self._check_open()
-            raise self.provisioner.explain(connection.exit_code, connection.stderr) from None
+            raise self.provisioner.explain(exit_code, connection.stderr) from None
 
     def _drop(self) -> None:
         """End the connection, and wait for that."""

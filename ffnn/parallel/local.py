@@ -62,8 +62,9 @@ class LocalHost(Provisioner):
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
         """Say what may be wrong with this machine."""
+        how = "did not answer" if exit_code is None else f"ended with exit code {exit_code}"
         return HostError(
-            f"this machine: the agent ended with exit code {exit_code} before it was ready "
+            f"this machine: the agent {how} before it was ready "
             f"({sys.executable}); its last words:\n{stderr or '(none)'}",
             self.name,
         )

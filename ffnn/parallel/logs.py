@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -25,7 +26,7 @@ class Logs:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self._given = folder is not None
-        self._folder = None if folder is None else Path(folder)
+        self._folder = None if folder is None else Path(folder).absolute()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -35,7 +36,8 @@ class Logs:
         def write(data: bytes) -> None:
             with self._lock:
                 if not self._closed:
-                    self._write(worker, data)
+                    with contextlib.suppress(OSError):  # a full disk here must not stop what runs there
+                        self._write(worker, data)
 
         return write
 
@@ -43,7 +45,8 @@ class Logs:
         """Return what a worker wrote."""
         if self._folder is None:
             return ""
-        old, new = self._folder / f"{worker}.log.1", self._folder / f"{worker}.log"
+        new = self._path(self._folder, worker)
+        old = Path(f"{new}.1")
         return "".join(path.read_text(errors="replace") for path in (old, new) if path.exists())
 
     def close(self) -> None:
@@ -57,9 +60,13 @@ class Logs:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="ffnn-logs-"))
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{worker.replace('/', '_')}.log"
+        path = self._path(self._folder, worker)
         with path.open("ab") as file:
             file.write(data)
             full = file.tell() > _MOST
         if full:
             path.replace(f"{path}.1")
+
+    @staticmethod
+    def _path(folder: Path, worker: str) -> Path:
+        return folder / f"{worker.replace('/', '_')}.log"

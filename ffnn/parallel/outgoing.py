@@ -25,6 +25,13 @@ class Outgoing:
     ----------
     pipe : file
         The pipe's end, without a buffer; it is closed by :meth:`close`.
+
+    Attributes
+    ----------
+    n_bytes : int
+        The number of bytes that were to be sent so far.
+    n_taken : int
+        The number of those that had to wait and were then taken, which shows that somebody still reads.
     """
 
     def __init__(self, pipe: IO[bytes]) -> None:
@@ -33,6 +40,7 @@ class Outgoing:
         self._backlog: collections.deque[memoryview] = collections.deque()
         self._closed = False
         self.n_bytes = 0
+        self.n_taken = 0
         os.set_blocking(pipe.fileno(), False)
         threading.Thread(target=self._serve, name="ffnn-writer", daemon=True).start()
 
@@ -64,21 +72,24 @@ class Outgoing:
                 self._pipe.close()
             self._changed.notify_all()
 
-    def _flush(self) -> None:
-        """Write what the pipe takes at once; the lock is held."""
+    def _flush(self) -> int:
+        """Write what the pipe takes at once, and return how much that was; the lock is held."""
         backlog = self._backlog
+        total = 0
         while backlog:
             try:
                 written = os.writev(self._pipe.fileno(), list(itertools.islice(backlog, _BATCH)))
             except BlockingIOError:
-                return
+                break
             except OSError:  # nobody reads any more; who waits for an answer learns of it
                 backlog.clear()
-                return
+                break
+            total += written
             while backlog and written >= len(backlog[0]):
                 written -= len(backlog.popleft())
             if written:
                 backlog[0] = backlog[0][written:]
+        return total
 
     def _serve(self) -> None:
         while True:
@@ -86,6 +97,7 @@ class Outgoing:
                 self._changed.wait_for(lambda: self._backlog or self._closed)
                 if self._closed:
                     return
-                self._flush()
-                pipe = self._pipe.fileno()
-            select.select([], [pipe], [], 1.0)
+                self.n_taken += self._flush()
+                poll = select.poll()
+                poll.register(self._pipe, select.POLLOUT)
+            poll.poll(1000)

@@ -172,8 +172,11 @@ class Slot:
             self._retire(at_once=True)
             if item.future.done():
                 return True
-            # a host that is left out for it is no reason to give the task up
-            return False if self._host.left_out is not None else self._give_up(item, worker, WorkerGone(started=False))
+            if self._host.left_out is None:
+                return self._give_up(item, worker, WorkerGone(started=False))
+            if self._host.on_left_out():  # that is no reason to give the task up: others go on
+                return False
+            raise
         self.n_tasks += 1
         self._answer(item, message)
         return True
