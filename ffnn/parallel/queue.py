@@ -82,7 +82,7 @@ class Queue:
         """Add an item at the end, or at the front."""
         with self._changed:
             refusal = self._refusal
-            if refusal is None:
+            if refusal is None and not item.future.done():
                 self._items.appendleft(item) if first else self._items.append(item)
                 self._changed.notify()
         if refusal is not None:

@@ -6,15 +6,14 @@ recycling, the data that crosses once a host, and what happens when a host is lo
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Executor, Future, Task
+from ffnn.parallel.crew import Crew, each_host
 from ffnn.parallel.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.host import Host
 from ffnn.parallel.logs import Logs
@@ -92,7 +91,7 @@ class SlotExecutor(Executor):
                 f"Pass a smaller min_workers, or more workers."
             )
         self._queue = Queue()
-        self._crew = _Crew(self._hosts, self._queue, min_workers)
+        self._crew = Crew(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
         self._known = _Known()
         self._slots = [
@@ -102,6 +101,7 @@ class SlotExecutor(Executor):
             if index < host.provisioner.n_workers
         ]
         self._threads_lock = threading.Lock()
+        self._at_once = False
         # ends the workers also when the executor is forgotten, or the program ends
         self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots, self._hosts, self._logs)
 
@@ -142,11 +142,13 @@ class SlotExecutor(Executor):
         ExecutorError
             If fewer workers than ``min_workers`` are left; nothing is left running then.
         """
-        self._crew.connect()
-        error = self._crew.error
-        if error is not None:
+        try:
+            self._crew.connect()
+            if self._crew.error is not None:
+                raise self._crew.error
+        except BaseException:
             self.shutdown(cancel_futures=True)
-            raise error
+            raise
 
     def begin_call(self) -> None:
         """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
@@ -184,57 +186,29 @@ class SlotExecutor(Executor):
                 slot.start_thread()
         self._queue.put(item)
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks, and release the workers once the last one is done.
+
+        Parameters
+        ----------
+        wait : bool, default=True
+            Return only when everything has ended.
+        cancel_futures : bool, default=False
+            Cancel every future that is not done, and end the hosts at once.
+        """
+        self._at_once = self._at_once or cancel_futures
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
     def _stop(self, wait: bool) -> None:
         self._queue.close()
-        end = threading.Thread(target=_release, args=(self._slots, self._hosts, self._logs), daemon=True)
+        if self._at_once:
+            self._queue.cancel_all()
+        parts = self._slots, self._hosts, self._logs, self._at_once
+        end = threading.Thread(target=_release, args=parts, daemon=True)
         end.start()
         # the executor may be shut down by a callback, that is, by one of its own threads
         if wait and not any(slot.is_this_thread for slot in self._slots):
             end.join()
-
-
-class _Crew:
-    """All hosts together; it looks whether there are workers enough."""
-
-    def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:
-        self._hosts = hosts
-        self._queue = queue
-        self._min_workers = min_workers
-        self._connected = self._started = False
-        self.error: ExecutorError | None = None
-        for host in hosts:
-            host.on_left_out = self.look
-
-    def connect(self) -> None:
-        """Connect all hosts at the same time, once."""
-        if self._connected:
-            return
-        self._connected = True
-
-        def connect(host: Host) -> None:
-            with contextlib.suppress(ExecutorError):  # the host has noted it
-                host.connect()
-
-        _each(connect, self._hosts)
-
-    def look(self) -> bool:
-        """Say whether there are workers enough; fail what waits if not."""
-        reasons = [host.left_out for host in self._hosts]
-        left = sum(host.provisioner.n_workers for host, out in zip(self._hosts, reasons, strict=True) if out is None)
-        if left >= (1 if self._started else self._min_workers):
-            tried = all(out is not None or host.n_connections for host, out in zip(self._hosts, reasons, strict=True))
-            self._started = self._started or tried
-            return True
-        errors = [error for error in reasons if error is not None]
-        if len(self._hosts) == 1:
-            error = errors[0]
-        else:
-            what = "no host is left" if left == 0 else f"{left} workers are left, fewer than min_workers"
-            error = HostError(f"{what}:\n" + "\n".join(f"- {error}" for error in errors))
-        if not self._started:
-            self.error = error
-        self._queue.fail_all(error, for_ever=not self._started)
-        return False
 
 
 class _Known:
@@ -257,20 +231,13 @@ class _Known:
                 self._n_calls, self.hashes = 0, None
 
 
-def _each(act: Any, hosts: Sequence[Host]) -> None:
-    """Do something with every host at the same time, and wait."""
-    threads = [threading.Thread(target=act, args=(host,), daemon=True) for host in hosts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def _release(slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs) -> None:
-    """Wait for the last task, and end everything."""
+def _release(slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:
+    """Wait for the last task, unless it is to be at once, and end everything."""
+    if at_once:
+        each_host(Host.close, hosts)
     for slot in slots:
         slot.join()
-    _each(Host.close, hosts)
+    each_host(Host.close, hosts)
     logs.close()
 
 
@@ -282,5 +249,5 @@ def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> 
         slot.end()
     for slot in slots:
         slot.join(1.0)
-    _each(Host.close, hosts)
+    each_host(Host.close, hosts)
     logs.close()
