@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ffnn.parallel import supervisor
 from ffnn.parallel.agent import frames
 from ffnn.parallel.bootstrap import agent_program
 from ffnn.parallel.connection import Connection
+from ffnn.parallel.host import Host
 from ffnn.parallel.provisioner import AGENT, Provisioner, spawn
 from ffnn.testing._tasks import gone
 
@@ -74,13 +75,20 @@ class Plain(Provisioner):
         self.lease = lease
         self.folder = folder
         self.agents: list[subprocess.Popen[bytes]] = []
+        self.broken: Container[int] = ()  # the numbers of the starts that fail, from 0
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start an agent."""
+        if len(self.agents) in self.broken:
+            self.agents.append(spawn(["sh", "-c", "echo out of order >&2; exit 9"]))
+            return self.agents[-1]
         environment = {**os.environ, **({} if self.folder is None else {"TMPDIR": str(self.folder)})}
         argv = self.wrapper if self.replace else [*self.wrapper, sys.executable, *AGENT]
         self.agents.append(spawn(argv, env=environment))
         return self.agents[-1]
+
+    def check(self, host: Host) -> None:
+        """Do nothing: it takes time, and the versions are ours."""
 
 
 @pytest.fixture
