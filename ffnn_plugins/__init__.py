@@ -39,4 +39,8 @@ def ffnn_outputs() -> dict[str, str]:
 @hookimpl
 def ffnn_executors() -> dict[str, str]:
     """Register the built-in executors."""
-    return {"multiprocessing": "ffnn_plugins.executors.multiprocessing:MultiprocessingExecutor"}
+    return {
+        "container": "ffnn_plugins.executors.container:ContainerExecutor",
+        "multiprocessing": "ffnn_plugins.executors.multiprocessing:MultiprocessingExecutor",
+        "ssh": "ffnn_plugins.executors.ssh:SSHExecutor",
+    }
