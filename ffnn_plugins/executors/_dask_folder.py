@@ -1,0 +1,152 @@
+"""A folder that the Dask workers of one host share for one run: the store of the data that has crossed to it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import threading
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from ffnn.exceptions import HostError
+
+__all__ = ["REAPER", "Folder", "Incoming"]
+
+REAPER = (
+    "import fcntl, os, shutil, sys\n"
+    "try:\n"
+    "    lock = os.open(os.path.join(sys.argv[1], 'lock'), os.O_RDWR)\n"
+    "    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+    "except OSError:\n"
+    "    sys.exit(0)\n"
+    "shutil.rmtree(sys.argv[1], ignore_errors=True)\n"
+)
+"""A program that removes such a folder if nobody uses it any more; agents run it when a worker has ended."""
+
+
+class Folder:
+    """The folder of a run on this host, of mode 0700; each process that uses it holds a shared lock on it.
+
+    Parameters
+    ----------
+    run : str
+        The name of the run.
+
+    Attributes
+    ----------
+    path : str
+        The folder. Its name is one that agents sweep, should everybody have been killed who used it.
+    data : str
+        The store.
+    mark : str
+        Names the host and its file system: two workers with the same mark share one store.
+    """
+
+    def __init__(self, run: str) -> None:
+        self.path = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-dask-{run}")
+        self.data = os.path.join(self.path, "data")
+        self._lock = self._join()
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.data, 0o755)  # nobody else gets past its parent
+        found = os.stat(self.path)
+        self.mark = f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"
+
+    def release(self) -> None:
+        """Use it no more; the last one removes it."""
+        lock, self._lock = self._lock, -1
+        if lock < 0:
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # others still use it
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
+        finally:
+            os.close(lock)
+
+    def _join(self) -> int:
+        """Make the folder if need be, and lock it against its removal."""
+        while True:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(self.path, 0o700)
+            found = os.lstat(self.path)
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+                raise HostError(f"{self.path} belongs to somebody else, or others may enter it; remove it.")
+            file = os.path.join(self.path, "lock")
+            try:
+                lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # removed meanwhile, by who was the last
+                continue
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(file), os.fstat(lock)):
+                    return lock
+            os.close(lock)
+
+
+class Incoming:
+    """Puts pieces of data together, in a store, where each appears when it is whole.
+
+    Parameters
+    ----------
+    folder : str
+        The store.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[FileIO, Any]] = {}
+
+    def take(self, name: str, start: int, piece: bytes, size: int) -> None:
+        """Take a piece, which follows those before it.
+
+        Parameters
+        ----------
+        name : str
+            The SHA-256 of the whole, its name in the store.
+        start : int
+            Where the piece belongs.
+        piece : bytes
+            The piece.
+        size : int
+            The size of the whole.
+        """
+        with self._lock:
+            if start == 0:
+                self._drop(name)
+                file = (self._folder / f".{name}.{os.getpid()}").open("wb", buffering=0)
+                self._open[name] = file, hashlib.sha256()
+            file, digest = self._open[name]
+            try:
+                if file.tell() != start:
+                    raise ValueError(f"a piece of data at {start} does not follow what ended at {file.tell()}")
+                digest.update(piece)
+                view = memoryview(piece)
+                while view:
+                    view = view[file.write(view) :]
+                if start + len(piece) < size:
+                    return
+                if digest.hexdigest() != name:
+                    raise ValueError(f"data arrived damaged: expected {name}, got {digest.hexdigest()}")
+                os.rename(file.name, self._folder / name)
+            except BaseException:
+                self._drop(name)
+                raise
+            self._open.pop(name)[0].close()
+
+    def _drop(self, name: str) -> None:
+        """Forget what has come of a piece of data."""
+        file, _ = self._open.pop(name, (None, None))
+        if file is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(file.name)
+            file.close()

@@ -1,0 +1,220 @@
+"""The executor ``dask``: an existing Dask cluster, wherever it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ffnn.exceptions import ExecutorError
+from ffnn.executor import Executor, Future, Task
+from ffnn.parallel.compare import check_ignore
+from ffnn.parallel.options import check_count, check_seconds
+
+try:
+    from ffnn_plugins.executors import _dask_options as options
+    from ffnn_plugins.executors._dask_connect import connect
+    from ffnn_plugins.executors._dask_run import Run
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("dask", "distributed"):
+        raise
+    raise ModuleNotFoundError(
+        f"the executor 'dask' needs distributed, which is not installed: pip install 'ffnn[dask]' ({error})",
+        name=error.name,
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from distributed import Client, Security
+
+__all__ = ["DaskExecutor"]
+
+
+class DaskExecutor(Executor):
+    """The workers of an existing Dask cluster: a ``LocalCluster``, Kubernetes, Slurm, a cloud's.
+
+    Each thread of a Dask worker is a slot: it has a child process of its own, warm from task to task, so that
+    whatever a task does to its process leaves the Dask worker alone. ffnn must be installed there, in the
+    same versions as here.
+
+    Parameters
+    ----------
+    address : str or None, default=None
+        The scheduler's address, for instance ``"tls://10.0.0.5:8786"``. Exactly one of `address`, `client` and
+        `cluster` is given.
+    client : distributed.Client or None, default=None
+        A client, which stays the caller's to close.
+    cluster : object or None, default=None
+        A cluster object of Dask's, like ``LocalCluster`` or ``SLURMCluster``, which stays the caller's to close.
+    security : distributed.Security, mapping or None, default=None
+        What TLS needs, or a mapping of the parameters of ``distributed.Security``: ``tls_ca_file``,
+        ``tls_client_cert``, ``tls_client_key``. None is what Dask's own configuration says, or the cluster's.
+    n_workers : int or None, default=None
+        The most tasks that run at the same time, to leave some of the cluster to others; None is as many as it has
+        threads, however many these are by then.
+    min_workers : int, default=1
+        The number of threads below which the cluster is no good.
+    threads_per_worker : int or None, default=None
+        The number of threads for BLAS, OpenMP and the engines in each child; None shares a host's CPUs evenly
+        among the threads of the Dask workers on it.
+    task_timeout : float or None, default=None
+        Seconds that a task may run, not counting those in which it imports modules; then its process is
+        ended.
+    max_retries : int, default=2
+        How often a task is started again after it was lost: its process died, or somebody took it from the cluster.
+    max_tasks_per_child : int or None, default=None
+        After how many tasks a process is replaced by a fresh one.
+    start_timeout : float, default=120.0
+        Seconds to wait for `min_workers`, at the start and when workers were lost; also those that a process may
+        take to start.
+    ignore_versions : collection of str, default=()
+        What may be installed in another version on the workers, for instance ``["scipy"]``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not what is said here; nothing has been started then.
+
+    Notes
+    -----
+    A task that was on a Dask worker which died is started again by Dask itself, as often as the scheduler's
+    ``allowed-failures`` says; `n_retries` does not count that.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        client: Client | None = None,
+        cluster: Any = None,
+        security: Security | Mapping[str, Any] | None = None,
+        n_workers: int | None = None,
+        min_workers: int = 1,
+        threads_per_worker: int | None = None,
+        task_timeout: float | None = None,
+        max_retries: int = 2,
+        max_tasks_per_child: int | None = None,
+        start_timeout: float = 120.0,
+        ignore_versions: Any = (),
+    ) -> None:
+        self._limits = options.Limits(
+            n_workers=_check_optional("n_workers", n_workers),
+            min_workers=check_count("min_workers", min_workers, 1),
+            threads_per_worker=_check_optional("threads_per_worker", threads_per_worker),
+            task_timeout=None if task_timeout is None else check_seconds("task_timeout", task_timeout),
+            max_retries=check_count("max_retries", max_retries, 0),
+            max_tasks_per_child=_check_optional("max_tasks_per_child", max_tasks_per_child),
+            start_timeout=check_seconds("start_timeout", start_timeout),
+            ignore_versions=check_ignore(ignore_versions),
+        )
+        given = [
+            name
+            for name, value in (("address", address), ("client", client), ("cluster", cluster))
+            if value is not None
+        ]
+        if len(given) != 1:
+            raise TypeError(
+                f"exactly one of address, client and cluster must be given; got {' and '.join(given) or 'none'}. "
+                f"Pass address='tls://...' for a scheduler that runs somewhere."
+            )
+        if client is not None and security is not None:
+            raise TypeError("security must be left out with client, which is connected already.")
+        self._address = None if address is None else options.check_address(address)
+        self._client = None if client is None else options.check_client(client)
+        self._cluster = None if cluster is None else options.check_cluster(cluster)
+        self._security = options.check_security(security, self._address)
+        self._connecting = threading.Lock()
+        self._run: Run | None = None
+        self._error: ExecutorError | None = None
+
+    @property
+    def n_workers(self) -> int:
+        """The number of tasks that can run at the same time, as of now.
+
+        Raises
+        ------
+        HostError
+            If the cluster cannot be reached.
+        """
+        return self._connect().n_workers
+
+    @property
+    def n_retries(self) -> int:
+        """The number of times that a task was started again because it was lost."""
+        return 0 if self._run is None else self._run.n_retries
+
+    @property
+    def bytes_sent(self) -> int:
+        """The number of bytes of tasks and their data that were sent."""
+        return 0 if self._run is None else self._run.bytes_sent
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of Dask's dashboard; None before the first task."""
+        return None if self._run is None else str(self._run.client.dashboard_link)
+
+    def prepare(self) -> None:
+        """Connect, and wait for workers of the same versions as here.
+
+        Raises
+        ------
+        HostError
+            If that fails; the message says why, and what to do. The executor is shut down then.
+        """
+        try:
+            self._connect().prepare()
+        except BaseException:
+            self.shutdown(cancel_futures=True)
+            raise
+
+    def begin_call(self) -> None:
+        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
+        with contextlib.suppress(ExecutorError):  # each task says so itself
+            self._connect().begin_call()
+
+    def end_call(self) -> None:
+        """Take back the last promise of :meth:`begin_call`."""
+        if self._run is not None:
+            self._run.end_call()
+
+    def _start(self, task: Task, future: Future[Any]) -> None:
+        try:
+            run = self._connect()
+        except Exception as error:
+            future.fail(error)
+        else:
+            run.submit(task, future)
+
+    def _stop(self, wait: bool) -> None:
+        if self._run is not None:
+            self._run.stop(wait)
+
+    def _connect(self) -> Run:
+        """Return the connected run; connect once, and fail once."""
+        with self._connecting:
+            if self._error is not None:
+                raise self._error
+            if self._run is None:
+                try:
+                    self._run = self._begin()
+                except ExecutorError as error:
+                    self._error = error
+                    raise
+                # ends everything also when the executor is forgotten
+                weakref.finalize(self, self._run.abandon)
+            return self._run
+
+    def _begin(self) -> Run:
+        client = self._client or connect(self._address or self._cluster, self._security)
+        try:
+            return Run(client, client is not self._client, self._limits)
+        except BaseException:
+            if client is not self._client:
+                client.close()
+            raise
+
+
+def _check_optional(name: str, value: int | None) -> int | None:
+    return None if value is None else check_count(name, value, 1)
