@@ -253,7 +253,7 @@ def _on_the_host(host: _Connection, exit_code: int | None, stderr: str) -> HostE
         host,
         f"the login succeeded, but ended with exit code {exit_code} before an agent answered",
         f"Try `{host.by_hand(python, '--version')}`: the account may be limited to certain commands (ForceCommand, "
-        "`command=` in authorized_keys, nologin)",
+        "`command=` in authorized_keys, nologin), or a login script ends it, or reads its standard input",
         stderr,
     )
 

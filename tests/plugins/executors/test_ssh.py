@@ -8,6 +8,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from ffnn_plugins.executors._ssh import SSHHost
 from ffnn_plugins.executors._ssh_address import Address, login_command, parse_address
 from ffnn_plugins.executors.ssh import SSHExecutor
 from tests.support.needs import needs
+from tests.support.netns import CableNetwork
 from tests.support.sshd import Network
 
 pytestmark = pytest.mark.timeout(120)
@@ -35,7 +37,7 @@ SOON = 10.0  # seconds within which an error must come, on a machine that is bus
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test no client runs here, and neither a process nor a file is left on a host."""
-    networks = [request.getfixturevalue(name) for name in request.fixturenames if name.endswith("ssh_network")]
+    networks = [request.getfixturevalue(name) for name in request.fixturenames if name.endswith("_network")]
     yield
     for network in networks:
         for host in network.hosts.values():
@@ -263,6 +265,22 @@ def restricted(network: Network) -> None:
     network["alpha"].restart()
 
 
+def only_passwords(network: Network) -> None:
+    network["alpha"].options = "PubkeyAuthentication no\nPasswordAuthentication yes"
+    network["alpha"].restart()
+
+
+def stopped_jump(network: Network) -> None:
+    network["beta"].stop()
+    network.configure(alpha="    ProxyJump beta")
+
+
+def forbidden_jump(network: Network) -> None:
+    network["beta"].options = "AllowTcpForwarding no"
+    network["beta"].restart()
+    network.configure(alpha="    ProxyJump beta")
+
+
 def no_algorithm(network: Network) -> None:
     network["alpha"].options = "Ciphers aes256-ctr"
     network["alpha"].restart()
@@ -302,6 +320,19 @@ FAULTS: dict[str, tuple[Callable[[Network], None], dict[str, Any], type[HostErro
         {},
         HostError,
         ["does not let {user}@127.0.0.2 in", "(publickey)", "Offered was {key}", "ssh-copy-id", "ssh-add"],
+    ),
+    "only passwords": (
+        only_passwords,
+        {},
+        HostError,
+        ["takes no keys, only password", "nobody can be asked", "-M -N -f", "ControlPath"],
+    ),
+    "nobody listens at the jump host": (stopped_jump, {}, HostError, ["nothing listens", "127.0.0.3", "refused"]),
+    "a jump host that lets nobody through": (
+        forbidden_jump,
+        {},
+        HostError,
+        ["does not let anyone through", "prohibited", "AllowTcpForwarding"],
     ),
     "no python": (
         fine,
@@ -352,6 +383,22 @@ def test_a_fault_is_an_error_with_its_remedy(name: str, own_ssh_network: Network
     assert type(caught.value) is kind
     for word in words:
         assert word.format(**values) in str(caught.value)
+
+
+def test_a_port_that_is_not_sshds(own_ssh_network: Network) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        threading.Thread(target=lambda: other.accept()[0].close(), daemon=True).start()
+        with pytest.raises(HostError, match="the other end hung up .*the port is sshd's"):
+            enter(own_ssh_network, f"127.0.0.2:{other.getsockname()[1]}")
+
+
+def test_a_host_whose_cable_is_pulled_does_not_answer(own_cable_network: CableNetwork) -> None:
+    own_cable_network.configure(alpha="    ConnectTimeout 2")  # the user's own word counts
+    own_cable_network.cables["alpha"].pull()
+    start = time.monotonic()
+    with pytest.raises(HostError, match="it does not answer .*timed out.*firewall"):
+        enter(own_cable_network, "alpha")
+    assert 2 <= time.monotonic() - start < SOON
 
 
 def test_a_key_that_others_can_read_is_named(own_ssh_network: Network) -> None:
