@@ -40,6 +40,7 @@ class Crew:
     def look(self) -> bool:
         """Say whether there are workers enough; fail what waits if not."""
         reasons = [host.left_out for host in self._hosts]
+        self._started = self._started or all(host.n_connections for host in self._hosts)
         left = sum(host.provisioner.n_workers for host, out in zip(self._hosts, reasons, strict=True) if out is None)
         if left >= (1 if self._started else self._min_workers):
             tried = all(out is not None or host.n_connections for host, out in zip(self._hosts, reasons, strict=True))

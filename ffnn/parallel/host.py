@@ -8,31 +8,18 @@ import secrets
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ffnn.exceptions import ExecutorError, HostError, HostWarning
+from ffnn.parallel.breaker import Breaker
 from ffnn.parallel.compare import Report
 from ffnn.parallel.connection import Connection, ConnectionLostError
 from ffnn.parallel.provisioner import Command, Facts, Provisioner
-from ffnn.parallel.remote import Process
+from ffnn.parallel.remote import Completed, Process
 from ffnn.parallel.shipping import ShippingError
 from ffnn.parallel.store import Blob
 
 __all__ = ["Completed", "Host"]
-
-_MOST_FAILURES = 5  # in a row; then the host is left out
-_BACK_OFF = 0.5  # seconds after the first failure, doubled with each
-_REST = 60.0  # seconds for which a host is left out
-
-
-@dataclass(frozen=True)
-class Completed:
-    """How a command went that :meth:`Host.run` ran."""
-
-    exit_code: int
-    stdout: bytes
-    stderr: str
 
 
 class Host:
@@ -58,9 +45,8 @@ class Host:
         self._lock = threading.Condition()
         self._connection: Connection | None = None
         self._facts: Facts | None = None
-        self._failures = 0
-        self._rest_until = 0.0
-        self._left_out: ExecutorError | None = None
+        self._breaker = Breaker()
+        self._fit = False  # whether the agent is there and the host was found able to run workers
         self._closed = False
         self._sent_before = 0
         self.n_connections = 0
@@ -90,8 +76,7 @@ class Host:
     @property
     def left_out(self) -> ExecutorError | None:
         """Why the host is left out at the moment; None if it is not."""
-        with self._lock:
-            return self._left_out if time.monotonic() < self._rest_until else None
+        return self._breaker.reason
 
     def connect(self) -> Connection:
         """Return the living connection, a new one if need be; wait while the host has its rest.
@@ -106,13 +91,13 @@ class Host:
                 with self._lock:
                     self._check_open()
                     connection = self._connection
-                    rest = self._rest_until - time.monotonic()
-                    if rest > 0 and self._left_out is not None:  # even if its agent is there
-                        raise self._left_out
+                    left_out = self._breaker.reason
+                    if left_out is not None:  # even if its agent is there
+                        raise left_out
                     if connection is not None and connection.lost is None:
                         return connection
-                    if rest > 0:
-                        self._lock.wait(rest)
+                    if self._breaker.rest:
+                        self._lock.wait(self._breaker.rest)
                         continue
                 if connection is not None:
                     self._drop()
@@ -131,28 +116,22 @@ class Host:
                     self._drop()
                     self.fail(self._named(error), for_good=True)
                     continue
+                with self._lock:
+                    self._fit = True
                 self.n_connections += 1
 
     def fail(self, error: ExecutorError, for_good: bool = False) -> None:
         """Note that the host did not do what it should; leave it out if that happens too often."""
-        with self._lock:
-            self._failures += 1
-            if self._failures < _MOST_FAILURES and not for_good:
-                self._rest_until = time.monotonic() + _BACK_OFF * 2 ** (self._failures - 1)
-                return
-            known = self._left_out is not None
-            self._rest_until = time.monotonic() + _REST
-            self._left_out = error
-        if self.on_left_out() and not known:
+        if self._closed:
+            return
+        left_out, new = self._breaker.fail(error, for_good)
+        if left_out and self.on_left_out() and new:
             warnings.warn(f"{error}\nThe other hosts go on.", HostWarning, stacklevel=2)
 
     def succeed(self) -> None:
         """Note that the host did what it should."""
-        with self._lock:
-            self.has_worked = True
-            self._failures = 0
-            self._left_out = None
-            self._rest_until = 0.0
+        self.has_worked = True
+        self._breaker.succeed()
 
     on_left_out: Callable[[], bool] = staticmethod(lambda: False)
     """Is called when the host is left out; says whether others go on."""
@@ -160,11 +139,18 @@ class Host:
     on_start: Callable[[], None] = staticmethod(lambda: None)
     """Is called when an agent is there, before the host is checked."""
 
-    def close(self) -> None:
-        """End everything on the host; it is not started again."""
+    def give_up(self) -> None:
+        """Connect no more; leave what is connected."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
+            waits = not self._fit
+        if waits:
+            self._drop()
+
+    def close(self) -> None:
+        """End everything on the host; it is not started again."""
+        self.give_up()
         self._drop()
 
     def _check_open(self) -> None:
@@ -198,6 +184,7 @@ class Host:
         """End the connection, and wait for that."""
         with self._lock:
             connection, self._connection = self._connection, None
+            self._fit = False
             if connection is not None:
                 self._sent_before += connection.bytes_sent
         if connection is not None:
@@ -216,7 +203,12 @@ class Host:
         connection = self.connect()
         start = f"{self._run}-{slot}-{next(self._starts)}"
         try:
-            return connection.launch(self.provisioner.command(slot, start, self.facts))
+            command = self.provisioner.command(slot, start, self.facts)
+        except Exception as error:
+            self.fail(self._named(error), for_good=True)
+            raise self._named(error) from error
+        try:
+            return connection.launch(command)
         except ConnectionLostError as error:
             raise HostError(f"host {self.name}: {error}", self.name) from None
 
@@ -294,3 +286,9 @@ class Host:
                     self.fail(error, for_good=True)
                 raise error from None
             yield
+
+    def forget(self, names: Collection[str]) -> None:
+        """Note that some data are not in the host's store any more."""
+        connection = self._connection
+        if connection is not None:
+            connection.store.forget(names)

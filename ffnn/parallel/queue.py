@@ -76,10 +76,15 @@ class Queue:
         self._items: collections.deque[Item] = collections.deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._n_open = 0  # items whose futures are not done, wherever they are
         self._refusal: BaseException | None = None
 
     def put(self, item: Item, *, first: bool = False) -> None:
-        """Add an item at the end, or at the front."""
+        """Add an item at the end, or again at the front."""
+        if not first:
+            with self._changed:
+                self._n_open += 1
+            item.future.add_done_callback(self._note_end)
         with self._changed:
             refusal = self._refusal
             if refusal is None and not item.future.done():
@@ -112,6 +117,11 @@ class Queue:
             self._changed.notify()
             self._changed.wait_for(lambda: self._closed and not self._items, rest)
 
+    def wait_for_all(self) -> None:
+        """Wait until the queue is closed, and every task that was ever in it is done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed and not self._n_open)
+
     def close(self) -> None:
         """Say that nothing comes any more."""
         with self._changed:
@@ -130,6 +140,12 @@ class Queue:
                 self._refusal = error
         for item in self._drain():
             item.future.fail(error)
+
+    def _note_end(self, future: object) -> None:
+        with self._changed:
+            self._n_open -= 1
+            if self._closed and not self._n_open:
+                self._changed.notify_all()
 
     def _drain(self) -> list[Item]:
         with self._changed:

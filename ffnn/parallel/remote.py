@@ -6,11 +6,21 @@ import collections
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ffnn.parallel.agent import frames
 
-__all__ = ["Process"]
+__all__ = ["Completed", "Process"]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a command went whose end was waited for."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: str
 
 
 class _Line(Protocol):
@@ -29,6 +39,8 @@ class Process:
         Why its host was given up, if that is how it ended.
     on_stderr : callable
         Is called with what the command writes to standard error.
+    no_news : bytes
+        Output that wakes nobody if it comes alone: it is read with what follows, or when the time to wait is over.
     """
 
     def __init__(self, channel: int, line: _Line) -> None:
@@ -40,6 +52,7 @@ class Process:
         self.exit_code: int | None = None
         self.lost: str | None = None
         self.on_stderr: Callable[[bytes], None] = lambda data: None
+        self.no_news = b""
 
     @property
     def alive(self) -> bool:
@@ -86,7 +99,8 @@ class Process:
         """Standard output has come."""
         with self._changed:
             self._output.append(data)
-            self._changed.notify_all()
+            if data != self.no_news:
+                self._changed.notify_all()
 
     def take_stderr(self, data: bytes) -> None:
         """Standard error has come."""

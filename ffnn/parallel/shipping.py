@@ -6,7 +6,7 @@ import collections
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from ffnn.parallel.agent import frames
@@ -63,6 +63,12 @@ class Shipping:
             with self._changed:
                 self._in_use.subtract(names)
                 self._make_room()
+
+    def forget(self, names: Collection[str]) -> None:
+        """Send these again when they are needed next: they are not in the store any more."""
+        with self._changed:
+            for name in names:
+                self._there.pop(name, None)
 
     def _have(self, blob: Blob) -> None:
         with self._changed:

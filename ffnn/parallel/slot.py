@@ -12,7 +12,9 @@ from ffnn.executor import Future
 from ffnn.parallel.host import Host
 from ffnn.parallel.logs import Logs
 from ffnn.parallel.queue import Item, Queue
-from ffnn.parallel.wire import Message
+from ffnn.parallel.store import MissingDataError
+from ffnn.parallel.task import open_outcome
+from ffnn.parallel.wire import Kind, Message
 from ffnn.parallel.worker import Worker, WorkerGone
 
 __all__ = ["Limits", "Slot"]
@@ -161,6 +163,8 @@ class Slot:
         try:
             with self._host.having(packed.blobs):
                 message = worker.run(packed.buffers, self._limits.task_timeout)
+            if self._lacks_data(item, message):
+                return False
         except TaskTimeoutError as error:
             self._lose()
             item.future.seconds = time.monotonic() - (item.began or 0.0)
@@ -180,6 +184,20 @@ class Slot:
         self.n_tasks += 1
         self._answer(item, message)
         return True
+
+    def _lacks_data(self, item: Item, message: Message) -> bool:
+        """See whether the host has lost data that it had, so that the task must be tried again."""
+        if message[0] is not Kind.ERROR or not item.packed.blobs or item.idle_deaths >= _IDLE_DEATHS:
+            return False
+        try:
+            open_outcome(message, item.name)[1]()
+        except MissingDataError as error:
+            item.idle_deaths += 1
+            self._host.forget(error.names)
+            return True
+        except BaseException:
+            return False
+        return False
 
     def _answer(self, item: Item, message: Message) -> None:
         with self._lock:

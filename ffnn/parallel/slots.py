@@ -101,6 +101,7 @@ class SlotExecutor(Executor):
             if index < host.provisioner.n_workers
         ]
         self._threads_lock = threading.Lock()
+        self._has_threads = False
         self._at_once = False
         # ends the workers also when the executor is forgotten, or the program ends
         self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots, self._hosts, self._logs)
@@ -181,10 +182,15 @@ class SlotExecutor(Executor):
         self._enqueue(Item(name, pack, future, open_message))
 
     def _enqueue(self, item: Item) -> None:
+        if not self._has_threads:
+            self._start_threads()
+        self._queue.put(item)
+
+    def _start_threads(self) -> None:
         with self._threads_lock:
             for slot in self._slots:
                 slot.start_thread()
-        self._queue.put(item)
+            self._has_threads = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks, and release the workers once the last one is done.
@@ -203,7 +209,7 @@ class SlotExecutor(Executor):
         self._queue.close()
         if self._at_once:
             self._queue.cancel_all()
-        parts = self._slots, self._hosts, self._logs, self._at_once
+        parts = self._queue, self._slots, self._hosts, self._logs, self._at_once
         end = threading.Thread(target=_release, args=parts, daemon=True)
         end.start()
         # the executor may be shut down by a callback, that is, by one of its own threads
@@ -231,10 +237,11 @@ class _Known:
                 self._n_calls, self.hashes = 0, None
 
 
-def _release(slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:
+def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:
     """Wait for the last task, unless it is to be at once, and end everything."""
-    if at_once:
-        each_host(Host.close, hosts)
+    if not at_once:
+        queue.wait_for_all()
+    each_host(Host.close if at_once else Host.give_up, hosts)  # what is still being connected is of no use any more
     for slot in slots:
         slot.join()
     each_host(Host.close, hosts)

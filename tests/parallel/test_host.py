@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ffnn.exceptions import HostError, HostWarning
-from ffnn.parallel import host as module
+from ffnn.parallel import breaker
 from ffnn.parallel.host import Host
 from ffnn.parallel.provisioner import Provisioner
 from ffnn.parallel.store import Blob
@@ -27,8 +27,8 @@ Make = Callable[..., Host]
 
 @pytest.fixture(autouse=True)
 def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_BACK_OFF", 0.05)
-    monkeypatch.setattr(module, "_REST", 1.0)
+    monkeypatch.setattr(breaker, "_BACK_OFF", 0.05)
+    monkeypatch.setattr(breaker, "_REST", 1.0)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
     host = make(where)
     others = True
     host.on_left_out = lambda: others
-    with pytest.warns(HostWarning, match="out of order\nThe other hosts go on") as caught:
+    with pytest.warns(HostWarning, match="out of order\nThe other hosts go on") as caught:  # noqa: PT031
         for _ in range(2):
             with pytest.raises(HostError):
                 host.connect()
@@ -163,9 +163,10 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
     assert len(caught) == 1
     others = False
     host = make(where)
-    with warnings.catch_warnings(), pytest.raises(HostError):
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        host.connect()
+        with pytest.raises(HostError):
+            host.connect()
 
 
 def test_one_that_is_left_out_is_so_even_while_its_agent_is_there(make: Make) -> None:
@@ -199,7 +200,7 @@ def test_a_close_ends_a_wait(state: str, make: Make, monkeypatch: pytest.MonkeyP
     host = make(where, start_timeout=60.0)
     if state == "resting":
         host.connect()
-        monkeypatch.setattr(module, "_BACK_OFF", 60.0)
+        monkeypatch.setattr(breaker, "_BACK_OFF", 60.0)
         kill_agent(host)
     errors: list[BaseException] = []
 
