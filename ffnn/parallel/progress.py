@@ -59,7 +59,9 @@ class Progress:
             parts = [f"{self._done} done"]
             parts += [f"{count} {what}" for count, what in self._troubles(pool) if count]
             n_hosts = getattr(pool.executor, "n_hosts", None) or 1
-            hosts = f" of {_plural(n_hosts, 'host')}" if n_hosts > 1 else ""
+            n_left_out = getattr(pool.executor, "n_left_out", 0)
+            without = f" ({n_left_out} left out)" if n_left_out else ""
+            hosts = f" of {_plural(n_hosts, 'host')}{without}" if n_hosts > 1 else ""
             where = _plural(pool.n_workers, "worker") + hosts
             line = f"{_plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
             sent = getattr(pool.executor, "bytes_sent", None)

@@ -118,8 +118,13 @@ class SlotExecutor(Executor):
 
     @property
     def n_hosts(self) -> int:
-        """The number of machines that have workers."""
+        """The number of machines that were given."""
         return len(self._hosts)
+
+    @property
+    def n_left_out(self) -> int:
+        """The number of them that are not used at the moment, because they failed."""
+        return sum(host.left_out is not None for host in self._hosts)
 
     @property
     def n_retries(self) -> int:

@@ -71,8 +71,10 @@ def test_a_stand_in_is_not_counted() -> None:
 
 def test_the_summary_names_hosts_and_bytes() -> None:
     executor = SimpleNamespace(n_retries=0, n_hosts=2, bytes_sent=45_830_000)
-    summary = Progress(False).summary(SimpleNamespace(n_workers=4, executor=executor))
-    assert summary == "0 tasks on 4 workers of 2 hosts in 0.0 s: 0 done; 45.8 MB sent"
+    pool = SimpleNamespace(n_workers=4, executor=executor)
+    assert Progress(False).summary(pool) == "0 tasks on 4 workers of 2 hosts in 0.0 s: 0 done; 45.8 MB sent"
+    executor.n_left_out = 1
+    assert "of 2 hosts (1 left out) in" in Progress(False).summary(pool)
 
 
 def test_a_dashboard_is_shown_before_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
