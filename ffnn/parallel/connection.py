@@ -32,6 +32,7 @@ __all__ = ["Connection", "ConnectionLostError"]
 _TAIL = 40  # lines of the connection's own standard error that are kept
 _NOISE = 1 << 16  # bytes that a login shell may print before the agent speaks
 _PINGS = 6  # questions whether the agent is there, in the time after which it is given up
+_SMALL = 1 << 12  # bytes that are rather copied than written piece by piece
 _END = 5.0  # seconds for an agent to end by itself
 
 
@@ -150,6 +151,8 @@ class Connection:
     def pour(self, channel: int, buffers: Sequence[memoryview]) -> None:
         """Send data on a channel."""
         views = []
+        if sum(map(len, buffers)) <= _SMALL:
+            buffers = [memoryview(b"".join(buffers))]
         for buffer in buffers:
             for start in range(0, len(buffer), frames.CHUNK):
                 piece = buffer[start : start + frames.CHUNK]

@@ -9,10 +9,10 @@ import abc
 import enum
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-__all__ = ["Buffer", "Channel", "Kind", "Message", "PipeChannel"]
+__all__ = ["Buffer", "Channel", "Kind", "Message", "PipeChannel", "head_of"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 _HEAD = struct.Struct("!BI")
@@ -35,6 +35,11 @@ class Kind(enum.IntEnum):
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]
+
+
+def head_of(kind: Kind, buffers: Sequence[Buffer]) -> bytes:
+    """Return what a message begins with; it is all of one without buffers."""
+    return _HEAD.pack(kind, len(buffers)) + struct.pack(f"!{len(buffers)}Q", *map(len, buffers))
 
 
 class Channel(abc.ABC):
@@ -60,8 +65,7 @@ class Channel(abc.ABC):
             If nobody listens any more.
         """
         views = [memoryview(buffer).cast("B") for buffer in buffers]
-        head = _HEAD.pack(kind, len(views)) + struct.pack(f"!{len(views)}Q", *map(len, views))
-        self._write([memoryview(head), *(view for view in views if len(view))])
+        self._write([memoryview(head_of(kind, views)), *(view for view in views if len(view))])
 
     def receive(self, deadline: float | None = None) -> Message:
         """Wait for a message and return it.

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.remote import Process
-from ffnn.parallel.wire import Buffer, Channel, Kind, Message
+from ffnn.parallel.wire import Buffer, Channel, Kind, Message, head_of
 
 __all__ = ["Worker", "WorkerGone", "describe_exit"]
 
 _TAIL = 20  # lines of standard error that are kept
 _STOP = 5.0  # seconds for a process to end by itself
 _END = 30.0  # seconds for a host to end a process by force
+_STARTED = head_of(Kind.STARTED, [])
 _LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
@@ -135,6 +136,8 @@ class Worker:
         """
         self.n_tasks += 1
         started = False
+        # with hundreds of workers, a thread that is woken for nothing is most of what a task costs
+        self._process.no_news = b"" if timeout is not None else _STARTED
         try:
             self._channel.send(Kind.TASK, task)
             deadline: float | None = time.monotonic() + self._start_timeout

@@ -123,6 +123,12 @@ def test_a_stopped_worker_is_given_up_before_it_takes_a_task(start: Start) -> No
     assert not caught.value.started
 
 
+def test_a_task_may_take_longer_than_a_worker_may_take_to_begin_it(start: Start) -> None:
+    worker = start(timeout=3)
+    worker.wait_until_ready()
+    assert run(worker, time.sleep, 3.5) is None
+
+
 def test_stderr_is_drained_and_its_end_kept(worker: Worker) -> None:
     def chat() -> None:
         os.write(2, b"x" * 5_000_000 + b"\n" + b"line\n" * 100_000 + b"without an end")

@@ -39,7 +39,8 @@ class Command:
     supervisor : str
         The path of the supervisor's program.
     selector : selectors.BaseSelector
-        Where the streams are registered; the data of a key is a function to call.
+        Where the streams are registered; the data of a key is a function to call, which returns True if a
+        command may have ended.
     say : callable
         Called with the kind of a frame and its payload.
     """
@@ -58,7 +59,8 @@ class Command:
         self._process = _start(order, supervisor)
         self._stdin = self._process.stdin
         self._pending: collections.deque[memoryview] = collections.deque()  # what the command has not read yet
-        self._last = False  # whether nothing follows that
+        self._full = False  # whether its pipe is
+        self._last = False  # whether nothing follows what is pending
         self._ended: float | None = None
         self._kill_at: float | None = None
         self._outputs = {self._process.stdout: frames.DATA, self._process.stderr: frames.STDERR}
@@ -72,10 +74,8 @@ class Command:
         """Give the command something to read, now or when it can."""
         if self._stdin.closed:
             return
-        if not self._pending:
-            self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
         self._pending.append(memoryview(data))
-        if len(self._pending) == 1:
+        if not self._full:
             self._write()
 
     def finish_input(self) -> None:
@@ -124,12 +124,13 @@ class Command:
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _forward(self, stream: Any) -> None:
+    def _forward(self, stream: Any) -> bool:
         data = os.read(stream.fileno(), frames.CHUNK)
         if data:
             self._say(self._outputs[stream], data)
         else:
             self._hang_up(stream)
+        return not data  # it may have ended
 
     def _hang_up(self, stream: Any) -> None:
         del self._outputs[stream]
@@ -145,20 +146,28 @@ class Command:
                 else:
                     self._pending.popleft()
         except BlockingIOError:
+            self._watch_input(True)
             return
         except OSError:  # it reads no more
             self._close_input()
             return
-        self._selector.unregister(self._stdin)
+        self._watch_input(False)
         if self._last:
             self._close_input()
+
+    def _watch_input(self, full: bool) -> None:
+        """Go on to write when the command has read, if its input is full."""
+        if full and not self._full:
+            self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
+        elif self._full and not full:
+            self._selector.unregister(self._stdin)
+        self._full = full
 
     def _close_input(self) -> None:
         if self._stdin.closed:
             return
-        if self._pending:
-            self._selector.unregister(self._stdin)
-            self._pending.clear()
+        self._watch_input(False)
+        self._pending.clear()
         self._stdin.close()
 
 

@@ -34,7 +34,7 @@ class Agent:
         self._source, self._sink = source, sink
         self._parent = os.getppid()
         self._lease: float | None = None
-        self._heard = time.monotonic()
+        self._heard = self._looked = time.monotonic()
         self._ahead = bytearray()
         self._commands: dict[int, Command] = {}
         self._pieces: dict[int, Piece] = {}
@@ -49,6 +49,7 @@ class Agent:
             os.set_blocking(descriptor, False)
         signal.set_wakeup_fd(wakened, warn_on_full_buffer=False)
         self._selector.register(self._source, selectors.EVENT_READ, self._listen)
+        # the functions return True if a command may have ended
         self._selector.register(wake, selectors.EVENT_READ, lambda: _only_children(os.read(wake, 512)))
         try:
             frames.write_all(self._sink, frames.MAGIC)
@@ -67,15 +68,21 @@ class Agent:
     def _serve(self, timeout: float) -> bool:
         """Wait for something to happen, and see to it; say whether something has."""
         events = self._selector.select(timeout)
+        look = time.monotonic() >= self._looked + timeout
         for key, _ in events:
             if self._selector.get_map().get(key.fileobj) is key:  # unless another event has closed it
-                key.data()
+                look = bool(key.data()) or look
+        if look:  # which asks the system about every command
+            self._look()
+        return bool(events)
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
         for channel, command in list(self._commands.items()):
             code = command.look()
             if code is not None:
                 del self._commands[channel]
                 self._say(frames.EXITED, channel, json.dumps(code).encode())
-        return bool(events)
 
     def _say(self, kind: int, channel: int, payload: bytes = b"") -> None:
         if self._ending:
@@ -165,9 +172,10 @@ class Agent:
         self._folder.remove()
 
 
-def _only_children(signals: bytes) -> None:
+def _only_children(signals: bytes) -> bool:
     if any(number != signal.SIGCHLD for number in signals):
         raise LeaseOver
+    return True
 
 
 def main() -> None:
