@@ -72,6 +72,7 @@ def test_a_worker_has_no_rights(make: Make) -> None:
             "ids": (os.getuid(), os.getgid(), os.getgroups()),
             "capabilities": [int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")],
             "no new privileges": int(status["NoNewPrivs"]),
+            "read-only root": bool(os.statvfs("/").f_flag & os.ST_RDONLY),
             "parent": os.getppid(),
         }
 
@@ -79,6 +80,7 @@ def test_a_worker_has_no_rights(make: Make) -> None:
         "ids": (65534, 65534, [65534]),
         "capabilities": [0] * 5,
         "no new privileges": 1,
+        "read-only root": True,
         "parent": 1,
     }
 
@@ -155,6 +157,18 @@ def test_memory_is_bounded_and_the_error_says_so(make: Make, tmp_path: Path) -> 
     assert other.result(60) == "fine"
 
 
+def test_there_is_no_swap(make: Make) -> None:
+    def look() -> int:
+        groups = Path("/sys/fs/cgroup")
+        if (groups / "memory.swap.max").exists():
+            return int((groups / "memory.swap.max").read_text())
+        memory = groups / "memory"
+        both, alone = ((memory / f"memory.{name}limit_in_bytes").read_text() for name in ("memsw.", ""))
+        return int(both) - int(alone)
+
+    assert make().submit(look).result(60) == 0
+
+
 def test_processes_are_bounded(make: Make) -> None:
     def spawn() -> int:
         children = []
@@ -215,11 +229,12 @@ def test_arguments_override(make: Make, podman: Podman) -> None:
     assert make(arguments=arguments).submit(hostname).result(60) == "chosen"
 
 
-def test_what_a_worker_answers_is_written_to_no_log(make: Make, podman: Podman) -> None:
+def test_a_worker_leaves_no_log_and_is_removed_at_once(make: Make, podman: Podman) -> None:
     executor = make()
     executor.submit(abs, -1).result(60)
     (name,) = podman.containers()
-    assert podman.run("inspect", "--format", "{{.HostConfig.LogConfig.Type}}", name).strip() == "none"
+    shown = podman.run("inspect", "--format", "{{.HostConfig.LogConfig.Type}} {{.Config.StopTimeout}}", name)
+    assert shown.split() == ["none", "0"]
 
 
 # --- how containers come and go
@@ -250,6 +265,27 @@ def test_a_container_whose_client_is_killed_ends_and_its_task_is_done_again(
     start = time.monotonic()
     while name in podman.containers():
         assert time.monotonic() < start + 5
+    tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
+    (tmp_path / "go on").touch()
+    assert future.result(60) == "done"
+    assert executor.n_retries == 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_stands_still_is_replaced(make: Make, podman: Podman, tmp_path: Path) -> None:
+    def wait() -> str:
+        (tmp_path / os.uname().nodename).touch()
+        while not (tmp_path / "go on").exists():
+            time.sleep(0.02)
+        return "done"
+
+    executor = make(max_retries=1)
+    future = executor.submit(wait)
+    tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 1)
+    (name,) = podman.containers()
+    first = podman.run("inspect", "--format", "{{.State.Pid}}", name).strip()
+    (worker,) = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    os.kill(int(worker), signal.SIGSTOP)
     tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
     (tmp_path / "go on").touch()
     assert future.result(60) == "done"
