@@ -61,7 +61,11 @@ class Crew:
 def each_host(act: Callable[[Host], object], hosts: Sequence[Host]) -> None:
     """Do something with every host at the same time, and wait."""
     threads = [threading.Thread(target=act, args=(host,), daemon=True) for host in hosts]
+    for thread, host in zip(threads, hosts, strict=True):
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no more threads
+            act(host)
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()

@@ -14,6 +14,7 @@ from ffnn.exceptions import ExecutorError, HostError, HostWarning
 from ffnn.parallel.breaker import Breaker
 from ffnn.parallel.compare import Report
 from ffnn.parallel.connection import Connection, ConnectionLostError
+from ffnn.parallel.limits import remedy
 from ffnn.parallel.provisioner import Command, Facts, Provisioner
 from ffnn.parallel.remote import Completed, Process
 from ffnn.parallel.shipping import ShippingError
@@ -161,14 +162,19 @@ class Host:
         """Say which host failed, if a provisioner's error does not."""
         if isinstance(error, HostError):
             return error
-        return HostError(f"host {self.name}: {type(error).__name__}: {error}", self.name)
+        return HostError(f"host {self.name}: {type(error).__name__}: {error}{remedy(error)}", self.name)
 
     def _start(self) -> None:
         try:
             process = self.provisioner.start()
         except OSError as error:
-            raise HostError(f"host {self.name}: the connection could not be started: {error}", self.name) from error
-        connection = Connection(process, self._silence, self.provisioner.lease)
+            what = f"the connection could not be started: {error}{remedy(error)}"
+            raise HostError(f"host {self.name}: {what}", self.name) from error
+        try:
+            connection = Connection(process, self._silence, self.provisioner.lease)
+        except RuntimeError:  # the system allows no more threads
+            process.kill()
+            raise
         with self._lock:
             self._connection = connection
             closed = self._closed

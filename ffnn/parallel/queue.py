@@ -78,6 +78,7 @@ class Queue:
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are
         self._refusal: BaseException | None = None
+        self.n_retries = 0
 
     def put(self, item: Item, *, first: bool = False) -> None:
         """Add an item at the end, or again at the front."""
@@ -116,6 +117,11 @@ class Queue:
         with self._changed:
             self._changed.notify()
             self._changed.wait_for(lambda: self._closed and not self._items, rest)
+
+    def count_retry(self) -> None:
+        """Count a task that is started again."""
+        with self._changed:
+            self.n_retries += 1
 
     def wait_for_all(self) -> None:
         """Wait until the queue is closed, and every task that was ever in it is done."""

@@ -62,14 +62,23 @@ class Slot:
         self._current: Future[Any] | None = None
         self._lock = threading.Lock()  # guards the two above against those who cancel
         self._thread: threading.Thread | None = None
-        self.n_retries = 0
         self.n_tasks = 0
 
     def start_thread(self) -> None:
-        """Start to take tasks, if that has not happened yet."""
+        """Start to take tasks, if that has not happened yet.
+
+        Raises
+        ------
+        RuntimeError
+            If the system allows no more threads.
+        """
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except RuntimeError:
+                self._thread = None
+                raise
 
     @property
     def is_this_thread(self) -> bool:
@@ -216,7 +225,8 @@ class Slot:
             ran = f"while it ran {item.name}, which was tried {tried}"
             when = ran if item.deaths else f"before it took {item.name}"
             raise self._died(worker, f"{when} (max_retries={self._limits.max_retries})") from None
-        self.n_retries += gone.started
+        if gone.started:
+            self._queue.count_retry()
         return False
 
     def _lose(self) -> Worker | None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from ffnn.exceptions import ExecutorError, WorkerStartError
 from ffnn.executor import Executor, Future, Task
 from ffnn.parallel.crew import Crew, each_host
 from ffnn.parallel.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.host import Host
+from ffnn.parallel.limits import remedy
 from ffnn.parallel.logs import Logs
 from ffnn.parallel.options import check_count, check_seconds
 from ffnn.parallel.provisioner import Provisioner
@@ -26,6 +29,8 @@ from ffnn.parallel.task import Packed, open_outcome, pack_task
 from ffnn.parallel.wire import Message
 
 __all__ = ["SlotExecutor"]
+
+_LAST_MOMENT = 1.0  # seconds for workers to end by themselves when nobody wants their results
 
 
 class SlotExecutor(Executor):
@@ -129,7 +134,7 @@ class SlotExecutor(Executor):
     @property
     def n_retries(self) -> int:
         """The number of times that a task was started again because its process died under it."""
-        return sum(slot.n_retries for slot in self._slots)
+        return self._queue.n_retries
 
     @property
     def bytes_sent(self) -> int:
@@ -149,6 +154,7 @@ class SlotExecutor(Executor):
             If fewer workers than ``min_workers`` are left; nothing is left running then.
         """
         try:
+            self._start_threads()
             self._crew.connect()
             if self._crew.error is not None:
                 raise self._crew.error
@@ -188,13 +194,20 @@ class SlotExecutor(Executor):
 
     def _enqueue(self, item: Item) -> None:
         if not self._has_threads:
-            self._start_threads()
+            try:
+                self._start_threads()
+            except ExecutorError as error:
+                self._queue.fail_all(error, for_ever=True)
         self._queue.put(item)
 
     def _start_threads(self) -> None:
         with self._threads_lock:
-            for slot in self._slots:
-                slot.start_thread()
+            for index, slot in enumerate(self._slots):
+                try:
+                    slot.start_thread()
+                except RuntimeError as error:
+                    number = f"{index} of the threads for {self.n_workers} workers"
+                    raise WorkerStartError(f"only {number} could be started: {error}{remedy(error)}") from None
             self._has_threads = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -216,7 +229,11 @@ class SlotExecutor(Executor):
             self._queue.cancel_all()
         parts = self._queue, self._slots, self._hosts, self._logs, self._at_once
         end = threading.Thread(target=_release, args=parts, daemon=True)
-        end.start()
+        try:
+            end.start()
+        except RuntimeError:  # the system allows no more threads
+            _release(*parts)
+            return
         # the executor may be shut down by a callback, that is, by one of its own threads
         if wait and not any(slot.is_this_thread for slot in self._slots):
             end.join()
@@ -259,7 +276,8 @@ def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> 
     queue.close()
     for slot in slots:
         slot.end()
+    until = time.monotonic() + _LAST_MOMENT
     for slot in slots:
-        slot.join(1.0)
+        slot.join(max(until - time.monotonic(), 0.0))
     each_host(Host.close, hosts)
     logs.close()
