@@ -196,8 +196,10 @@ class Connection:
         poll.register(self._stderr, select.POLLIN)
         ahead = bytearray()
         heard, taken = time.monotonic(), 0
+        patience = self._silence / _PINGS
         while self._lost is None:
-            for descriptor, _ in poll.poll(self._silence / _PINGS * 1000):
+            began = time.monotonic()
+            for descriptor, _ in poll.poll(patience * 1000):
                 data = _read_some(descriptor)
                 if descriptor == self._stderr.fileno():
                     if data:
@@ -211,12 +213,12 @@ class Connection:
                 elif data is not None:
                     self._lose("the connection ended")
             now = time.monotonic()
-            if taken != self._outgoing.n_taken:  # it may be busy for long with what it is sent
+            # it may be busy for long with what it is sent; or this process stood still (Ctrl-Z), and asked nothing
+            if taken != self._outgoing.n_taken or now - began > 2 * patience:
                 heard, taken = now, self._outgoing.n_taken
-            # all that had come has been read by now, however long this thread had to wait for its turn
             if now - heard > self._silence and self._facts is not None:
                 self._lose(f"it said nothing for {self._silence:g} seconds")
-            elif self._facts is not None and not self._outgoing.busy and now - heard > self._silence / _PINGS / 2:
+            elif self._facts is not None and not self._outgoing.busy and now - heard > patience / 2:
                 self.say(frames.PING, 0)
 
     def _drain(self) -> None:

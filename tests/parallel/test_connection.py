@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -45,6 +46,37 @@ def test_an_agent_that_stands_still_is_given_up(connect: Connect) -> None:
     assert process.exit_code is None
     connection.close(where.stop)
     assert where.agents[0].poll() == -signal.SIGKILL
+
+
+PROGRAM = """
+import sys
+from ffnn.parallel.connection import Connection
+from ffnn.parallel.local import LocalHost
+where = LocalHost(1)
+connection = Connection(where.start(), silence=1.0, lease=None)
+connection.wait_for_facts(20)
+print("ready", flush=True)
+sys.stdin.readline()
+print(connection.lost, flush=True)
+connection.close(where.stop)
+"""
+
+
+def test_a_client_that_stood_still_gives_up_nobody() -> None:
+    """A search that is stopped by Ctrl-Z goes on where it was."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=pipe, stdout=pipe, text=True) as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        assert client.stdout.readline() == "ready\n"
+        for _ in range(3):  # wherever it is at that moment
+            client.send_signal(signal.SIGSTOP)
+            time.sleep(2.0)
+            client.send_signal(signal.SIGCONT)
+            time.sleep(0.5)
+        client.stdin.write("well?\n")
+        client.stdin.flush()
+        assert client.stdout.readline() == "None\n"
 
 
 @pytest.mark.parametrize("waits_for", ["output", "exit", "store"])

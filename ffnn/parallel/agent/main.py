@@ -56,9 +56,9 @@ class Agent:
             self._say(frames.HELLO, 0, json.dumps({**facts(), "folder": self._folder.path}).encode())
             while True:
                 busy = self._serve(LOOK_AGAIN)
-                # what is silent may only not have been heard: this process may have stood still
                 silent = self._lease is not None and not busy and time.monotonic() - self._heard > self._lease
-                if silent or os.getppid() != self._parent:
+                # what is silent may only not have been heard: this process may have stood still while it waited
+                if (silent and not self._serve(0.0)) or os.getppid() != self._parent:
                     return
         except LeaseOver:
             pass
