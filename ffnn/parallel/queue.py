@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import threading
 import time
 from collections.abc import Callable
@@ -68,6 +69,11 @@ class Item:
             return self.future.set_running_or_notify_cancel()
         return not self.future.done()
 
+    def drop(self) -> None:
+        """Tell those who wait for it that it was cancelled before it began, as ``concurrent.futures`` wants it."""
+        if self.began is None and concurrent.futures.Future.cancelled(self.future):
+            self.take()
+
 
 class Queue:
     """What waits for a slot, in the order in which it came."""
@@ -103,9 +109,9 @@ class Queue:
             If nothing came.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._items or self._closed, timeout):
+            if not self._changed.wait_for(lambda: self._has_work() or self._closed, timeout):
                 raise TimeoutError
-            return bool(self._items)
+            return self._has_work()
 
     def take(self) -> Item | None:
         """Take the first item; None if another slot was faster."""
@@ -116,7 +122,7 @@ class Queue:
         """Wake another slot, as this one cannot take anything for so many seconds; wait so long, or to the end."""
         with self._changed:
             self._changed.notify()
-            self._changed.wait_for(lambda: self._closed and not self._items, rest)
+            self._changed.wait_for(lambda: self._closed and not self._has_work(), rest)
 
     def count_retry(self) -> None:
         """Count a task that is started again."""
@@ -138,6 +144,7 @@ class Queue:
         """Cancel what waits."""
         for item in self._drain():
             item.future.cancel()
+            item.drop()
 
     def fail_all(self, error: BaseException, *, for_ever: bool = False) -> None:
         """Fail what waits; and whatever comes, if there will never be a worker."""
@@ -146,6 +153,12 @@ class Queue:
                 self._refusal = error
         for item in self._drain():
             item.future.fail(error)
+
+    def _has_work(self) -> bool:
+        """Drop what was cancelled, and say whether something is left; the lock is held."""
+        while self._items and self._items[0].future.done():
+            self._items.popleft().drop()
+        return bool(self._items)
 
     def _note_end(self, future: object) -> None:
         with self._changed:
