@@ -84,6 +84,34 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60} min {seconds % 60:.0f} s"
 
 
+def evaluate(
+    texts: np.ndarray, labels: np.ndarray, place: AbstractContextManager[Any], where: str, builder: str
+) -> dict[str, GridSearchCV]:
+    """Search in a place, print the figures, and return the searches."""
+    train, test = next(ShuffleSplit(n_splits=1, test_size=0.25, random_state=1234).split(texts))
+    print(f"{len(train)} reviews to search on, {len(test)} held out; searching {where}.")
+    scorer = get_scorer("roc_auc")
+    found = searches(builder)
+    rows = []
+    with place as pool:
+        for name, search in found.items():
+            start = time.perf_counter()
+            search.fit(texts[train], labels[train])
+            wall = time.perf_counter() - start
+            auc = scorer(search, texts[test], labels[test])
+            rows.append((name, auc, wall))
+            print(f"{name}: best {search.best_params_}, cross-validated {search.best_score_:.4f}", flush=True)
+
+    if pool is not None:
+        print(f"\n{pool.summary()}")
+    print(f"\n{'':22}{'ROC AUC':>9}{'the talk':>10}{'wall time':>14}{'the talk':>14}")
+    for name, auc, wall in rows:
+        label = {"lr": "logistic regression", "mlp": f"MLP on {builder}"}[name]
+        print(f"{label:22}{auc:>9.4f}{TALK[name][0]:>10.4f}{clock(wall):>14}{TALK[name][1]:>14}")
+    print(f"The talk's MLP search took {TALK_DISTRIBUTED} distributed. All times include the refit on all the data.")
+    return found
+
+
 def executor_options(name: str, words: list[str]) -> dict[str, Any]:
     """Return the executor's options that follow on the command line, as ``ffnn doctor`` reads them."""
     return parse(registry.load("executor", name, "--executor"), name, split(words))
@@ -117,27 +145,8 @@ def main() -> None:
         except (UsageError, ValueError, TypeError) as error:
             parser.error(str(error))
 
-    texts, labels = load(args.data)
-    train, test = next(ShuffleSplit(n_splits=1, test_size=0.25, random_state=1234).split(texts))
-    print(f"{len(train)} reviews to search on, {len(test)} held out; searching {args.executor or 'in this process'}.")
-    scorer = get_scorer("roc_auc")
-    rows = []
-    with place as pool:
-        for name, search in searches(args.builder).items():
-            start = time.perf_counter()
-            search.fit(texts[train], labels[train])
-            wall = time.perf_counter() - start
-            auc = scorer(search, texts[test], labels[test])
-            rows.append((name, auc, wall, search.best_params_))
-            print(f"{name}: best {search.best_params_}, cross-validated {search.best_score_:.4f}", flush=True)
-
-    if pool is not None:
-        print(f"\n{pool.summary()}")
-    print(f"\n{'':22}{'ROC AUC':>9}{'the talk':>10}{'wall time':>14}{'the talk':>14}")
-    for name, auc, wall, _ in rows:
-        label = {"lr": "logistic regression", "mlp": f"MLP on {args.builder}"}[name]
-        print(f"{label:22}{auc:>9.4f}{TALK[name][0]:>10.4f}{clock(wall):>14}{TALK[name][1]:>14}")
-    print(f"The talk's MLP search took {TALK_DISTRIBUTED} distributed. All times include the refit on all the data.")
+    where = args.executor or "in this process"
+    evaluate(*load(args.data), place, where, args.builder)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -16,9 +17,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import ShuffleSplit
+from sklearn.model_selection import GridSearchCV, ShuffleSplit
 
+import ffnn
 from ffnn import MLPClassifier
+from tests.support.containers import Podman
+from tests.support.dask_cluster import MakeCluster
+from tests.support.sshd import Network
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = Path(os.environ.get("FFNN_DATA", ROOT.parent / "shared" / "data")) / "movie_reviews.zip"
@@ -67,20 +72,16 @@ def test_logistic_regression_scores_as_the_talk_said(split: Split):
     assert roc_auc_score(y_test, lr.decision_function(X_test)) == pytest.approx(0.912, abs=0.001)
 
 
-def test_the_evaluation_searches_the_talks_grid_and_prints_its_figures(
-    example: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    # all of it takes ten minutes; fewer reviews and n-grams, on a smaller grid, walk the same way
-    grids = {name: dict(search.param_grid) for name, search in example.searches("tf").items()}
-    assert grids["mlp"] == {"mlp__hidden_units": [(512,), (256,), (256, 128, 64)], "mlp__dropout": [None, 0.5]}
-    assert grids["lr"] == {"lr__C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}
+@pytest.fixture
+def small(example: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The example on fewer reviews and n-grams, and a smaller grid: all of it takes ten minutes."""
     whole_load, whole_searches = example.load, example.searches
 
     def load(path: Path) -> tuple[np.ndarray, np.ndarray]:
         texts, labels = whole_load(path)
         return texts[::10], labels[::10]
 
-    def searches(builder: str) -> dict[str, object]:
+    def searches(builder: str) -> dict[str, GridSearchCV]:
         found = whole_searches(builder)
         for name, key, values in (("lr", "lr__C", [0.001]), ("mlp", "mlp__hidden_units", [(16,)])):
             found[name].set_params(param_grid={key: values}, estimator__char_ngram__max_features=500)
@@ -88,11 +89,47 @@ def test_the_evaluation_searches_the_talks_grid_and_prints_its_figures(
 
     monkeypatch.setattr(example, "load", load)
     monkeypatch.setattr(example, "searches", searches)
+    return example
+
+
+def test_the_evaluation_searches_the_talks_grid_and_prints_its_figures(
+    small: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     arguments = ["--data", str(ARCHIVE), "--executor", "multiprocessing", "--n-workers", "2", "--builder", "tf"]
     monkeypatch.setattr(sys, "argv", ["movie_reviews.py", *arguments])
-    example.main()
+    small.main()
     printed = capsys.readouterr().out
     for figure in ("0.9119", "0.9271", "51 min 32 s", "16 min 23 s", "150 reviews to search on, 50 held out"):
         assert figure in printed
+    assert "tasks on 2 workers in" in printed
     row = next(line for line in printed.splitlines() if line.startswith("MLP on tf"))
     assert 0.5 < float(row.split()[3]) <= 1
+
+
+def test_the_grid_is_the_talks(example: ModuleType):
+    grids = {name: dict(search.param_grid) for name, search in example.searches("tf").items()}
+    assert grids["mlp"] == {"mlp__hidden_units": [(512,), (256,), (256, 128, 64)], "mlp__dropout": [None, 0.5]}
+    assert grids["lr"] == {"lr__C": [0.001, 0.01, 0.1, 1.0, 10.0, 100.0]}
+
+
+def test_its_scores_are_those_of_the_sequential_search_on_every_executor(
+    small: ModuleType, ssh_network: Network, podman: Podman, dask_cluster: MakeCluster
+):
+    """The searches themselves are called, as a certificate and a test image's mounts are no words of a command line."""
+    texts, labels = small.load(ARCHIVE)
+    sequential = small.evaluate(texts, labels, nullcontext(), "here", "tf")
+    cluster = dask_cluster()
+    assert cluster.authority is not None
+    cluster.start_workers([{}, {}])
+    hosts = {"hosts": ["alpha", "beta"], "config": ssh_network.config, "python": sys.executable}
+    options = {
+        "ssh": hosts,
+        "container": podman.options() | {"n_workers": 1, "memory": "4g"},
+        "dask": {"address": cluster.address, "security": cluster.authority.security()},
+    }
+    for name, chosen in options.items():
+        found = small.evaluate(texts, labels, ffnn.pool(name, progress=False, **chosen), name, "tf")
+        for which, search in found.items():
+            for split in range(3):
+                key = f"split{split}_test_score"
+                np.testing.assert_array_equal(search.cv_results_[key], sequential[which].cv_results_[key], name)
