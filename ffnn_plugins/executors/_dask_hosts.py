@@ -28,6 +28,7 @@ CALL = "[exec(source, names), names['outcome']][1]"
 _PIECE = 4 << 20  # bytes that go through the scheduler at a time
 _MOST_AT_ONCE = 4  # hosts that get data at the same time
 _ANSWER = 15.0  # seconds for workers to say what they have installed
+_LOOK = 0.5  # seconds between two looks whether a worker is still there that is being sent data
 _REST = 60.0  # seconds for which a worker that failed is left out
 
 
@@ -60,6 +61,7 @@ class Hosts:
         self._left_out: dict[str, tuple[HostError, float]] = {}  # why, and until when
         self._hosts: dict[str, _Host] = collections.defaultdict(_Host)
         self._uploads = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._gone: set[str] = set()
         self._warned: set[str] = set()
         self.bytes_sent = 0
 
@@ -67,6 +69,10 @@ class Hosts:
     def n_threads(self) -> int:
         """The number of threads of the workers that are fit."""
         return sum(count for address, count in list(self._threads.items()) if address not in self._left_out)
+
+    def has_any(self, addresses: Collection[str]) -> bool:
+        """Whether any of these workers is there."""
+        return not self._threads.keys().isdisjoint(addresses)
 
     # --- workers
 
@@ -81,6 +87,8 @@ class Hosts:
         }
         for host in self._hosts.values():
             host.workers &= threads.keys()
+        self._gone |= self._threads.keys() - threads.keys()
+        self._gone -= threads.keys()
         new = threads.keys() - self._threads.keys()
         if new:
             await self.check(new)
@@ -97,6 +105,8 @@ class Hosts:
         reason : str, optional
             Why they were found unfit, should their versions not say it.
         """
+        if self._left_out.keys() >= set(addresses):
+            return
         source = f"{Path(versions.__file__).read_text(encoding='utf-8')}\noutcome = look()"
         order = {"source": source, "names": {"__name__": "ffnn_versions"}}
         try:
@@ -217,7 +227,12 @@ class Hosts:
         for start in range(0, blob.size, _PIECE):
             piece = bytes(blob.data[start : start + _PIECE])
             order = (self._settings, blob.name, start, piece, blob.size)
-            answers = await self._client.run(_dask_worker.receive, *order, workers=[address])
+            sent = asyncio.ensure_future(self._client.run(_dask_worker.receive, *order, workers=[address]))
+            # a connection to a dead worker is tried for half a minute
+            while not (await asyncio.wait({sent}, timeout=_LOOK))[0]:
+                if address in self._gone:
+                    raise ConnectionError(f"Dask worker {address} is gone")
+            answers = sent.result()
             self.bytes_sent += len(piece)
             if answers[address] is not None:
                 return str(answers[address])

@@ -30,8 +30,8 @@ __all__ = ["Run"]
 
 T = TypeVar("T")
 
-_LOOK = 1.0  # seconds between two looks at the cluster
-_SILENCE = 20.0  # seconds for the scheduler's answer; the second time that there is none it is given up
+_LOOK = 0.5  # seconds between two looks at the cluster
+_SILENCE = 45.0  # seconds without an answer of the scheduler, after which it is given up
 _WIND_UP = 10.0  # seconds for workers and scheduler to put away what is left
 _AHEAD = 2  # tasks on their way for each thread of the cluster, so that none waits for the next
 _LEAST_AHEAD = 16  # also where there are few: by these a cluster that grows with its work sees that there is work
@@ -78,6 +78,7 @@ class Run:
         self._n_calls = 0
         self._waiting: collections.deque[tuple[Task, Future[Any]]] = collections.deque()
         self._jobs: dict[asyncio.Task[None], Future[Any]] = {}
+        self._reasons: dict[asyncio.Task[None], BaseException] = {}  # why a job was cancelled
         self._failure: ExecutorError | None = None
         self._idle = threading.Event()
         self._idle.set()
@@ -177,24 +178,23 @@ class Run:
             self._hosts.raise_if_all_are_unfit()
             if time.monotonic() > until:
                 raise self._too_few()
-            await asyncio.sleep(_LOOK / 5)
+            await asyncio.sleep(_LOOK / 2)
             await self._hosts.look()
 
     async def _watch(self) -> None:
         """See now and then whether scheduler and workers are still there."""
-        enough = time.monotonic()
-        silent = 0
+        enough = heard = time.monotonic()
+        look: asyncio.Task[None] | None = None
         while True:
             await asyncio.sleep(_LOOK)
-            with contextlib.suppress(Exception):  # whether it is fatal is what the client's status says
-                try:
-                    await asyncio.wait_for(self._hosts.look(), _SILENCE)
-                    silent = 0
-                except TimeoutError:
-                    silent += 1
-            if self.client.status != "running" or silent >= 2:
-                self._lose("the connection was lost" if silent < 2 else "it does not answer")
-                return
+            if self.client.status != "running":
+                return self._lose("the connection was lost")
+            if look is None or look.done():
+                if look is None or look.exception() is None:
+                    heard = time.monotonic()
+                look = asyncio.create_task(self._hosts.look())
+            elif time.monotonic() - heard > _SILENCE:
+                return self._lose(f"it did not answer for {_SILENCE:g} seconds")
             if self._hosts.n_threads >= self._limits.min_workers or self._idle.is_set():
                 enough = time.monotonic()
             elif time.monotonic() - enough > self._limits.start_timeout:
@@ -244,7 +244,10 @@ class Run:
             self._idle.set()
 
     def _forget(self, job: asyncio.Task[None]) -> None:
-        self._jobs.pop(job).on_cancel(None)
+        future = self._jobs.pop(job)
+        reason = self._reasons.pop(job, None)
+        if job.cancelled():  # by the future itself, which then is done already, or for a reason
+            self._threads.submit(future.fail, reason or concurrent.futures.CancelledError())
         self._pump()
 
     async def _carry(self, task: Task, future: Future[Any]) -> None:
@@ -263,13 +266,11 @@ class Run:
 
     def _fail(self, error: BaseException) -> None:
         """Let every task fail that is not done (on the event loop)."""
-        futures = [future for _, future in self._waiting]
-        self._waiting.clear()
-        for job, future in self._jobs.items():
-            futures.append(future)
+        while self._waiting:
+            self._threads.submit(self._waiting.popleft()[1].fail, error)
+        for job in self._jobs:
+            self._reasons[job] = error
             job.cancel()
-        for future in futures:
-            self._threads.submit(future.fail, error)
         self._pump()
 
     # --- from other threads

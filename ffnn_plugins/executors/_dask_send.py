@@ -6,9 +6,10 @@ import asyncio
 import re
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from distributed import Client
+from distributed.client import Future as DaskFuture
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
@@ -20,6 +21,8 @@ from ffnn_plugins.executors._dask_hosts import CALL, Hosts
 
 __all__ = ["Sender"]
 
+_LOOK = 2.0  # seconds between two looks whether a task can still end
+_ASK_AGAIN = 3  # looks after which a result that is there should have come
 _ENVELOPE = """
 try:
     from ffnn_plugins.executors._dask_worker import run
@@ -75,6 +78,8 @@ class Sender:
             if state == "missing":
                 lacks = [blobs[name] for name in outcome["names"]]
                 self._hosts.supply(outcome["host"], outcome["worker"], lacks, began)
+            elif state == "stuck":
+                continue
             elif state == "unfit":
                 await self._hosts.check([outcome["worker"]], outcome.get("error"))
             elif state == "broken":
@@ -100,12 +105,11 @@ class Sender:
                 key=f"{label}-{uuid.uuid4()}",
                 pure=False,
                 workers=workers,
-                allow_other_workers=workers is not None,  # should all of these be gone when it gets its turn
             )
         except Exception as error:  # the connection is closed, and this is about to be known
             return {"state": "lost", "error": str(error)}
         try:
-            outcome: dict[str, Any] = await future.result()
+            return await self._result(future, workers)
         except FutureCancelledError as error:  # by somebody else, or with the connection
             while self._client.status != "running":  # until it is back, or the run gives up and ends us
                 await asyncio.sleep(0.1)
@@ -120,7 +124,30 @@ class Sender:
             raise ExecutorError(f"{name} could not be run by Dask: {type(error).__name__}: {error}") from error
         finally:
             future.release()
-        return outcome
+
+    async def _result(self, future: DaskFuture[Any], workers: list[str] | None) -> dict[str, Any]:
+        """Wait for a Dask task's result.
+
+        The scheduler may fetch it from a worker that has just died, which takes as long as its attempts to connect,
+        while another worker has the result of a second run. So it is asked again, now and then. (No request is
+        cancelled: one may serve several tasks.) And a task that may go to some workers alone waits for ever when they
+        are gone.
+        """
+        requests = {asyncio.ensure_future(_fetch(future))}
+        patience, waited = _ASK_AGAIN, 0
+        while True:
+            done, _ = await asyncio.wait(requests, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+            for request in done:
+                outcome = request.result()
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                return outcome
+            waited = waited + 1 if future.status == "finished" else 0
+            if waited >= patience:
+                requests.add(asyncio.ensure_future(_fetch(future)))
+                patience, waited = 2 * patience, 0
+            elif workers is not None and not self._hosts.has_any(workers):
+                return {"state": "stuck"}
 
     def _lost(self, outcome: dict[str, Any], name: str, losses: int) -> ExecutorError:
         tried = f"{losses} times" if losses > 1 else "once"
@@ -137,3 +164,10 @@ class Sender:
             f"{name} was lost {tried} (max_retries={self._max_retries}): {error or 'somebody took it back'}. Look at "
             f"the scheduler's log for who cancelled it, or restarted the cluster."
         )
+
+
+async def _fetch(future: DaskFuture[Any]) -> dict[str, Any] | BaseException:
+    try:
+        return cast(dict[str, Any], await future.result())
+    except BaseException as error:  # returned, so that nobody misses it if nobody asks any more
+        return error
