@@ -132,6 +132,7 @@ class Faults(abc.ABC):
         before = set(psutil.Process().children(recursive=True))
         yield
         left = [process for process in psutil.Process().children(recursive=True) if process not in before]
+        left = [process for process in left if not process.name().startswith("sshd")]  # the hosts themselves
         _, alive = psutil.wait_procs(left, timeout=10)
         assert not [process for process in alive if not gone(process.pid)]
 
