@@ -194,13 +194,13 @@ class Connection:
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         poll.register(self._stderr, select.POLLIN)
-        ahead = bytearray()
+        ahead, reader = bytearray(), frames.Reader()
         heard, taken = time.monotonic(), 0
         patience = self._silence / _PINGS
         while self._lost is None:
             began = time.monotonic()
             for descriptor, _ in poll.poll(patience * 1000):
-                data = _read_some(descriptor)
+                data = _read_some(reader, descriptor)
                 if descriptor == self._stderr.fileno():
                     if data:
                         self._tail.extend(data.decode("utf-8", "replace").splitlines())
@@ -226,7 +226,7 @@ class Connection:
         self._stdout.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END)
-        data = _read_some(self._stderr.fileno())
+        data = _read_some(frames.Reader(), self._stderr.fileno())
         self._tail.extend((data or b"").decode("utf-8", "replace").splitlines())
         self._stderr.close()
 
@@ -289,10 +289,10 @@ class Connection:
             then(reason)
 
 
-def _read_some(descriptor: int) -> bytes | None:
+def _read_some(reader: frames.Reader, descriptor: int) -> bytes | None:
     """Read what is there: nothing at the end, None if there is nothing yet."""
     try:
-        return os.read(descriptor, 4 * frames.CHUNK)
+        return reader.read(descriptor)
     except BlockingIOError:
         return None
     except OSError:

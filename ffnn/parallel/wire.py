@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from ffnn.parallel.agent.frames import Reader
+
 __all__ = ["Buffer", "Channel", "Kind", "Message", "PipeChannel", "head_of"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -121,6 +123,7 @@ class PipeChannel(Channel):
         super().__init__()
         self._source = source
         self._sink = sink
+        self._reader = Reader(_CHUNK)
 
     def _write(self, views: list[memoryview]) -> None:
         start = 0
@@ -133,4 +136,4 @@ class PipeChannel(Channel):
                 views[start] = views[start][written:]
 
     def _read(self, deadline: float | None) -> bytes:
-        return os.read(self._source, _CHUNK)
+        return self._reader.read(self._source)

@@ -23,6 +23,8 @@ AFTER = 35.0  # seconds more if another is to be run afterwards
 STOPPED = 20.0  # seconds that a command may stand still under SIGSTOP
 LAST_WORDS = 1.0  # seconds to wait for the streams of a command that has ended
 
+READER = frames.Reader(frames.CHUNK)
+
 
 class CannotRun(Exception):
     """The command could not be started: why, and the exit code that a shell would give."""
@@ -125,7 +127,7 @@ class Command:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _forward(self, stream: Any) -> bool:
-        data = os.read(stream.fileno(), frames.CHUNK)
+        data = READER.read(stream.fileno())
         if data:
             self._say(self._outputs[stream], data)
         else:

@@ -28,6 +28,17 @@ PING = 12
 PONG = 13
 
 
+class Reader:
+    """Reads what is there into memory that is kept: a large piece for every read costs more than the read."""
+
+    def __init__(self, size: int = 4 * CHUNK) -> None:
+        self._memory = memoryview(bytearray(size))
+
+    def read(self, descriptor: int) -> bytes:
+        """Do what ``os.read`` does."""
+        return bytes(self._memory[: os.readv(descriptor, [self._memory])])
+
+
 def write_all(descriptor: int, data: bytes, patience: float | None = None) -> None:
     """Write to a descriptor that does not block.
 

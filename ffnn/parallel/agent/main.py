@@ -36,6 +36,7 @@ class Agent:
         self._lease: float | None = None
         self._heard = self._looked = time.monotonic()
         self._ahead = bytearray()
+        self._reader = frames.Reader()
         self._commands: dict[int, Command] = {}
         self._pieces: dict[int, Piece] = {}
         self._selector = selectors.DefaultSelector()
@@ -94,7 +95,7 @@ class Agent:
 
     def _listen(self) -> None:
         try:
-            data = os.read(self._source, 4 * frames.CHUNK)
+            data = self._reader.read(self._source)
         except BlockingIOError:
             return
         except OSError as error:
