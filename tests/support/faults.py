@@ -15,7 +15,6 @@ import re
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from ffnn.exceptions import HostError, TaskPicklingError, TaskTimeoutError, Work
 from ffnn.testing._tasks import gone
 from tests.support.agents import wait_until, wait_until_gone
 
-__all__ = ["Faults", "assert_same_scores", "data", "once", "sabotaged", "search"]
+__all__ = ["Faults", "assert_same_scores", "data", "once", "sabotaged", "scores", "search", "send"]
 
 CANDIDATES = [1, 3, 5, 7, 9, 11]
 VICTIM = 3  # the candidate to which it happens
@@ -157,6 +156,7 @@ class Faults(abc.ABC):
                 assert pool.submit(abs, -1).result(60) == 1
             assert pool.n_retries == 0
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
     @pytest.mark.filterwarnings("ignore:One or more of the test scores")
     def test_fault_02_a_candidate_always_kills_its_worker(self) -> None:
@@ -300,6 +300,7 @@ class Faults(abc.ABC):
             assert len(list(tmp_path.iterdir())) <= 2
             assert_same_scores(search().fit(*data()))
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
     @pytest.mark.filterwarnings("ignore:One or more of the test scores")
     def test_fault_15_a_fit_takes_too_long(self, tmp_path: Path) -> None:
@@ -364,31 +365,6 @@ class Faults(abc.ABC):
             nested = GridSearchCV(Nested(n_estimators=20, n_jobs=-1), {"max_depth": [2, 3]}, cv=2, refit=False)
             fitted = nested.fit(*data())
         assert (scores(fitted) == 1).all()
-
-    @pytest.mark.slow
-    def test_fault_01_also_under_a_network(self, tmp_path: Path) -> None:
-        """With an engine, whose workers are no lighter to replace than others."""
-        import ffnn
-
-        class Killed(ffnn.MLPClassifier):
-            def fit(self, X: Any, y: Any) -> Any:
-                if self.n_epochs == 3:
-                    act()
-                return super().fit(X, y)
-
-        act = once(tmp_path / "done", send(0, signal.SIGKILL))
-        X, y = data()
-        options = {"cv": 2, "refit": False, "error_score": "raise"}
-        grids = [
-            GridSearchCV(kind(hidden_units=(8,), random_state=0), {"n_epochs": [2, 3]}, **options)
-            for kind in (ffnn.MLPClassifier, Killed)
-        ]
-        with self.pool() as pool, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            distributed = scores(grids[1].fit(X, y))
-            assert pool.n_retries == 1
-        (tmp_path / "done").touch()
-        np.testing.assert_array_equal(distributed, scores(grids[0].fit(X, y)))
 
 
 def agents(pool: Any) -> list[int]:
