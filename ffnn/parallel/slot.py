@@ -203,9 +203,10 @@ class Slot:
         except MissingDataError as error:
             item.idle_deaths += 1
             self._host.forget(error.names)
+            error.__traceback__ = None
             return True
-        except BaseException:
-            return False
+        except BaseException as error:
+            error.__traceback__ = None  # its frames would keep the arguments alive
         return False
 
     def _answer(self, item: Item, message: Message) -> None:
