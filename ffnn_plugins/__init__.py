@@ -41,6 +41,7 @@ def ffnn_executors() -> dict[str, str]:
     """Register the built-in executors."""
     return {
         "container": "ffnn_plugins.executors.container:ContainerExecutor",
+        "dask": "ffnn_plugins.executors.dask:DaskExecutor",
         "multiprocessing": "ffnn_plugins.executors.multiprocessing:MultiprocessingExecutor",
         "ssh": "ffnn_plugins.executors.ssh:SSHExecutor",
     }

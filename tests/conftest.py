@@ -12,6 +12,7 @@ import pytest
 from ffnn.plugins import registry
 from tests.support.agents import connect, raw_agent  # noqa: F401 - fixtures
 from tests.support.containers import podman  # noqa: F401 - fixtures
+from tests.support.dask_cluster import dask_authority, dask_cluster, two_slots  # noqa: F401
 from tests.support.netns import own_cable_network  # noqa: F401
 from tests.support.sshd import own_ssh_network, ssh_network  # noqa: F401
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
 from typing import Any
 
 from distributed import Client, Security
@@ -14,7 +15,8 @@ from ffnn.exceptions import HostError
 __all__ = ["close_quietly", "connect"]
 
 _PATIENCE = 5.0  # seconds for each step of a connection
-_HELLO = 3.0  # seconds in which a scheduler says its first word; it speaks before it is spoken to
+_DATES = (9, 10)  # OpenSSL: not valid yet, no longer valid
+_HELLO = 8.0  # seconds in which a scheduler says its first word; it speaks before it is spoken to
 
 
 def connect(where: Any, security: Security | None) -> Client:
@@ -79,6 +81,12 @@ def _handshake(address: str, context: ssl.SSLContext, plain: socket.socket) -> s
     try:
         return context.wrap_socket(plain)
     except ssl.SSLCertVerificationError as error:
+        if error.verify_code in _DATES:
+            raise _refused(
+                address,
+                f"its certificate cannot be used today: {error.verify_message}. Compare the clocks (here it is "
+                f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC), or give the cluster a new one",
+            ) from None
         raise _refused(
             address,
             f"its certificate is not one of the CA in tls_ca_file ({error.verify_message}). Either this is another "

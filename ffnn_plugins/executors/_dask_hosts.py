@@ -22,7 +22,7 @@ from ffnn_plugins.executors import _dask_worker
 
 __all__ = ["CALL", "Hosts"]
 
-CALL = "[exec(source, names), names['outcome']][1]"
+CALL = "[exec(source, globals()), outcome][1]"
 """Runs text: builtins and text travel to any Python, whatever is installed there."""
 
 _PIECE = 4 << 20  # bytes that go through the scheduler at a time
@@ -108,7 +108,7 @@ class Hosts:
         if self._left_out.keys() >= set(addresses):
             return
         source = f"{Path(versions.__file__).read_text(encoding='utf-8')}\noutcome = look()"
-        order = {"source": source, "names": {"__name__": "ffnn_versions"}}
+        order = {"source": source, "__name__": "ffnn_versions"}
         try:
             asked = self._client.run(eval, CALL, order, workers=list(addresses), on_error="return")
             answers: Mapping[str, Any] = await asyncio.wait_for(asked, _ANSWER)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import re
 import time
 import uuid
 from typing import Any, cast
 
 from distributed import Client
-from distributed.client import Future as DaskFuture
 from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
@@ -18,11 +18,10 @@ from ffnn.parallel.task import Packed
 from ffnn.parallel.wire import Kind, Message
 from ffnn.parallel.worker import describe_exit
 from ffnn_plugins.executors._dask_hosts import CALL, Hosts
+from ffnn_plugins.executors._dask_results import Results
 
 __all__ = ["Sender"]
 
-_LOOK = 2.0  # seconds between two looks whether a task can still end
-_ASK_AGAIN = 3  # looks after which a result that is there should have come
 _ENVELOPE = """
 try:
     from ffnn_plugins.executors._dask_worker import run
@@ -30,7 +29,7 @@ except Exception as error:
     from distributed import get_worker
     outcome = {"state": "unfit", "worker": get_worker().address, "error": f"{type(error).__name__}: {error}"}
 else:
-    outcome = run(*order)
+    outcome = run(order)
 """
 
 
@@ -52,7 +51,8 @@ class Sender:
     def __init__(self, client: Client, hosts: Hosts, settings: dict[str, Any], max_retries: int) -> None:
         self._client = client
         self._hosts = hosts
-        self._settings = settings
+        self._settings = pickle.dumps(settings, protocol=5)
+        self._results = Results(client)
         self._max_retries = max_retries
         self.n_retries = 0
         self.bytes_sent = 0
@@ -96,7 +96,8 @@ class Sender:
         """Have a task run once, as far as Dask lets us say so; it is taken back when nobody waits any more."""
         label = re.sub(r"[^\w.]+", "", name) or "task"  # by what stands before the dash, the dashboard makes groups
         self.bytes_sent += sum(map(len, buffers))
-        order = {"source": _ENVELOPE, "names": {"order": (self._settings, name, buffers)}}
+        # flat, since Dask looks at whatever is nested
+        order = {"source": _ENVELOPE, "order": pickle.dumps((self._settings, name, buffers), protocol=5)}
         try:
             future = self._client.submit(
                 eval,
@@ -109,7 +110,10 @@ class Sender:
         except Exception as error:  # the connection is closed, and this is about to be known
             return {"state": "lost", "error": str(error)}
         try:
-            return await self._result(future, workers)
+            outcome = await self._results.get(future, lambda: workers is not None and not self._hosts.has_any(workers))
+            if outcome is None:
+                return {"state": "stuck"}
+            return cast(dict[str, Any], pickle.loads(outcome) if isinstance(outcome, bytes) else outcome)
         except FutureCancelledError as error:  # by somebody else, or with the connection
             while self._client.status != "running":  # until it is back, or the run gives up and ends us
                 await asyncio.sleep(0.1)
@@ -124,30 +128,6 @@ class Sender:
             raise ExecutorError(f"{name} could not be run by Dask: {type(error).__name__}: {error}") from error
         finally:
             future.release()
-
-    async def _result(self, future: DaskFuture[Any], workers: list[str] | None) -> dict[str, Any]:
-        """Wait for a Dask task's result.
-
-        The scheduler may fetch it from a worker that has just died, which takes as long as its attempts to connect,
-        while another worker has the result of a second run. So it is asked again, now and then. (No request is
-        cancelled: one may serve several tasks.) And a task that may go to some workers alone waits for ever when they
-        are gone.
-        """
-        requests = {asyncio.ensure_future(_fetch(future))}
-        patience, waited = _ASK_AGAIN, 0
-        while True:
-            done, _ = await asyncio.wait(requests, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
-            for request in done:
-                outcome = request.result()
-                if isinstance(outcome, BaseException):
-                    raise outcome
-                return outcome
-            waited = waited + 1 if future.status == "finished" else 0
-            if waited >= patience:
-                requests.add(asyncio.ensure_future(_fetch(future)))
-                patience, waited = 2 * patience, 0
-            elif workers is not None and not self._hosts.has_any(workers):
-                return {"state": "stuck"}
 
     def _lost(self, outcome: dict[str, Any], name: str, losses: int) -> ExecutorError:
         tried = f"{losses} times" if losses > 1 else "once"
@@ -164,10 +144,3 @@ class Sender:
             f"{name} was lost {tried} (max_retries={self._max_retries}): {error or 'somebody took it back'}. Look at "
             f"the scheduler's log for who cancelled it, or restarted the cluster."
         )
-
-
-async def _fetch(future: DaskFuture[Any]) -> dict[str, Any] | BaseException:
-    try:
-        return cast(dict[str, Any], await future.result())
-    except BaseException as error:  # returned, so that nobody misses it if nobody asks any more
-        return error

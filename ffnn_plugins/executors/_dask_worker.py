@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
+import pickle
 import random
 import tempfile
 import threading
@@ -34,33 +36,38 @@ __all__ = ["close", "receive", "run"]
 
 _LOOK = 0.25  # seconds between two looks whether a task is still wanted
 _LEASE = 10.0  # seconds, about, between two looks whether the client is still there
+_LARGE = 1 << 20  # bytes of a result from which it is not copied once more
 _DONE = (Status.closing, Status.closed, Status.failed, Status.stopping, Status.stopped)
 
 _desks: dict[tuple[str, str], _Desk] = {}
 _lock = threading.Lock()
 
 
-def run(settings: dict[str, Any], name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+def run(order: bytes) -> bytes | dict[str, Any]:
     """Run a packed task (in a Dask worker's thread) and say what became of it; raise nothing that is expected.
 
     Parameters
     ----------
-    settings : dict
-        The run's name, the key that lives as long as its client, the client's versions, and the options of the slots.
-    name : str
-        What to call the task.
-    buffers : sequence of bytes
-        The task.
+    order : bytes
+        The pickle of: the settings, pickled themselves; the task's name; its buffers. The settings are the run's name,
+        the key that lives as long as its client, the client's versions, and the options of the slots.
 
     Returns
     -------
-    dict
-        ``state`` says what became of it; ``worker`` is the Dask worker's address, and ``host`` its host's mark.
+    bytes or dict
+        A dictionary, pickled unless it is large: ``state`` says what became of the task, ``worker`` is the Dask
+        worker's address, and ``host`` its host's mark.
     """
-    worker = get_worker()
+    pickled, name, buffers = pickle.loads(order)
+    outcome = _run(get_worker(), _settings(pickled), name, buffers)
+    if sum(map(len, outcome.get("buffers", ()))) > _LARGE:
+        return outcome
+    return pickle.dumps(outcome, protocol=5)
+
+
+def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
     outcome: dict[str, Any] = {"worker": worker.address}
-    wrong = [found.name for found in differences(settings["report"], report())]
-    if set(wrong) - set(settings["ignore"]):
+    if settings["differ"]:
         return {**outcome, "state": "unfit"}
     try:
         desk = _desk(worker, settings)
@@ -74,6 +81,13 @@ def run(settings: dict[str, Any], name: str, buffers: Sequence[bytes]) -> dict[s
     if outcome["state"] == "broken":
         _close(settings["run"], worker.address)  # the next task may have better luck with a new one
     return outcome
+
+
+@functools.lru_cache(maxsize=8)
+def _settings(pickled: bytes) -> dict[str, Any]:
+    settings: dict[str, Any] = pickle.loads(pickled)
+    settings["differ"] = {found.name for found in differences(settings["report"], report())} - set(settings["ignore"])
+    return settings
 
 
 async def receive(

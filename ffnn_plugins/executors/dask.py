@@ -131,14 +131,11 @@ class DaskExecutor(Executor):
 
     @property
     def n_workers(self) -> int:
-        """The number of tasks that can run at the same time, as of now.
-
-        Raises
-        ------
-        HostError
-            If the cluster cannot be reached.
-        """
-        return self._connect().n_workers
+        """The number of tasks that can run at the same time, as of now; 1 if the cluster cannot be reached."""
+        try:
+            return self._connect().n_workers
+        except ExecutorError:  # as each task says
+            return 1
 
     @property
     def n_retries(self) -> int:

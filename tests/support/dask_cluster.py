@@ -67,13 +67,13 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
         self.ca = folder / "ca.pem"
-        certificate = self._sign(self._name, self._key, is_ca=True)
+        certificate = self._sign(self._name, self._key, True, datetime.timedelta(hours=-1))
         self.ca.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Return the files of a certificate and its key."""
+    def issue(self, name: str, starts: datetime.timedelta = datetime.timedelta(hours=-1)) -> tuple[Path, Path]:
+        """Return the files of a certificate and its key, which is good from some time after now."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, is_ca=False)
+        certificate = self._sign(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, False, starts)
         files = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         files[1].touch(mode=0o600)
@@ -89,14 +89,16 @@ class Authority:
         certificate, key = self.issue(name)
         return {"tls_ca_file": str(self.ca), "tls_client_cert": str(certificate), "tls_client_key": str(key)}
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, is_ca: bool) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, is_ca: bool, starts: datetime.timedelta
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder(
             issuer_name=self._name,
             subject_name=subject,
             public_key=key.public_key(),
             serial_number=x509.random_serial_number(),
-            not_valid_before=now - datetime.timedelta(hours=1),
+            not_valid_before=now + starts,
             not_valid_after=now + datetime.timedelta(hours=12),
         ).add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         loopback = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
@@ -129,16 +131,19 @@ class Cluster:
     ----------
     authority : Authority or None
         Who signs the certificates; None is plain TCP.
+    starts : datetime.timedelta
+        When they begin to be good.
     """
 
-    def __init__(self, authority: Authority | None = None, **environment: str) -> None:
+    def __init__(
+        self, authority: Authority | None = None, starts: datetime.timedelta = datetime.timedelta(hours=-1)
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ffnn-test-dask-"))
         self.authority = authority
         self._token = secrets.token_hex(8)
-        self._environment = environment
         self._tls: list[str] = []
         if authority is not None:
-            certificate, key = authority.issue("server")
+            certificate, key = authority.issue("server", starts)
             self._tls = ["--tls-ca-file", str(authority.ca), "--tls-cert", str(certificate), "--tls-key", str(key)]
         self.workers: list[Program] = []
         file = self.folder / "scheduler.json"
@@ -223,7 +228,6 @@ class Cluster:
         log = self.folder / f"{kind}-{secrets.token_hex(3)}.log"
         environment = {
             **os.environ,
-            **self._environment,
             MARK: self._token,
             "TMPDIR": str(self.temporary(host)),
             "PYTHONUNBUFFERED": "1",
@@ -288,8 +292,8 @@ def dask_cluster(dask_authority: Authority) -> Iterator[MakeCluster]:
     """Make clusters for one test: ``dask_cluster(tls=True)``."""
     clusters: list[Cluster] = []
 
-    def make(*, tls: bool = True, **environment: str) -> Cluster:
-        clusters.append(Cluster(dask_authority if tls else None, **environment))
+    def make(*, tls: bool = True, **options: Any) -> Cluster:
+        clusters.append(Cluster(dask_authority if tls else None, **options))
         return clusters[-1]
 
     yield make

@@ -26,7 +26,7 @@ from ffnn_plugins.executors.dask import DaskExecutor
 from tests.support.dask_cluster import Authority, Cluster, MakeCluster, wait_for
 from tests.support.needs import lacks
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 
 Options = dict[str, Any]
 
@@ -76,7 +76,6 @@ def test_children_agents_workers_and_nannies_are_killed_in_turn(cluster: Cluster
         check = under_way(executor)
         assert kill_children(cluster)
         check()
-        assert executor.n_retries >= 1
 
         check = under_way(executor)
         agents = {psutil.Process(pid).ppid() for pid in cluster.processes("supervisor.py")}
