@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
     from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
     from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 
@@ -31,8 +32,10 @@ _HOMES = {
     "RMSprop": "ffnn.solvers",
     "SGD": "ffnn.solvers",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
+    "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
     "pool": "ffnn.parallel.pool",
+    "save": "ffnn.persistence",
 }
 
 __all__ = [
@@ -46,8 +49,10 @@ __all__ = [
     "MLPRegressor",
     "RMSprop",
     "TensorFlowBuilder",
+    "load",
     "make_backend_factory",
     "pool",
+    "save",
 ]
 
 

@@ -27,6 +27,7 @@ LEVELS = [
     ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs"],
     ["network", "training", "settings", "fitted", "fitting", "builders", "parallel"],
     ["base", "classifier", "regressor"],
+    ["persistence"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
