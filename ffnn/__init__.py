@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
+    from ffnn.schedules import Cosine, Exponential, InverseScaling, OneCycle, Stepwise, WarmUp
     from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
@@ -25,13 +26,19 @@ _HOMES = {
     "Adagrad": "ffnn.solvers",
     "Adam": "ffnn.solvers",
     "AdamW": "ffnn.solvers",
+    "Cosine": "ffnn.schedules",
+    "Exponential": "ffnn.schedules",
+    "InverseScaling": "ffnn.schedules",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
     "MLPClassifier": "ffnn.classifier",
     "MLPRegressor": "ffnn.regressor",
+    "OneCycle": "ffnn.schedules",
     "RMSprop": "ffnn.solvers",
     "SGD": "ffnn.solvers",
+    "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
+    "WarmUp": "ffnn.schedules",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
     "pool": "ffnn.parallel.pool",
@@ -44,11 +51,17 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Cosine",
+    "Exponential",
+    "InverseScaling",
     "KerasBuilder",
     "MLPClassifier",
     "MLPRegressor",
+    "OneCycle",
     "RMSprop",
+    "Stepwise",
     "TensorFlowBuilder",
+    "WarmUp",
     "load",
     "make_backend_factory",
     "pool",

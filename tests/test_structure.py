@@ -24,9 +24,20 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs"],
-    ["network", "training", "settings", "fitted", "fitting", "builders", "parallel"],
-    ["base", "classifier", "regressor"],
+    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedules"],
+    [
+        "network",
+        "training",
+        "validation",
+        "epoch_bar",
+        "interrupt",
+        "settings",
+        "fitted",
+        "fitting",
+        "builders",
+        "parallel",
+    ],
+    ["fittable", "base", "classifier", "regressor"],
     ["persistence"],
     ["cli", "doctor", "testing"],
 ]
