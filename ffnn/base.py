@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
 from ffnn.builder import Array, Model, State
 from ffnn.fittable import Fittable
 from ffnn.fitted import Fitted
+from ffnn.inside import Inside
 from ffnn.network import Network
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseMLP"]
 
 
-class BaseMLP(Fittable):
+class BaseMLP(Inside, Fittable):
     """The base of :class:`~ffnn.MLPClassifier` and :class:`~ffnn.MLPRegressor`."""
 
     n_features_in_: int
@@ -38,9 +39,8 @@ class BaseMLP(Fittable):
     def _scores(self, X: Any) -> Array:
         """Return the network's scores, of shape (n_samples, n_outputs)."""
         check_is_fitted(self)
-        network = self.network_
-        X = validate_data(self, X, accept_sparse="csr", dtype=network.dtype, reset=False)
-        return self._current_model().forward(network.input.prepare(X, network.dtype))
+        rows = self._prepared(X)
+        return self._current_model().forward(rows)
 
     def predict(self, X: Any) -> Array:
         """Return the predictions for ``X``.

@@ -81,6 +81,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+    transform_layer_index : int, default=-1
+        The hidden layer that ``transform`` gives the values of, counted from 0, or from the end with -1.
 
     Attributes
     ----------
@@ -140,6 +142,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
+        transform_layer_index: int = -1,
     ) -> None:
         super().__init__(
             hidden_units=hidden_units,
@@ -163,6 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             warm_start=warm_start,
             verbose=verbose,
             random_state=random_state,
+            transform_layer_index=transform_layer_index,
         )
         self.class_weight = class_weight
 

@@ -62,6 +62,7 @@ class Fittable(BaseEstimator, ABC):
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
+        transform_layer_index: int = -1,
     ) -> None:
         self.hidden_units = hidden_units
         self.batch_size = batch_size
@@ -84,6 +85,7 @@ class Fittable(BaseEstimator, ABC):
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
+        self.transform_layer_index = transform_layer_index
 
     # -- training -------------------------------------------------------------------------------------------------
 

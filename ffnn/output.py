@@ -129,6 +129,13 @@ class Output(BaseEstimator, ABC):
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         """Return scikit-learn's default score for this kind of target."""
 
+    def in_units(self, slopes: Array) -> Array:
+        """Return slopes of the scores, of shape (n_rows, n_outputs, n_features), in the unit that users see.
+
+        By default they are those of the scores themselves, before the activation.
+        """
+        return slopes
+
     def decision(self, scores: Array) -> Array:
         """Return the scores in the shape that scikit-learn gives a decision function."""
         return scores

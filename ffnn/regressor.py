@@ -62,6 +62,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+    transform_layer_index : int, default=-1
+        The hidden layer that ``transform`` gives the values of, counted from 0, or from the end with -1.
 
     Attributes
     ----------

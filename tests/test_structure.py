@@ -37,7 +37,7 @@ LEVELS = [
         "builders",
         "parallel",
     ],
-    ["fittable", "base", "classifier", "regressor"],
+    ["fittable", "inside", "base", "classifier", "regressor"],
     ["persistence"],
     ["cli", "doctor", "testing"],
 ]

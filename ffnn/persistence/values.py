@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ffnn import solvers
+from ffnn import schedules, solvers
 from ffnn.builder import Builder
 from ffnn.exceptions import FfnnError, PersistenceError
 from ffnn.input import Input
@@ -33,10 +33,10 @@ Json = Any
 _KINDS: dict[Kind, type[Any]] = {"builder": Builder, "input": Input, "layer": Layer, "output": Output}
 #: What learns something that its parameters do not say.
 _LEARNERS = (Input, Output)
-#: ffnn's own classes that are no plugins, by their names: solvers and the like.
+#: ffnn's own classes that are no plugins, by their names: solvers and schedules.
 _OWN: dict[str, type[Any]] = {
     name: found
-    for module in (solvers,)
+    for module in (schedules, solvers)
     for name, found in ((name, getattr(module, name)) for name in module.__all__)
     if isinstance(found, type) and issubclass(found, BaseEstimator)
 }

@@ -115,6 +115,11 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
+    def in_units(self, slopes: Array) -> Array:
+        if self._loss == "poisson":
+            return slopes  # of the logarithm
+        return np.asarray(slopes * self.scale_[:, None], dtype=slopes.dtype)
+
     def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
         if self._loss == "poisson":
             scores = keras.layers.Activation("exponential", name="output_exponential", dtype=dtype)(scores)
