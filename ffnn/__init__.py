@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ffnn.builders.keras import KerasBuilder
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
+    from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
@@ -31,11 +32,14 @@ _HOMES = {
     "InverseScaling": "ffnn.schedules",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
+    "LossCurveDisplay": "ffnn.displays",
     "MLPClassifier": "ffnn.classifier",
     "MLPRegressor": "ffnn.regressor",
     "OneCycle": "ffnn.schedules",
+    "PredictionGradientDisplay": "ffnn.displays",
     "RMSprop": "ffnn.solvers",
     "SGD": "ffnn.solvers",
+    "SearchDisplay": "ffnn.displays",
     "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
@@ -55,10 +59,13 @@ __all__ = [
     "Exponential",
     "InverseScaling",
     "KerasBuilder",
+    "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
     "OneCycle",
+    "PredictionGradientDisplay",
     "RMSprop",
+    "SearchDisplay",
     "Stepwise",
     "TensorFlowBuilder",
     "WarmUp",

@@ -38,7 +38,7 @@ LEVELS = [
         "parallel",
     ],
     ["fittable", "inside", "base", "classifier", "regressor"],
-    ["persistence"],
+    ["displays", "persistence"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
