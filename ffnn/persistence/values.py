@@ -150,7 +150,8 @@ class Writer:
         parameters = _parameters(value)
         contents = {"parameters": {name: self.write(v, f"{where}.{name}") for name, v in parameters.items()}}
         if isinstance(value, _LEARNERS):
-            learned = {name: v for name, v in vars(value).items() if name not in parameters}
+            # a parameter that a method has the name of, such as an output's loss, stands under a private one
+            learned = {name: v for name, v in vars(value).items() if name.removeprefix("_") not in parameters}
             contents["learned"] = {name: self.write(v, f"{where}.{name}") for name, v in learned.items()}
         return contents
 
@@ -249,7 +250,8 @@ class Reader:
 def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
     """Set learned attributes, but nothing that stands in the place of a method or a parameter."""
     for name, value in attributes.items():
-        own = name in _parameters(target) or hasattr(type(target), name)
+        # None in the class says that nothing has been learned yet
+        own = name in _parameters(target) or getattr(type(target), name, None) is not None
         own = own or name.startswith("__")
         check(name.isidentifier() and not own, f"The file sets {type(target).__name__}.{name}, which is not learned")
         vars(target)[name] = value

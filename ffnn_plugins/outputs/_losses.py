@@ -47,7 +47,8 @@ class ChosenLoss:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name."""
-        return {**super().get_params(deep=deep), "loss": self._loss}  # type: ignore[misc]  # BaseEstimator's
+        params: dict[str, Any] = super().get_params(deep=deep)  # type: ignore[misc]  # BaseEstimator's
+        return params | {"loss": self._loss} if "loss" in params else params  # a subclass may have none
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters by name."""
@@ -65,6 +66,11 @@ class ChosenLoss:
 
 class ClassificationLoss(ChosenLoss):
     """The parameters of the losses for classes, which stand before an output's other bases."""
+
+    # for a subclass whose own __init__ sets none of them
+    _loss = "log_loss"
+    gamma: float = 2.0
+    label_smoothing: float = 0.0
 
     def __init__(self, loss: str = "log_loss", gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
         self._loss = loss

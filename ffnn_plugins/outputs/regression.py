@@ -48,6 +48,10 @@ class RegressionOutput(_losses.ChosenLoss, Output):
     """
 
     estimator_type = "regressor"
+    # for a subclass whose own __init__ sets none of them
+    _loss = "squared_error"
+    delta: float = 1.0
+    quantile: float = 0.5
 
     def __init__(self, loss: str = "squared_error", delta: float = 1.0, quantile: float = 0.5) -> None:
         self._loss = loss

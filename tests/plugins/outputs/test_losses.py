@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import ffnn
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import engine_ops, to_numpy
@@ -322,6 +323,28 @@ def test_parameters_go_in_and_out():
     assert repr(output) == "RegressionOutput(delta=3.0, loss='huber')"
     assert output.set_params(loss="quantile", quantile=0.2).get_params()["loss"] == "quantile"
     assert callable(output.loss)
+
+
+@pytest.mark.parametrize("output", [REGRESSION[1], REGRESSION[3], CLASSIFICATION[2], CLASSIFICATION[-1]], ids=repr)
+def test_a_saved_estimator_keeps_its_loss(output, tmp_path):
+    kind = MLPRegressor if isinstance(output, RegressionOutput) else MLPClassifier
+    y = np.eye(2, dtype=int)[COUNTS % 2] if isinstance(output, MultilabelOutput) else COUNTS % 2
+    weights = {"class_weight": [{0: 1, 1: 2}, {0: 3, 1: 1}]} if isinstance(output, MultilabelOutput) else {}
+    model = kind(output_layer=output, n_epochs=1, random_state=0, **weights).fit(X, y)
+    ffnn.save(model, tmp_path / "model")
+    loaded = ffnn.load(tmp_path / "model")
+    assert loaded.output_layer.get_params() == loaded.network_.output.get_params() == output.get_params()
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert loaded.network_.structure() == model.network_.structure()
+
+
+def test_a_subclass_with_parameters_of_its_own_has_the_default_loss():
+    class Own(RegressionOutput):
+        def __init__(self, shift=0.0):
+            self.shift = shift
+
+    assert Own(2.0).get_params() == {"shift": 2.0}
+    assert np.isfinite(regressor(Own(), n_epochs=1).fit(X, Y).loss_curve_).all()
 
 
 def test_a_program_serves_every_delta_and_every_share():
