@@ -138,6 +138,25 @@ def test_a_random_state_goes_on_where_it_was(tmp_path):
     np.testing.assert_array_equal(twin.fit(X, Y).predict_proba(X), estimator.fit(X, Y).predict_proba(X))
 
 
+def test_schedules_validation_and_class_weights_come_back(tmp_path):
+    estimator = make(
+        learning_rate=ffnn.WarmUp(ffnn.Cosine(1e-2), n_epochs=1), early_stopping=True, class_weight={"setosa": 2.0},
+        scoring="accuracy", transform_layer_index=0,
+    ).fit(X, NAMES)  # fmt: skip
+    twin = there_and_back(estimator, tmp_path)
+    assert_same(twin, estimator)
+    assert twin.validation_loss_curve_ == estimator.validation_loss_curve_
+    np.testing.assert_array_equal(twin.transform(X), estimator.transform(X))
+    for each in (twin, estimator):
+        each.set_params(early_stopping=False).partial_fit(X, NAMES)
+    assert_same(twin, estimator)
+
+
+def test_a_step_wise_function_is_refused(tmp_path):
+    with pytest.raises(PersistenceError, match=r"learning_rate.function=<function.*a function cannot be saved"):
+        ffnn.save(make(learning_rate=ffnn.Stepwise(lambda step: 0.1)), tmp_path / "model")
+
+
 def test_layers_with_parameters_come_back(tmp_path):
     from ffnn_plugins.layers.dropout import Dropout
     from ffnn_plugins.outputs.multiclass import MulticlassOutput
