@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from ffnn.builders.keras import KerasBuilder
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
+    from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
     from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
+    from ffnn.schedules import Cosine, Exponential, InverseScaling, OneCycle, Stepwise, WarmUp
     from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
@@ -24,15 +27,26 @@ _HOMES = {
     "Adagrad": "ffnn.solvers",
     "Adam": "ffnn.solvers",
     "AdamW": "ffnn.solvers",
+    "Cosine": "ffnn.schedules",
+    "Exponential": "ffnn.schedules",
+    "InverseScaling": "ffnn.schedules",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
+    "LossCurveDisplay": "ffnn.displays",
     "MLPClassifier": "ffnn.classifier",
     "MLPRegressor": "ffnn.regressor",
+    "OneCycle": "ffnn.schedules",
+    "PredictionGradientDisplay": "ffnn.displays",
     "RMSprop": "ffnn.solvers",
     "SGD": "ffnn.solvers",
+    "SearchDisplay": "ffnn.displays",
+    "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
+    "WarmUp": "ffnn.schedules",
+    "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
     "pool": "ffnn.parallel.pool",
+    "save": "ffnn.persistence",
 }
 
 __all__ = [
@@ -41,13 +55,24 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "Cosine",
+    "Exponential",
+    "InverseScaling",
     "KerasBuilder",
+    "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
+    "OneCycle",
+    "PredictionGradientDisplay",
     "RMSprop",
+    "SearchDisplay",
+    "Stepwise",
     "TensorFlowBuilder",
+    "WarmUp",
+    "load",
     "make_backend_factory",
     "pool",
+    "save",
 ]
 
 

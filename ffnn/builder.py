@@ -142,10 +142,25 @@ class Model(Protocol):
         """
         ...
 
-    def forward(self, x: Rows) -> Array:
+    def forward(self, x: Rows, layer: int | None = None) -> Array:
         """Return the scores, of shape (n_rows, n_outputs), computed over tiles of a fixed number of rows.
 
         With tiles of a fixed shape a row's scores do not depend on the rows beside it.
+
+        Parameters
+        ----------
+        x : Rows
+            What the network's input prepared.
+        layer : int, optional
+            The number, from 0, of a hidden layer: its values are then returned, of shape (n_rows, n_units).
+        """
+        ...
+
+    def input_gradient(self, x: Rows) -> Array:
+        """Return the gradients of the scores with respect to X, of shape (n_rows, n_outputs, n_features).
+
+        They are computed without dropout, over tiles as in :meth:`forward`. Of sparse rows, too, every feature has its
+        gradient, as it is at 0 for what is not stored.
         """
         ...
 

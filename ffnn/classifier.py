@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,12 @@ from ffnn.base import BaseMLP
 from ffnn.builder import Array
 
 if TYPE_CHECKING:
+    from ffnn.builder import Builder
+    from ffnn.input import Input
+    from ffnn.layer import Layer
     from ffnn.output import Output
+    from ffnn.schedules import Schedule
+    from ffnn.solver import Solver
 
 __all__ = ["MLPClassifier"]
 
@@ -28,7 +34,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The units of each hidden layer; ``()`` is a linear model.
     batch_size : int, default=64
         The samples of a step. The last batch of an epoch may have fewer.
-    n_epochs : int, default=5
+    n_epochs : int, default=10
         The passes over the data; for ``solver="lbfgs"``, the most iterations.
     dropout : float or None, default=None
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
@@ -49,14 +55,34 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     solver : str or Solver, default="adam"
         ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"adagrad"``, ``"lbfgs"``, or an instance such as
         ``ffnn.Adam(beta_1=0.8)``, whose parameters are grid axes (``solver__beta_1``).
-    learning_rate : float, default=1e-3
-        The size of a step.
+    learning_rate : float, Schedule or callable, default=1e-3
+        The size of a step; a schedule such as ``ffnn.Cosine(1e-3)``, whose parameters are grid axes
+        (``learning_rate__initial``); or a function of a step's number.
     weight_decay : float, default=0.0
         The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.
+    early_stopping : bool, default=False
+        Whether to stop when the validation data sees no improvement any more, and to go back to the best epoch.
+    validation_fraction : float, default=0.1
+        The share of the samples that ``early_stopping`` sets apart, of each class alike, unless ``X_val`` is given.
+    n_iter_no_change : int, default=10
+        The epochs without an improvement after which to stop.
+    tol : float, default=1e-4
+        What counts as an improvement.
+    scoring : str or callable, default="loss"
+        What is measured on the validation data: ``"loss"``, or a scikit-learn scorer, or its name.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all. For
+        multilabel targets a list of ``{0: weight, 1: weight}``, one a label.
     dtype : {"auto", "float32", "float64"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    warm_start : bool, default=False
+        Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
+    verbose : int, default=0
+        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+    transform_layer_index : int, default=-1
+        The hidden layer that ``transform`` gives the values of, counted from 0, or from the end with -1.
 
     Attributes
     ----------
@@ -68,6 +94,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Their names, where X had such.
     loss_curve_ : list of float
         The mean training loss of each epoch, without the penalty of ``weight_decay``.
+    validation_loss_curve_, validation_scores_ : list of float
+        The validation data's loss and, with another ``scoring``, its score after each epoch; where there is such data.
+    best_epoch_ : int
+        The epoch, counted from 0, in which they were best.
     n_iter_ : int
         The epochs done.
     coefs_, intercepts_ : list of ndarray
@@ -87,6 +117,58 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     classes_: Array
+
+    def __init__(
+        self,
+        hidden_units: int | Sequence[int] = (256,),
+        batch_size: int = 64,
+        n_epochs: int = 10,
+        dropout: float | None = None,
+        activation: str | Callable[[Any], Any] | None = "relu",
+        builder: str | Builder = "tf",
+        block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
+        input_layer: str | Input = "auto",
+        output_layer: str | Output = "auto",
+        solver: str | Solver = "adam",
+        learning_rate: float | Schedule | Callable[[int], float] = 1e-3,
+        weight_decay: float = 0.0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        scoring: str | Callable[..., float] = "loss",
+        class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
+        dtype: str = "auto",
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+        transform_layer_index: int = -1,
+    ) -> None:
+        super().__init__(
+            hidden_units=hidden_units,
+            batch_size=batch_size,
+            n_epochs=n_epochs,
+            dropout=dropout,
+            activation=activation,
+            builder=builder,
+            block=block,
+            input_layer=input_layer,
+            output_layer=output_layer,
+            solver=solver,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            scoring=scoring,
+            dtype=dtype,
+            warm_start=warm_start,
+            verbose=verbose,
+            random_state=random_state,
+            transform_layer_index=transform_layer_index,
+        )
+        self.class_weight = class_weight
 
     def decision_function(self, X: Any) -> Array:
         """Return the network's scores before sigmoid or softmax.
@@ -140,7 +222,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if scipy.sparse.issparse(y):
             return y
         # a column of labels is one label a row, with scikit-learn's own warning, unless it is said to be an indicator
-        if y.ndim == 2 and y.shape[1] == 1 and self.output_layer == "auto":
+        indicator = self.output_layer != "auto" and self.__sklearn_tags__().classifier_tags.multi_label
+        if y.ndim == 2 and y.shape[1] == 1 and not indicator:
             return column_or_1d(y, warn=True)
         return y
 
@@ -160,4 +243,4 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        return tags
+        return self._adjust_tags(tags)

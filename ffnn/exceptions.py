@@ -11,6 +11,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
         ├── TrainingDivergedError       (also ArithmeticError)
+        ├── PersistenceError            (also ValueError)
         └── ExecutorError
             ├── HostError
             │   ├── HostKeyError
@@ -37,6 +38,7 @@ __all__ = [
     "HostError",
     "HostKeyError",
     "HostWarning",
+    "PersistenceError",
     "PluginConflictError",
     "PluginError",
     "PluginLoadError",
@@ -78,6 +80,10 @@ class EngineNotInstalledError(FfnnError, ValueError):
 
 class TrainingDivergedError(FfnnError, ArithmeticError):
     """The training loss became infinite or NaN."""
+
+
+class PersistenceError(FfnnError, ValueError):
+    """An estimator cannot be saved in a file, or a file is damaged, from a later ffnn, or none of ffnn's."""
 
 
 class ExecutorError(FfnnError):

@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ffnn.builder import Array
+from ffnn.builder import Array, Model
+from ffnn.epoch_bar import EpochBar
 from ffnn.fitted import Fitted
+from ffnn.interrupt import deferred_interrupt
 from ffnn.settings import Settings, check_weight, root_seed
 from ffnn.training import Training
+from ffnn.validation import EarlyStopping, Validation, scorer_of, split
 
 if TYPE_CHECKING:
-    from ffnn.base import BaseMLP, Monitor
+    from ffnn.base import BaseMLP
+    from ffnn.fittable import Monitor
 
-__all__ = ["fit"]
+__all__ = ["Held", "fit"]
+
+_LEARNED = ("validation_loss_curve_", "validation_scores_", "best_epoch_")
+
+
+@dataclass(frozen=True)
+class Held:
+    """The validation data that a user gave."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any.
+
+        Raises
+        ------
+        ValueError
+            If only a part of it is there.
+        """
+        if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
+            have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
+            raise ValueError(f"X_val and y_val belong together; got {' and '.join(f'{n}_val' for n in have)} alone.")
+        return self.X is not None
+
+
+@dataclass
+class _Data:
+    """What is trained on: all samples, and the rows of them that are meant."""
+
+    X: Any
+    y: Any
+    weight: Array
+    rows: Array
+    validation: Validation | None
 
 
 def fit(
@@ -25,39 +68,74 @@ def fit(
     sample_weight: Any,
     monitor: Monitor | None,
     *,
+    held: Held | None = None,
     classes: Any = None,
     partial: bool,
 ) -> None:
-    """Train an estimator from new weights or, if ``partial``, for one more epoch.
+    """Train an estimator: from new weights, from those it has (``warm_start``), or for one more epoch (``partial``).
 
-    Whatever is raised, the estimator is then as it was before.
+    Whatever is raised, the estimator is then as it was before; but for a Ctrl-C, which leaves it the last whole epoch.
     """
+    held = held or Held()
     settings = Settings.of(estimator)
     settings.check_monitor(monitor)
-    first = not (partial and hasattr(estimator, "_fitted"))
+    first = not ((partial or estimator.warm_start) and hasattr(estimator, "_fitted"))
+    if partial and settings.early_stopping:
+        raise ValueError("early_stopping=True needs fit, which sees all epochs; set it to False for partial_fit.")
     dtype = settings.dtype_for(X) if first else estimator.network_.dtype
     before = dict(estimator.__dict__)
     try:
-        X, y = estimator._validate(X, y, dtype, reset=first)
-        weight = check_weight(sample_weight, X)
+        data = _take(estimator, settings, X, y, sample_weight, held, dtype, reset=first)
         if first:
-            _start(estimator, settings, X, y, weight, classes, dtype, partial=partial)
+            _start(estimator, settings, data, classes, dtype, partial=partial)
         else:
             # what is trained in place: the copy has the state as arrays
-            before.update(loss_curve_=list(estimator.loss_curve_), _fitted=copy.copy(estimator._fitted))
+            kept = {name: list(before[name]) for name in ("loss_curve_", *_LEARNED[:2]) if name in before}
+            before.update(kept, _fitted=copy.copy(estimator._fitted))
             _go_on(estimator, settings, classes)
+        _balance(estimator, data, partial=partial)
         epochs = range(estimator.n_iter_, estimator.n_iter_ + (1 if partial else settings.n_epochs))
-        _train(estimator, settings, X, y, weight, epochs, monitor)
-    except BaseException:  # a Ctrl-C too: as if nothing had been called
+        # a schedule ends with the training; single epochs are those of a training of n_epochs
+        horizon = settings.n_epochs if partial else epochs.stop
+        interrupted = _train(estimator, settings, data, epochs, horizon, monitor)
+    except BaseException:  # a second Ctrl-C too: as if nothing had been called
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
         raise
+    if interrupted:
+        raise KeyboardInterrupt(
+            f"interrupted after epoch {estimator.n_iter_} of {epochs.stop}; the estimator has the weights of that epoch"
+        )
 
 
-def _start(
-    estimator: BaseMLP, settings: Settings, X: Any, y: Any, weight: Array, classes: Any, dtype: str, *, partial: bool
-) -> None:
+def _take(
+    estimator: BaseMLP, settings: Settings, X: Any, y: Any, sample_weight: Any, held: Held, dtype: str, *, reset: bool
+) -> _Data:
+    """Validate the data, and set apart what is not trained on."""
+    given = held.given
+    X, y = estimator._validate(X, y, dtype, reset=reset)
+    weight = check_weight(sample_weight, X)
+    rows = np.arange(X.shape[0])
+    validation = None
+    scorer = scorer_of(estimator)
+    if given:
+        X_val = validate_data(estimator, held.X, accept_sparse="csr", dtype=dtype, reset=False)
+        y_val = estimator._validate_held(held.y)
+        check_consistent_length(X_val, y_val)
+        weight_val = check_weight(held.sample_weight, X_val)
+        validation = Validation(X_val, y_val, weight_val, None if held.sample_weight is None else weight_val, scorer)
+    elif settings.early_stopping:
+        rows, test = split(estimator, X, y, weight, root_seed(copy.copy(estimator.random_state)))
+        scored = None if sample_weight is None else weight[test]
+        validation = Validation(_safe_indexing(X, test), _safe_indexing(y, test), weight[test], scored, scorer)
+    return _Data(X, y, weight, rows, validation)
+
+
+def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dtype: str, *, partial: bool) -> None:
     """Describe the network for this data and set the fitted attributes of an untrained one."""
+    X, y, weight = data.X, data.y, data.weight
+    if len(data.rows) < X.shape[0]:  # what is set apart teaches nothing
+        y, weight = _safe_indexing(y, data.rows), weight[data.rows]
     output = settings.output_for(y, classes, estimator._estimator_type_name())
     if partial and classes is None and output.needs_classes:
         raise ValueError(
@@ -70,11 +148,31 @@ def _start(
     estimator.network_ = network
     estimator.loss_curve_ = []
     estimator.n_iter_ = 0
+    for name in _LEARNED:
+        estimator.__dict__.pop(name, None)
     estimator._learned(output)
 
 
+def _balance(estimator: BaseMLP, data: _Data, *, partial: bool) -> None:
+    """Let each sample weigh what its class does."""
+    class_weight = getattr(estimator, "class_weight", None)
+    if class_weight is None:
+        return
+    if partial and isinstance(class_weight, str):
+        raise ValueError(
+            f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
+            "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
+        )
+    output, rows = estimator.network_.output, data.rows
+    output.balance(class_weight, _safe_indexing(data.y, rows), data.weight[rows])
+    data.weight = output.weigh(data.y, data.weight)
+    if data.validation is not None:
+        weight = output.weigh(data.validation.y, data.validation.weight)
+        data.validation = replace(data.validation, weight=weight)
+
+
 def _go_on(estimator: BaseMLP, settings: Settings, classes: Any) -> None:
-    """Take over what parameters may change between two calls of ``partial_fit``, and refuse the others."""
+    """Take over what parameters may change between two calls, and refuse the others."""
     if classes is not None:
         estimator._check_classes(classes)
     old = estimator.network_
@@ -82,41 +180,96 @@ def _go_on(estimator: BaseMLP, settings: Settings, classes: Any) -> None:
     if network.weights != old.weights:
         raise ValueError(
             f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the "
-            "one that partial_fit began with. Set them back, or call fit to start anew."
+            "one that is trained already. Set them back; or set warm_start=False and call fit, to start anew."
         )
     estimator._fitted.change(network, settings.solver)
     estimator.network_ = network
 
 
 def _train(
-    estimator: BaseMLP, settings: Settings, X: Any, y: Any, weight: Array, epochs: range, monitor: Monitor | None
-) -> None:
+    estimator: BaseMLP, settings: Settings, data: _Data, epochs: range, horizon: int, monitor: Monitor | None
+) -> bool:
+    """Train; return whether a Ctrl-C ended it."""
     network, fitted = estimator.network_, estimator._fitted
     # everything that can be refused is refused before an engine is imported
-    rows = network.input.prepare(X, network.dtype)
-    targets = network.output.encode(y, network.dtype)
+    rows = network.input.prepare(data.X, network.dtype)
+    targets = network.output.encode(data.y, network.dtype)
+    if data.validation is not None:
+        network.output.encode(data.validation.y, network.dtype)
     model = fitted.model(settings.builder)
     # a row of zero weight is left out, which makes it the same as one that was never there
-    order = np.flatnonzero(weight > 0).astype(np.int32 if len(weight) < 2**31 else np.int64)
-
-    def on_epoch(epoch: int, loss: float) -> bool:
-        estimator.loss_curve_.append(loss)
-        estimator.n_iter_ = epoch + 1
-        return monitor is not None and bool(monitor(epoch, estimator, {"loss": loss}))
-
-    model.load(rows, targets, weight.astype(network.dtype))
+    order = data.rows[data.weight[data.rows] > 0].astype(np.int32 if len(data.weight) < 2**31 else np.int64)
+    watch = _Watch(estimator, settings, data.validation, model)
+    bar = EpochBar(settings.verbose, len(epochs), type(estimator).__name__)
+    model.load(rows, targets, data.weight.astype(network.dtype))
     try:
-        fitted.solver.train(
-            Training(
-                model=model,
-                rows=order,
-                epochs=epochs,
-                batch_size=settings.batch_size,
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                root_seed=fitted.root_seed,
-                on_epoch=on_epoch,
+        with deferred_interrupt() as interrupted:
+
+            def on_epoch(epoch: int, loss: float) -> bool:
+                estimator.loss_curve_.append(loss)
+                estimator.n_iter_ = epoch + 1
+                stats = {"loss": loss}
+                stop = watch.look(epoch, stats)
+                bar.update(stats)
+                stop |= monitor is not None and bool(monitor(epoch, estimator, stats))
+                return stop or interrupted()
+
+            fitted.solver.train(
+                Training(
+                    model=model,
+                    rows=order,
+                    epochs=epochs,
+                    batch_size=settings.batch_size,
+                    schedule=settings.schedule,
+                    horizon=horizon,
+                    weight_decay=settings.weight_decay,
+                    root_seed=fitted.root_seed,
+                    on_epoch=on_epoch,
+                )
             )
-        )
+            if not interrupted():
+                watch.restore_best()
+            return interrupted()
     finally:
+        bar.close()
         model.unload()
+
+
+class _Watch:
+    """Looks at the validation data after each epoch, and remembers the best one."""
+
+    def __init__(self, estimator: BaseMLP, settings: Settings, validation: Validation | None, model: Model) -> None:
+        self._estimator = estimator
+        self._validation = validation
+        self._model = model
+        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
+        self._restores = settings.early_stopping
+        self._best: Any = None
+        self._last = -1
+        if validation is not None:
+            for name in _LEARNED[: 1 if validation.scorer is None else 2]:
+                estimator.__dict__.setdefault(name, [])
+
+    def look(self, epoch: int, stats: dict[str, float]) -> bool:
+        """Measure an epoch, add that to its figures, and return whether to stop."""
+        validation, estimator = self._validation, self._estimator
+        if validation is None:
+            return False
+        loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
+        estimator.validation_loss_curve_.append(loss)
+        value = -loss
+        if validation.scorer is not None:
+            value = stats["validation_score"] = validation.score(estimator)
+            estimator.validation_scores_.append(value)
+        better, stop = self._stopping.update(epoch, value)
+        self._last = epoch
+        if better:
+            estimator.best_epoch_ = epoch
+            if self._restores:
+                self._best = self._model.get_state()
+        return stop and self._restores
+
+    def restore_best(self) -> None:
+        """Go back to the best epoch."""
+        if self._best is not None and self._stopping.best_epoch != self._last:
+            self._model.set_state(self._best)

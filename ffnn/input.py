@@ -19,6 +19,8 @@ from ffnn.structure import parameters_key
 if TYPE_CHECKING:
     from types import SimpleNamespace
 
+    from sklearn.utils import Tags
+
     from ffnn.layer import Weight
     from ffnn.ops import Ops, Tensor
 
@@ -100,6 +102,9 @@ class Input(BaseEstimator, ABC):
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         """Return the Keras tensor that native Keras layers make of ``x``; see :meth:`ffnn.layer.Layer.to_keras`."""
         return x if type(self).forward is Input.forward else NotImplemented
+
+    def adjust_tags(self, tags: Tags) -> None:
+        """Say in scikit-learn's tags what an estimator with this ``input_layer`` does not take; nothing by default."""
 
     def structure(self) -> Hashable:
         """Return what a traced program depends on."""

@@ -6,6 +6,7 @@ supplies; which programs can be shared follows from :meth:`Network.structure`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,27 @@ class Network:
     def weights(self) -> dict[str, Weight]:
         """All weights by name, in order."""
         return {name: weight for stage in self.stages for name, weight in stage.weights.items()}
+
+    @functools.cached_property
+    def hidden(self) -> tuple[int, ...]:
+        """The number of stages up to the end of each hidden layer."""
+        ends = {stage.name.partition(".")[0]: n for n, stage in enumerate(self.stages, start=1)}
+        return tuple(n for name, n in ends.items() if name.startswith("hidden"))
+
+    def first(self, n_stages: int | None) -> Network:
+        """Return the network without its last stages; None is all of it."""
+        return self if n_stages is None else dataclasses.replace(self, stages=self.stages[:n_stages])
+
+    def entering(self, ops: Ops, x: Tensor) -> Tensor | SparseRows:
+        """Return a dense batch, of which no entry may be left out, in the form that the input's ``forward`` takes."""
+        if not self.input.sparse or type(self.input).forward is Input.forward:
+            return x
+        n_rows, n_columns = ops.shape(x)
+        columns = ops.reshape(ops.arange(n_columns, "int32"), (1, -1))
+        rows = ops.reshape(ops.arange(n_rows, "int32"), (-1, 1))
+        rows, columns = rows + ops.zeros_like(columns), columns + ops.zeros_like(rows)
+        rows, columns, values = (ops.reshape(part, (-1,)) for part in (rows, columns, x))
+        return SparseRows(rows, columns, values, (n_rows, n_columns))
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return freshly drawn weights, the same for every builder."""

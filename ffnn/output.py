@@ -15,6 +15,8 @@ from sklearn.base import BaseEstimator
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
     from ffnn.layer import Layer
     from ffnn.ops import Ops, Tensor
 
@@ -70,6 +72,29 @@ class Output(BaseEstimator, ABC):
             If this output cannot take these targets.
         """
 
+    def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
+        """Learn how much each class counts; called after :meth:`fit`, with what is trained on.
+
+        Parameters
+        ----------
+        class_weight : dict, list of dict or "balanced"
+            The estimator's.
+        y : ndarray or sparse matrix
+            The targets.
+        sample_weight : float64 ndarray of shape (n_samples,)
+            The weight of each sample.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it does not suit these targets.
+        """
+        raise ValueError(f"class_weight={class_weight!r}: {type(self).__name__} has no classes to weigh. Use None.")
+
+    def weigh(self, y: Any, sample_weight: Array) -> Array:
+        """Return the weight of each sample, its class's in it, after :meth:`balance`."""
+        return sample_weight
+
     @abstractmethod
     def encode(self, y: Any, dtype: str) -> Array:
         """Return the targets as the loss takes them: integers, or floats of ``dtype``; one entry or row a sample.
@@ -104,6 +129,13 @@ class Output(BaseEstimator, ABC):
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         """Return scikit-learn's default score for this kind of target."""
 
+    def in_units(self, slopes: Array) -> Array:
+        """Return slopes of the scores, of shape (n_rows, n_outputs, n_features), in the unit that users see.
+
+        By default they are those of the scores themselves, before the activation.
+        """
+        return slopes
+
     def decision(self, scores: Array) -> Array:
         """Return the scores in the shape that scikit-learn gives a decision function."""
         return scores
@@ -127,6 +159,9 @@ class Output(BaseEstimator, ABC):
         if self.activation is None:
             return scores
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
+
+    def adjust_tags(self, tags: Tags) -> None:
+        """Say in scikit-learn's tags what an estimator with this ``output_layer`` does not take; nothing by default."""
 
     def structure(self) -> Hashable:
         """Return what a traced program depends on; a loss that uses what :meth:`fit` has learned adds that here."""

@@ -8,7 +8,17 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["check_integer", "check_number", "check_rate", "check_units", "unknown_name"]
+import numpy as np
+
+__all__ = [
+    "check_flag",
+    "check_integer",
+    "check_number",
+    "check_rate",
+    "check_share",
+    "check_units",
+    "unknown_name",
+]
 
 
 def unknown_name(parameter: str, value: Any, names: Iterable[str], otherwise: str) -> ValueError:
@@ -21,6 +31,19 @@ def unknown_name(parameter: str, value: Any, names: Iterable[str], otherwise: st
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
+
+
+def check_flag(parameter: str, value: Any) -> bool:
+    """Return ``value``, True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{parameter}={value!r}: expected True or False, got {type(value).__name__}.")
+    return bool(value)
 
 
 def check_integer(parameter: str, value: Any, remedy: str) -> int:
@@ -75,6 +98,21 @@ def check_rate(parameter: str, value: Any) -> float:
     if rate >= 1:
         raise ValueError(f"{parameter}={value!r}: expected a rate in [0, 1), or None. {remedy}")
     return rate
+
+
+def check_share(parameter: str, value: Any) -> float:
+    """Return the share of the data, a number in (0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    remedy = "It is a share of the samples; 0.1 is usual."
+    share = check_number(parameter, value, remedy, positive=True)
+    if share >= 1:
+        raise ValueError(f"{parameter}={value!r}: expected a number between 0 and 1, both excluded. {remedy}")
+    return share
 
 
 def check_units(value: Any) -> tuple[int, ...]:

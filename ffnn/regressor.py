@@ -19,7 +19,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The units of each hidden layer; ``()`` is a linear model.
     batch_size : int, default=64
         The samples of a step. The last batch of an epoch may have fewer.
-    n_epochs : int, default=5
+    n_epochs : int, default=10
         The passes over the data; for ``solver="lbfgs"``, the most iterations.
     dropout : float or None, default=None
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
@@ -39,14 +39,31 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver : str or Solver, default="adam"
         ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"adagrad"``, ``"lbfgs"``, or an instance such as
         ``ffnn.Adam(beta_1=0.8)``, whose parameters are grid axes (``solver__beta_1``).
-    learning_rate : float, default=1e-3
-        The size of a step.
+    learning_rate : float, Schedule or callable, default=1e-3
+        The size of a step; a schedule such as ``ffnn.Cosine(1e-3)``, whose parameters are grid axes
+        (``learning_rate__initial``); or a function of a step's number.
     weight_decay : float, default=0.0
         The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.
+    early_stopping : bool, default=False
+        Whether to stop when the validation data sees no improvement any more, and to go back to the best epoch.
+    validation_fraction : float, default=0.1
+        The share of the samples that ``early_stopping`` sets apart, of each class alike, unless ``X_val`` is given.
+    n_iter_no_change : int, default=10
+        The epochs without an improvement after which to stop.
+    tol : float, default=1e-4
+        What counts as an improvement.
+    scoring : str or callable, default="loss"
+        What is measured on the validation data: ``"loss"``, or a scikit-learn scorer, or its name.
     dtype : {"auto", "float32", "float64"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    warm_start : bool, default=False
+        Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
+    verbose : int, default=0
+        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
+    transform_layer_index : int, default=-1
+        The hidden layer that ``transform`` gives the values of, counted from 0, or from the end with -1.
 
     Attributes
     ----------
@@ -57,6 +74,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss_curve_ : list of float
         Half the mean squared error of the standardised targets over each epoch, without the penalty of
         ``weight_decay``.
+    validation_loss_curve_, validation_scores_ : list of float
+        The validation data's loss and, with another ``scoring``, its score after each epoch; where there is such data.
+    best_epoch_ : int
+        The epoch, counted from 0, in which they were best.
     n_iter_ : int
         The epochs done.
     coefs_, intercepts_ : list of ndarray
@@ -82,4 +103,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        return tags
+        return self._adjust_tags(tags)

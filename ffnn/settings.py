@@ -16,10 +16,20 @@ from ffnn.input import Input
 from ffnn.layer import Layer
 from ffnn.network import Network, describe
 from ffnn.output import Output
-from ffnn.parameters import check_integer, check_number, check_rate, check_units, unknown_name
+from ffnn.parameters import (
+    check_flag,
+    check_integer,
+    check_number,
+    check_rate,
+    check_share,
+    check_units,
+    unknown_name,
+)
 from ffnn.plugins import registry
+from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.validation import check_scorer
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
@@ -45,9 +55,14 @@ class Settings:
     input_layer: Any
     output_layer: Any
     solver: Solver
-    learning_rate: float
+    schedule: Schedule
     weight_decay: float
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
     dtype: str
+    verbose: bool
 
     @classmethod
     def of(cls, estimator: BaseMLP) -> Self:
@@ -59,6 +74,8 @@ class Settings:
             That name the parameter, what was expected, what arrived, and the remedy.
         """
         e: Any = estimator
+        check_scorer(e.scoring)
+        check_flag("warm_start", e.warm_start)
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_integer("batch_size", e.batch_size, "It is the number of samples a step; 64 is usual."),
@@ -70,11 +87,16 @@ class Settings:
             input_layer=_end("input", e.input_layer, Input),
             output_layer=_end("output", e.output_layer, Output),
             solver=clone(resolve_solver(e.solver)),
-            learning_rate=check_number(
-                "learning_rate", e.learning_rate, "It is the size of a step; 1e-3 is usual.", positive=True
-            ),
+            schedule=as_schedule(e.learning_rate),
             weight_decay=check_number("weight_decay", e.weight_decay, "Use 0.0 for none."),
+            early_stopping=check_flag("early_stopping", e.early_stopping),
+            validation_fraction=check_share("validation_fraction", e.validation_fraction),
+            n_iter_no_change=check_integer(
+                "n_iter_no_change", e.n_iter_no_change, "It is the number of epochs without improvement; 10 is usual."
+            ),
+            tol=check_number("tol", e.tol, "It is what counts as an improvement; 1e-4 is usual."),
             dtype=_dtype(e.dtype),
+            verbose=bool(check_number("verbose", int(e.verbose) if e.verbose is True else e.verbose, "Use 0 or 1.")),
         )
 
     @staticmethod

@@ -16,6 +16,7 @@ from ffnn.builder import EpochPlan, Model
 from ffnn.exceptions import TrainingDivergedError
 
 if TYPE_CHECKING:
+    from ffnn.schedules import Schedule
     from ffnn.solver import StochasticSolver
 
 __all__ = ["Training", "epoch_plan", "initial_generator"]
@@ -36,7 +37,8 @@ def epoch_plan(
     epoch: int,
     first_step: int,
     solver: StochasticSolver,
-    learning_rate: float,
+    schedule: Schedule,
+    horizon: int,
     weight_decay: float,
 ) -> EpochPlan:
     """Return what an epoch does.
@@ -53,13 +55,18 @@ def epoch_plan(
         The number of epochs and of steps done before.
     solver : StochasticSolver
         What corrects the step sizes.
-    learning_rate, weight_decay : float
+    schedule : Schedule
+        The learning rate.
+    horizon : int
+        The epoch at which the schedule ends.
+    weight_decay : float
         The estimator's.
     """
     # 1 + epoch: [root_seed, 0] draws the initial weights
     rng = np.random.default_rng([root_seed, 1 + epoch])
     n_batches = -(-len(rows) // batch_size)
-    learning_rates = np.full(n_batches, learning_rate, dtype=np.float64)
+    steps = np.arange(n_batches)
+    learning_rates = schedule.rates(first_step + steps, epoch + steps / n_batches, float(horizon))
     return EpochPlan(
         order=rng.permutation(rows),
         batch_size=batch_size,
@@ -82,8 +89,12 @@ class Training:
         The rows of the data to train on: those of positive sample weight.
     epochs : range
         The epochs to do, counted from the estimator's first.
-    batch_size, learning_rate, weight_decay
+    batch_size, weight_decay
         The estimator's.
+    schedule : Schedule
+        The learning rate.
+    horizon : int
+        The epoch at which the schedule ends.
     root_seed : int
         What all random numbers are a function of, with the epoch.
     on_epoch : callable
@@ -94,7 +105,8 @@ class Training:
     rows: Array
     epochs: range
     batch_size: int
-    learning_rate: float
+    schedule: Schedule
+    horizon: int
     weight_decay: float
     root_seed: int
     on_epoch: Callable[[int, float], bool]
@@ -109,7 +121,8 @@ class Training:
             epoch=epoch,
             first_step=first_step,
             solver=solver,
-            learning_rate=self.learning_rate,
+            schedule=self.schedule,
+            horizon=self.horizon,
             weight_decay=self.weight_decay,
         )
 
@@ -124,8 +137,8 @@ class Training:
         epoch = self.epochs.start + self.n_done
         if not np.isfinite(loss):
             raise TrainingDivergedError(
-                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is "
-                f"{self.learning_rate:g}), and scale X, for instance with sklearn.preprocessing.StandardScaler."
+                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is {self.schedule}), and "
+                "scale X, for instance with sklearn.preprocessing.StandardScaler."
             )
         self.n_done += 1
         return self.on_epoch(epoch, loss)

@@ -286,6 +286,6 @@ def test_partial_fit_takes_over_what_may_change(builder):
 def test_partial_fit_refuses_another_network(change):
     estimator = classifier().partial_fit(X, Y, classes=np.unique(Y)).set_params(**change)
     message = (
-        "hidden_units=.* and block=.* describe another network than the one that partial_fit began with. Set them back"
+        "hidden_units=.* and block=.* describe another network than the one that is trained already. Set them back"
     )
     assert_refused(estimator, ValueError, message, lambda e: e.partial_fit(X, Y))

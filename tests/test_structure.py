@@ -24,9 +24,21 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs"],
-    ["network", "training", "settings", "fitted", "fitting", "builders", "parallel"],
-    ["base", "classifier", "regressor"],
+    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedules"],
+    [
+        "network",
+        "training",
+        "validation",
+        "epoch_bar",
+        "interrupt",
+        "settings",
+        "fitted",
+        "fitting",
+        "builders",
+        "parallel",
+    ],
+    ["fittable", "inside", "base", "classifier", "regressor"],
+    ["displays", "persistence"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

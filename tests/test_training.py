@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris
 
 from ffnn import MLPClassifier
 from ffnn.exceptions import TrainingDivergedError
+from ffnn.schedules import Constant
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import assert_states_equal
 from ffnn.training import Training, epoch_plan, initial_generator
@@ -20,7 +21,7 @@ X, Y = load_iris(return_X_y=True)
 def plan_of(rows, batch_size=4, root_seed=0, epoch=0, first_step=0, solver=None):
     return epoch_plan(
         np.asarray(rows, dtype=np.int32), batch_size=batch_size, root_seed=root_seed, epoch=epoch,
-        first_step=first_step, solver=solver or SGD(), learning_rate=0.1, weight_decay=0.0,
+        first_step=first_step, solver=solver or SGD(), schedule=Constant(0.1), horizon=1, weight_decay=0.0,
     )  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def test_the_steps_are_counted_over_epochs():
 
 def training(on_epoch=lambda *_: False, epochs=range(3, 6)):
     return Training(
-        model=None, rows=np.arange(4), epochs=epochs, batch_size=2, learning_rate=0.5, weight_decay=0.0,
+        model=None, rows=np.arange(4), epochs=epochs, batch_size=2, schedule=Constant(0.5), horizon=6, weight_decay=0.0,
         root_seed=0, on_epoch=on_epoch,
     )  # fmt: skip
 

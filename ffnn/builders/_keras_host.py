@@ -41,15 +41,18 @@ class Engine(ABC):
         The description.
     solver : Solver
         What takes the steps.
+    prefix : Network
+        What acts on rows in coordinates.
     template : Template
-        The network as a function.
+        All that comes after, as a function.
     """
 
     ops = KerasOps()
 
-    def __init__(self, network: Network, solver: Solver, template: Template) -> None:
+    def __init__(self, network: Network, solver: Solver, prefix: Network, template: Template) -> None:
         self.network = network
         self.solver = solver
+        self.prefix = prefix
         self.template = template
 
     def loss(
@@ -102,9 +105,21 @@ class Engine(ABC):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the sum of the losses of a batch without dropout, its mass, and the sum's gradient."""
 
+    def picked(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
+        """Return the sum of one of a dense batch's scores, that for which `pick` has a 1."""
+        if self.prefix.stages:
+            # here, not on the host: NumPy gives no gradients
+            x = self.prefix.apply(self.ops, self.network.entering(self.ops, x), {})
+            x = x.dense(self.ops) if isinstance(x, SparseRows) else x
+        return ops.sum(self.template(weights, extras, x, None, False)[0] * pick)
+
     @abstractmethod
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
-        """Return the scores of a batch."""
+    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
+        """Return the scores of a batch, or what leaves the template's first stages."""
+
+    @abstractmethod
+    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
+        """Return the gradient of :meth:`picked` with respect to ``x``."""
 
 
 class HostModel(ABC):
@@ -115,7 +130,7 @@ class HostModel(ABC):
         self._solver = solver
         self._source = source
         with self.scope():
-            self._prefix, self._engine = self.make_engine()
+            self._engine = self.make_engine()
             source.forget()
             template = self._engine.template
             self.trainable = dict(template.trainable)
@@ -127,8 +142,8 @@ class HostModel(ABC):
         self._data: tuple[Any, ...] = ()
 
     @abstractmethod
-    def make_engine(self) -> tuple[Network, Engine]:
-        """Return what acts on the host, on rows in coordinates, and the engine for the rest."""
+    def make_engine(self) -> Engine:
+        """Return the engine for what comes after the part that acts on the host, on rows in coordinates."""
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return the context in which the engine's arrays keep the network's dtype."""
@@ -182,11 +197,12 @@ class HostModel(ABC):
         # a copy: an engine may hold on to a NumPy array that somebody else changes
         return ops.convert_to_tensor(np.array(value, dtype=dtype))
 
-    def _rows(self, arrays: Sequence[Array], rows: Array, seed: Array | None) -> Tensor:
-        """Return a dense batch, after what acts on rows in coordinates has acted."""
+    def _rows(self, arrays: Sequence[Array], rows: Array, seed: Array | None, n_stages: int | None = None) -> Tensor:
+        """Return a dense batch, after what acts on rows in coordinates has acted, or its first stages."""
         x = self._network.input.gather(_host, arrays, rows, self._network.n_features)
         if self._network.input.sparse:
-            x = self._prefix.apply(_host, x, {}, self._network.scalars(), seed, training=seed is not None)
+            prefix = self._engine.prefix.first(n_stages)
+            x = prefix.apply(_host, x, {}, self._network.scalars(), seed, training=seed is not None)
             x = x.dense(_host) if isinstance(x, SparseRows) else x
         return ops.convert_to_tensor(np.ascontiguousarray(x))
 
@@ -230,18 +246,34 @@ class HostModel(ABC):
         mass = mass or 1.0
         return loss / mass, {name: value / mass for name, value in sums.items()}
 
-    def forward(self, x: Rows) -> Array:
-        # the last tile is filled up with copies of the last row
-        tiles: Iterator[Array] = (
-            np.minimum(np.arange(start, start + TILE_ROWS), x.n_rows - 1) for start in range(0, x.n_rows, TILE_ROWS)
-        )
+    def forward(self, x: Rows, layer: int | None = None) -> Array:
+        n_stages = None if layer is None else self._network.hidden[layer]
+        rest = None if n_stages is None else n_stages - len(self._engine.prefix.stages)
         with self.scope():
-            batches = (self._rows(x.arrays, rows, None) for rows in tiles)
-            scores = [self._engine.scores(self._weights, self._extras, batch) for batch in batches]
+            batches = (self._rows(x.arrays, rows, None, n_stages) for rows in _tiles(x.n_rows))
+            scores = [self._engine.scores(self._weights, self._extras, batch, rest) for batch in batches]
             return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
+
+    def input_gradient(self, x: Rows) -> Array:
+        network = self._network
+        result = np.empty((x.n_rows, network.n_outputs, network.n_features), network.dtype)
+        with self.scope():
+            picks = [self._array(pick, network.dtype) for pick in np.eye(network.n_outputs)]
+            for rows in _tiles(x.n_rows):
+                batch = self._rows(x.arrays, rows, None, 0)
+                for k, pick in enumerate(picks):
+                    slopes = self._engine.slopes(self._weights, self._extras, batch, pick)
+                    result[rows, k] = ops.convert_to_numpy(slopes)
+        return result
 
     @property
     def native(self) -> Any:
         """A new ``keras.Model`` with the current weights, the caller's own from then on."""
         with self.scope():
             return self._source.public(self.get_state().weights)
+
+
+def _tiles(n_rows: int) -> Iterator[Array]:
+    """Yield the rows of each tile; the last one is filled up with copies of the last row."""
+    for start in range(0, n_rows, TILE_ROWS):
+        yield np.minimum(np.arange(start, start + TILE_ROWS), n_rows - 1)

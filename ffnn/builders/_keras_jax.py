@@ -17,15 +17,16 @@ from ffnn.solver import Solver
 
 __all__ = ["KerasJaxModel"]
 
-_engines: BoundedCache[tuple[Network, Engine]] = BoundedCache(64)
+_engines: BoundedCache[Engine] = BoundedCache(64)
 
 
 class _JaxEngine(Engine):
-    def __init__(self, network: Network, solver: Solver, template: Template) -> None:
-        super().__init__(network, solver, template)
+    def __init__(self, network: Network, solver: Solver, prefix: Network, template: Template) -> None:
+        super().__init__(network, solver, prefix, template)
         self._compiled_step = jax.jit(self._step)
         self._compiled_gradient = jax.jit(self._gradient)
-        self._compiled_scores = jax.jit(self._scores)
+        self._compiled_scores = jax.jit(self._scores, static_argnums=3)
+        self._compiled_slopes = jax.jit(jax.grad(self.picked, argnums=2))
 
     def step(self, *arguments: Any) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:
         return self._compiled_step(*arguments)
@@ -33,8 +34,11 @@ class _JaxEngine(Engine):
     def gradient(self, *arguments: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
         return self._compiled_gradient(*arguments)
 
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
-        return self._compiled_scores(weights, extras, x)
+    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
+        return self._compiled_scores(weights, extras, x, n_stages)
+
+    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
+        return self._compiled_slopes(weights, extras, x, pick)
 
     def _step(
         self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
@@ -58,8 +62,8 @@ class _JaxEngine(Engine):
         (loss, mass), gradients = jax.value_and_grad(total, has_aux=True)(weights)
         return loss, mass, gradients
 
-    def _scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
-        return self.template(weights, extras, x, None, False)[0]
+    def _scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
+        return self.template(weights, extras, x, None, False, n_stages=n_stages)[0]
 
 
 class KerasJaxModel(HostModel):
@@ -69,11 +73,11 @@ class KerasJaxModel(HostModel):
         self._x64 = network.dtype == "float64"
         super().__init__(network, solver, source)
 
-    def make_engine(self) -> tuple[Network, Engine]:
-        def make() -> tuple[Network, Engine]:
+    def make_engine(self) -> Engine:
+        def make() -> Engine:
             prefix, template = self._source.parts(on_host=True)
             template.release()
-            return prefix, _JaxEngine(self._network, self._solver, template)
+            return _JaxEngine(self._network, self._solver, prefix, template)
 
         return _engines.get((self._source.key, self._solver.structure()), make)
 

@@ -55,7 +55,7 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
         If the native layers of a stage have other variables than the stage says.
     """
     with python_random(0):
-        model, _ = _keras_model(network, stages, stages[0].n_inputs, name="scores", traced=traced)
+        model, values = _keras_model(network, stages, stages[0].n_inputs, name="scores", traced=traced)
     model.autocast = False  # its layers have their dtype; the model's own, Keras's default, would round the batch
     weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
     _check_variables(stages, [w.shape for w in weights.values()], model.trainable_variables)
@@ -68,23 +68,25 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
         network.dtype,
         first_random=sum(stage.layer.random for stage in prefix.stages),
         scalars=scalars,
+        values=values,
     )
 
 
 def public_model(network: Network) -> Any:
     """Return the whole network as a new Keras model, ending in the output's activation where it has one."""
     with python_random(0):
-        scores, inputs = _keras_model(network, network.stages, network.n_features, name="scores", traced=False)
+        scores, _ = _keras_model(network, network.stages, network.n_features, name="scores", traced=False)
         outputs = network.output.to_keras(keras, scores.outputs[0], network.dtype)
-        return keras.Model(inputs, outputs, name="network")
+        return keras.Model(scores.inputs[0], outputs, name="network")
 
 
 def _keras_model(
     network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, traced: bool
-) -> tuple[Any, Any]:
-    """Return the model that gives the scores, and its input."""
+) -> tuple[Any, list[Any]]:
+    """Return the model that gives the scores, and what leaves each stage."""
     dtype = network.dtype
     x = inputs = keras.Input((n_inputs,), dtype=dtype, name="x")
+    values = []
     for stage in stages:
         stage_name = stage.name.replace(".", "_")
         wrap = traced and stage.layer.tensors  # Keras's own layers would fix them
@@ -92,7 +94,8 @@ def _keras_model(
         if y is NotImplemented:
             y = NetworkLayer(stage.layer, stage.n_inputs, traced=traced, name=stage_name, dtype=dtype)(x)
         x = y
-    return keras.Model(inputs, x, name=name), inputs
+        values.append(x)
+    return keras.Model(inputs, x, name=name), values
 
 
 def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Sequence[Any]) -> None:

@@ -47,13 +47,18 @@ class Template:
         What turns the model's outputs into scores.
     scalars : sequence of keras.Variable, optional
         The model's variables that stand for the network's last scalars, in order.
+    values : sequence of KerasTensor, optional
+        What the model computes after each of its stages, where it has stages.
     """
 
     def __init__(
         self, model: Any, names: Sequence[str], decays: Sequence[bool], dtype: str,
         *, first_random: int = 0, to_scores: Link | None = None, scalars: Sequence[Any] = (),
+        values: Sequence[Any] = (),
     ) -> None:  # fmt: skip
         self._model = model
+        self._values_after = tuple(values)
+        self._parts: dict[int, Any] = {}
         self._dtype = dtype
         self._first_random = first_random
         self._to_scores = to_scores
@@ -84,6 +89,7 @@ class Template:
         seed: Tensor | None,
         training: bool,
         scalars: Tensor | None = None,
+        n_stages: int | None = None,
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
 
@@ -99,7 +105,16 @@ class Template:
             Whether layers such as dropout act.
         scalars : tensor of shape (n_scalars,), optional
             The network's, where the template takes them.
+        n_stages : int, optional
+            Return what leaves so many stages instead of the scores.
+
+        Raises
+        ------
+        ValueError
+            If that is asked of a model that has no stages.
         """
+        if n_stages is not None:
+            return self._after(n_stages, weights, extras, x, scalars), [], None
         values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
             outputs = self._model(x, training=training)
@@ -108,6 +123,25 @@ class Template:
             penalty = ops.cast(sum(losses), self._dtype) if losses else None
         updates = [scope.get_current_value(v) for v in self._extras]
         return ops.cast(scores, self._dtype), updates, penalty
+
+    def _after(
+        self, n_stages: int, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor, scalars: Tensor | None
+    ) -> Tensor:
+        if not self._values_after:
+            raise ValueError(
+                "builder=KerasBuilder(build=...): ffnn does not know the hidden layers of a Keras model of your own. "
+                "Take them from model_: keras.Model(model_.inputs, model_.layers[i].output)."
+            )
+        if n_stages <= 0:
+            return x  # all of them came before the model
+        values = self._values(weights, extras, None, scalars)
+        with self._lock:
+            if n_stages not in self._parts:
+                part = keras.Model(self._model.inputs, self._values_after[n_stages - 1], name="hidden")
+                part.autocast = False
+                self._parts[n_stages] = part
+            with keras.StatelessScope(values, initialize_variables=False):
+                return ops.cast(self._parts[n_stages](x, training=False), self._dtype)
 
     def _values(
         self, weights: Sequence[Tensor], extras: Sequence[Tensor], seed: Tensor | None, scalars: Tensor | None

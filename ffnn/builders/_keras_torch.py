@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 
 from ffnn.builders._keras_host import Engine, HostModel, Tensor
-from ffnn.network import Network
 
 __all__ = ["KerasTorchModel"]
 
@@ -31,9 +30,13 @@ class _TorchEngine(Engine):
         loss, mass, _ = self.loss(leaves, extras, batch, None, False)
         return loss.detach(), mass.detach(), _gradients(loss, leaves)
 
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor) -> Tensor:
+    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
         with torch.no_grad():
-            return self.template(weights, extras, x, None, False)[0]
+            return self.template(weights, extras, x, None, False, n_stages=n_stages)[0]
+
+    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
+        leaf = x.detach().requires_grad_()
+        return _gradients(self.picked(weights, extras, leaf, pick), [leaf])[0]
 
 
 def _gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor]:
@@ -44,7 +47,7 @@ def _gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor]:
 class KerasTorchModel(HostModel):
     """A network, or a user's own Keras model, on torch."""
 
-    def make_engine(self) -> tuple[Network, Engine]:
+    def make_engine(self) -> Engine:
         # nothing is traced, so that there is nothing to share
         prefix, template = self._source.parts(on_host=True)
-        return prefix, _TorchEngine(self._network, self._solver, template)
+        return _TorchEngine(self._network, self._solver, prefix, template)

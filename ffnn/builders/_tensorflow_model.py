@@ -13,7 +13,7 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
-from ffnn.input import Rows
+from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
 from ffnn.solver import Solver
 
@@ -98,9 +98,13 @@ class ProgramModel:
         loss, gradients = self._program.loss_and_gradient(self._weights, self._extras, self._data)
         return loss, dict(zip(self.trainable, gradients, strict=True))
 
-    def forward(self, x: Rows) -> Array:
+    def forward(self, x: Rows, layer: int | None = None) -> Array:
         arrays = tuple(tf.constant(a) for a in x.arrays)
-        return np.asarray(self._program.forward(self._weights, self._extras, arrays, x.n_rows))
+        return np.asarray(self._program.forward(self._weights, self._extras, arrays, x.n_rows, layer))
+
+    def input_gradient(self, x: Rows) -> Array:
+        arrays = tuple(tf.constant(a) for a in x.arrays)
+        return np.asarray(self._program.input_gradient(self._weights, self._extras, arrays, x.n_rows))
 
     @property
     def native(self) -> Any:
@@ -128,9 +132,11 @@ def _make_program(network: Network, solver: Solver) -> Program:
     names = list(network.weights)
 
     def forward(
-        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool
-    ) -> tuple[Any, list[Any], None]:
+        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool,
+        n_stages: int | None = None,
+    ) -> tuple[Any, list[Any], None]:  # fmt: skip
         named = dict(zip(names, weights, strict=True))
-        return network.apply(ops, x, named, scalars, seed, training=training), [], None
+        x = network.first(n_stages).apply(ops, x, named, scalars, seed, training=training)
+        return (x.dense(ops) if isinstance(x, SparseRows) else x), [], None
 
     return Program(network, solver, [w.decays for w in network.weights.values()], forward)

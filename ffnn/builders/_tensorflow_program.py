@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
+from ffnn.input import SparseRows
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam, AdamW
 
@@ -74,7 +76,7 @@ class Program:
     forward : callable
         ``forward(weights, extras, batch, scalars, seed, training)`` returns the scores, the new values of the extras,
         and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than by its
-        gradient, such as moving means.
+        gradient, such as moving means. A last argument ``n_stages`` makes it stop after so many stages.
     """
 
     def __init__(self, network: Network, solver: Solver, decays: Sequence[bool], forward: Forward) -> None:
@@ -88,6 +90,7 @@ class Program:
         }
         self._gradient = tf.function(self._total_gradient, autograph=False, reduce_retracing=True)
         self._predict = tf.function(self._tiles, autograph=False, reduce_retracing=True)
+        self._slope = tf.function(self._gradient_tiles, autograph=False, reduce_retracing=True)
 
     # -- called by models -----------------------------------------------------------------------------------------
 
@@ -121,10 +124,22 @@ class Program:
         mass = float(mass) or 1.0
         return float(total) / mass, [g.numpy() / mass for g in gradients]
 
-    def forward(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
-        """Return the scores of all rows, tile by tile."""
-        scores = _call(self._predict, (weights, extras), (arrays, tf.constant(n_rows, tf.int32)))
+    def forward(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None
+    ) -> Any:
+        """Return the scores of all rows, or the values of a hidden layer, tile by tile."""
+        n_stages = None if layer is None else self._network.hidden[layer]
+        scores = _call(self._predict, (weights, extras), (arrays, tf.constant(n_rows, tf.int32)), n_stages)
         return scores[:n_rows].numpy()
+
+    def input_gradient(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
+        """Return the gradients of the scores of all rows with respect to X, tile by tile and output by output."""
+        network = self._network
+        result = np.empty((n_rows, network.n_outputs, network.n_features), network.dtype)
+        for k, pick in enumerate(np.eye(network.n_outputs, dtype=network.dtype)):
+            arguments = (arrays, tf.constant(n_rows, tf.int32), tf.constant(pick))
+            result[:, k] = _call(self._slope, (weights, extras), arguments)[:n_rows].numpy()
+        return result
 
     # -- traced ---------------------------------------------------------------------------------------------------
 
@@ -205,28 +220,55 @@ class Program:
         _, total, mass, *sums = tf.while_loop(lambda i, *_: i < n_rows, add, start, parallel_iterations=1)
         return total, mass, sums
 
-    def _tiles(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor) -> Tensor:
+    def _tiles(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, n_stages: int | None
+    ) -> Tensor:
+        def scores(x: Any) -> Tensor:
+            return self._scores(weights, extras, x, n_stages)
+
+        width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
+        return self._by_tile(scores, arrays, n_rows, width)
+
+    def _gradient_tiles(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, pick: Tensor
+    ) -> Tensor:
+        network = self._network
+
+        def slopes(x: Any) -> Tensor:
+            x = tf.ensure_shape(x.dense(ops) if isinstance(x, SparseRows) else x, (TILE_ROWS, network.n_features))
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                # a row's scores depend on that row alone, so that the sum over rows mixes nothing
+                score = tf.reduce_sum(self._scores(weights, extras, network.entering(ops, x)) * pick)
+            return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        return self._by_tile(slopes, arrays, n_rows, network.n_features)
+
+    def _scores(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None = None) -> Tensor:
+        return self._forward(weights, extras, x, None, None, False, n_stages=n_stages)[0]
+
+    def _by_tile(
+        self, function: Callable[[Any], Tensor], arrays: tuple[Any, ...], n_rows: Tensor, width: int
+    ) -> Tensor:
         n_tiles = (n_rows + TILE_ROWS - 1) // TILE_ROWS
 
-        def score(i: Tensor, tiles: Any) -> tuple[Tensor, Any]:
+        def write(i: Tensor, tiles: Any) -> tuple[Tensor, Any]:
             # the last tile is filled up with copies of the last row
             rows = tf.minimum(i * TILE_ROWS + tf.range(TILE_ROWS), n_rows - 1)
             x = self._network.input.gather(ops, arrays, rows, self._network.n_features)
-            scores, _, _ = self._forward(weights, extras, x, None, None, False)
-            return i + 1, tiles.write(i, scores)
+            return i + 1, tiles.write(i, function(x))
 
-        shape = (TILE_ROWS, self._network.n_outputs)
-        tiles = tf.TensorArray(self._network.dtype, size=n_tiles, element_shape=shape)
-        _, tiles = tf.while_loop(lambda i, _: i < n_tiles, score, (0, tiles), parallel_iterations=1)
+        tiles = tf.TensorArray(self._network.dtype, size=n_tiles, element_shape=(TILE_ROWS, width))
+        _, tiles = tf.while_loop(lambda i, _: i < n_tiles, write, (0, tiles), parallel_iterations=1)
         return tiles.concat()
 
 
-def _call(function: Any, variables: tuple[Any, ...], arguments: tuple[Any, ...]) -> Any:
+def _call(function: Any, variables: tuple[Any, ...], arguments: tuple[Any, ...], *constants: Any) -> Any:
     """Call a traced function, traced at first for any number of rows, so that no fold of a search traces anew."""
 
     def relax(t: Tensor) -> Any:
         return tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype)
 
     relaxed = tf.nest.map_structure(relax, arguments)
-    function.get_concrete_function(*variables, *relaxed)
-    return function(*variables, *arguments)
+    function.get_concrete_function(*variables, *relaxed, *constants)
+    return function(*variables, *arguments, *constants)

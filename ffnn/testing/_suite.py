@@ -18,6 +18,7 @@ from ffnn.network import Network, describe
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
 from ffnn.plugins import registry
+from ffnn.schedules import Constant
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import resolve_solver
 from ffnn.training import epoch_plan
@@ -165,7 +166,8 @@ class Problem:
             epoch=epoch,
             first_step=epoch * -(-len(rows) // batch_size) if first_step is None else first_step,
             solver=self.solver,
-            learning_rate=learning_rate,
+            schedule=Constant(learning_rate),
+            horizon=1,
             weight_decay=weight_decay,
         )
 
@@ -232,12 +234,15 @@ def make_problem(
 def namespace(layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3) -> SimpleNamespace:
     """Return what a layer's ``forward`` finds in ``p``: random weights, its scalars and, in training, a seed."""
     rng = np.random.default_rng(5)
-    p = SimpleNamespace(
-        **{name: ops.cast(rng.normal(size=weight.shape), dtype) for name, weight in layer.weights(n_inputs).items()}
-    )
+    p = SimpleNamespace()
+    for name, weight in layer.weights(n_inputs).items():
+        drawn = rng.normal(size=weight.shape)
+        # what is no trained weight may be a variance
+        setattr(p, name, ops.cast(drawn if weight.trainable else 0.5 + np.abs(drawn), dtype))
     if training:
         for name, value in zip(layer.tensors, layer.scalars(), strict=True):
             setattr(p, name, ops.cast(np.array(value), dtype))
         if layer.random:
             p.seed = ops.cast(np.array([seed, 4]), "int32")
+        p.row_weight, p.updates = ops.cast(rng.uniform(0.5, 2, size=9), dtype), {}
     return p

@@ -16,14 +16,15 @@ from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import SGD, SOLVERS
-from ffnn.testing._suite import OUTPUTS, Problem, Suite, assert_states_equal, make_problem
+from ffnn.testing._inside import InsideSuite
+from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
 
 __all__ = ["BuilderSuite"]
 
 STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
 
 
-class BuilderSuite(Suite):
+class BuilderSuite(InsideSuite):
     """What every builder promises.
 
     Attributes

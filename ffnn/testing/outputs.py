@@ -32,11 +32,14 @@ class OutputSuite(Suite):
         The output to test, not fitted; made without arguments if it is left out.
     y : ndarray
         About 24 targets of the kind that the output takes, with all that is special about them.
+    iterations : int
+        How long the scores of least loss are searched for; a loss with kinks needs more.
     """
 
     name: ClassVar[str]
     output: ClassVar[Output | None] = None
     y: ClassVar[Array]
+    iterations: ClassVar[int] = 20
 
     # -- what the tests use
 
@@ -122,7 +125,9 @@ class OutputSuite(Suite):
         def loss(scores: Array) -> float:
             return float(output.loss(NumpyOps(), scores.reshape(shape), targets, weight)[0])
 
-        best = scipy.optimize.minimize(loss, np.zeros(shape).ravel(), method="L-BFGS-B", options={"maxiter": 20})
+        best = scipy.optimize.minimize(
+            loss, np.zeros(shape).ravel(), method="L-BFGS-B", options={"maxiter": self.iterations}
+        )
         predictions = output.decode(best.x.reshape(shape))
         assert np.shape(predictions) == np.shape(self.y)
         assert output.score(self.y, predictions, None) == pytest.approx(1, abs=1e-3)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
 from sklearn.metrics import accuracy_score
+from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 
 from ffnn.output import Output
+from ffnn.parameters import check_number
 
 __all__ = ["Array", "LabelOutput", "inside", "is_labels"]
 
@@ -34,6 +37,9 @@ class LabelOutput(Output):
     estimator_type = "classifier"
     needs_classes = True
 
+    def adjust_tags(self, tags: Tags) -> None:
+        tags.classifier_tags.multi_label = False
+
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
         check_classification_targets(y)
         self.classes_ = np.unique(y) if classes is None else np.unique(np.asarray(classes))
@@ -50,6 +56,32 @@ class LabelOutput(Output):
     @abstractmethod
     def _learn(self, n_classes: int) -> None:
         """Set ``n_outputs_``, or refuse this number of classes."""
+
+    def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
+        if isinstance(class_weight, str):
+            if class_weight != "balanced":
+                raise ValueError(f"class_weight={class_weight!r}: expected a dict, 'balanced' or None.")
+            # scikit-learn's: each class as much as the others together
+            counts = np.bincount(self._codes(y), weights=sample_weight, minlength=len(self.classes_))
+            self.class_weights_ = sample_weight.sum() / (len(self.classes_) * np.maximum(counts, 1e-300))
+            return
+        if not isinstance(class_weight, Mapping):
+            raise TypeError(
+                f"class_weight={class_weight!r}: expected a dict from class to weight, 'balanced' or None; "
+                f"got {type(class_weight).__name__}."
+            )
+        unknown = [label for label in class_weight if label not in self.classes_]
+        if unknown:
+            raise ValueError(
+                f"class_weight has the classes {unknown[:10]}, which y has not; its classes are "
+                f"{self.classes_[:10].tolist()}. A class that is left out weighs 1."
+            )
+        weights = [class_weight.get(label, 1.0) for label in self.classes_.tolist()]
+        named = zip(self.classes_.tolist(), weights, strict=True)
+        self.class_weights_ = np.array([check_number(f"class_weight[{c!r}]", w, "It is a factor.") for c, w in named])
+
+    def weigh(self, y: Any, sample_weight: Array) -> Array:
+        return np.asarray(sample_weight * self.class_weights_[self._codes(y)])
 
     def _codes(self, y: Any) -> Array:
         """Return the index in ``classes_`` of each label."""

@@ -2,39 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
 import scipy.special
+from sklearn.utils import Tags
 
 from ffnn.ops import Ops, Tensor
+from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, LabelOutput, inside, is_labels
 
 __all__ = ["BinaryOutput"]
 
 
-class BinaryOutput(LabelOutput):
-    """Takes labels of two classes; the loss is the cross entropy under a sigmoid."""
+class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
+    """Takes labels of two classes; the loss is the cross entropy under a sigmoid, or the focal loss.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "focal"}, default="log_loss"
+        The cross entropy, or the focal loss of Lin et al. (2017), which makes less of samples predicted well.
+    gamma : float, default=2.0
+        The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true class.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread over both classes alike, in [0, 1).
+    """
 
     activation = "sigmoid"
+
+    def adjust_tags(self, tags: Tags) -> None:
+        super().adjust_tags(tags)
+        tags.classifier_tags.multi_class = False
 
     @classmethod
     def accepts(cls, y: Any, classes: Array | None) -> bool:
         return is_labels(y) and len(np.unique(y) if classes is None else classes) <= 2
 
     def _learn(self, n_classes: int) -> None:
+        self._check_loss()
         if n_classes > 2:
             raise ValueError(
-                f"output_layer='binary': expected two classes, got {n_classes}: {self.classes_[:10]!r}. "
-                "Use 'multiclass'."
+                f"output_layer='binary': expected two classes, got {n_classes}: {self.classes_[:10]!r}. Only binary "
+                "classification is supported. Use 'multiclass'."
             )
         self.n_outputs_ = 1
 
     def encode(self, y: Any, dtype: str) -> Array:
-        return self._codes(y).astype(dtype)[:, None]
+        return _losses.smoothed(self._codes(y).astype(dtype)[:, None], self.label_smoothing)
+
+    def structure(self) -> Hashable:
+        return self._key_without("label_smoothing")
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        losses = ops.sigmoid_cross_entropy(scores, targets)
+        losses = self._losses(ops, scores, targets)
         return ops.sum(losses * ops.reshape(weight, (-1, 1))), ops.sum(weight)
 
     def decision(self, scores: Array) -> Array:

@@ -8,13 +8,24 @@ import numpy as np
 import scipy.special
 
 from ffnn.ops import Ops, Tensor
+from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, LabelOutput, inside, is_labels
 
 __all__ = ["MulticlassOutput"]
 
 
-class MulticlassOutput(LabelOutput):
-    """Takes labels of any number of classes; the loss is the cross entropy under a softmax."""
+class MulticlassOutput(_losses.ClassificationLoss, LabelOutput):
+    """Takes labels of any number of classes; the loss is the cross entropy under a softmax, or the focal loss.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "focal"}, default="log_loss"
+        The cross entropy, or the focal loss of Lin et al. (2017), which makes less of samples predicted well.
+    gamma : float, default=2.0
+        The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true class.
+    label_smoothing : float, default=0.0
+        The share of each target that is spread over all classes alike, in [0, 1).
+    """
 
     activation = "softmax"
 
@@ -23,13 +34,25 @@ class MulticlassOutput(LabelOutput):
         return is_labels(y) and len(np.unique(y) if classes is None else classes) > 2
 
     def _learn(self, n_classes: int) -> None:
+        self._check_loss()
         self.n_outputs_ = n_classes
 
     def encode(self, y: Any, dtype: str) -> Array:
         return self._codes(y).astype(np.int32)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        return ops.sum(ops.softmax_cross_entropy(scores, targets) * weight), ops.sum(weight)
+        losses = self._shaped(ops, ops.softmax_cross_entropy(scores, targets))
+        if self.label_smoothing:
+            every = self._shaped(ops, -ops.log_softmax(scores))
+            losses = (1 - self.label_smoothing) * losses + self.label_smoothing * ops.mean(every, axis=1)
+        return ops.sum(losses * weight), ops.sum(weight)
+
+    def _shaped(self, ops: Ops, cross_entropies: Tensor) -> Tensor:
+        return _losses.focal_softmax(ops, cross_entropies, self.gamma) if self._loss == "focal" else cross_entropies
+
+    def decision(self, scores: Array) -> Array:
+        # scikit-learn's form for two classes: the log-odds of the second
+        return scores[:, 1] - scores[:, 0] if self.n_outputs_ == 2 else scores
 
     def probabilities(self, scores: Array) -> Array:
         return inside(scipy.special.softmax(scores.astype(np.float64), axis=1))

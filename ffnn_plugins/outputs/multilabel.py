@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,8 @@ import scipy.special
 
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
+from ffnn.parameters import check_number
+from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, inside
 
 __all__ = ["MultilabelOutput"]
@@ -19,15 +22,26 @@ def _dense(y: Any) -> Array:
     return np.asarray(y.toarray() if scipy.sparse.issparse(y) else y)
 
 
-class MultilabelOutput(Output):
+class MultilabelOutput(_losses.ClassificationLoss, Output):
     """Takes an indicator matrix, dense or sparse: 1 for a label that holds, 0 for one that does not, −1 for unknown.
 
-    The loss is the cross entropy under a sigmoid, averaged over the known entries; unknown ones add nothing to loss or
-    score, and a row of none but unknown ones is allowed.
+    The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries; unknown ones add
+    nothing to loss or score, and a row of none but unknown ones is allowed.
+
+    Parameters
+    ----------
+    loss : {"log_loss", "focal"}, default="log_loss"
+        The cross entropy, or the focal loss of Lin et al. (2017), which makes less of entries predicted well.
+    gamma : float, default=2.0
+        The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true answer.
+    label_smoothing : float, default=0.0
+        The share of each known entry that is spread over yes and no alike, in [0, 1).
     """
 
     estimator_type = "classifier"
     activation = "sigmoid"
+
+    label_weights_: Array | None = None  # of shape (n_labels, 2): of the entries that are 0, and of those that are 1
 
     @classmethod
     def accepts(cls, y: Any, classes: Array | None) -> bool:
@@ -37,6 +51,7 @@ class MultilabelOutput(Output):
         return values.dtype.kind in "biuf" and bool(np.isin(values, (-1, 0, 1)).all())
 
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
+        self._check_loss()
         if y.ndim != 2:
             raise ValueError(f"output_layer='multilabel': expected y of shape (n_samples, n_labels), got {y.shape}.")
         self.n_outputs_ = y.shape[1]
@@ -48,6 +63,26 @@ class MultilabelOutput(Output):
             )
         return self
 
+    def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
+        y = _dense(y)
+        if isinstance(class_weight, str) and class_weight == "balanced":
+            counts = np.stack([((y == value) * sample_weight[:, None]).sum(axis=0) for value in (0, 1)], axis=1)
+            weights = counts.sum(axis=1, keepdims=True) / (2 * np.maximum(counts, 1e-300))
+            self.label_weights_ = np.where(counts > 0, weights, 1.0)  # a label without one of the two teaches nothing
+            return
+        if isinstance(class_weight, str | Mapping) or len(class_weight) != self.n_outputs_:
+            raise ValueError(
+                f"class_weight={class_weight!r}: expected for {self.n_outputs_} labels 'balanced', or a list of as "
+                "many dicts {0: weight, 1: weight}."
+            )
+        remedy = "It is a factor of the entries with that value."
+        self.label_weights_ = np.array(
+            [
+                [check_number(f"class_weight[{i}][{value}]", given.get(value, 1.0), remedy) for value in (0, 1)]
+                for i, given in enumerate(class_weight)
+            ]
+        )
+
     def encode(self, y: Any, dtype: str) -> Array:
         if y.ndim != 2 or y.shape[1] != self.n_outputs_:
             raise ValueError(f"y has shape {y.shape}; expected (n_samples, {self.n_outputs_}), as at the first fit.")
@@ -57,11 +92,19 @@ class MultilabelOutput(Output):
                 f"y has the values {np.unique(y)[:10].tolist()}; a multilabel indicator takes 1, 0 and, for a missing "
                 "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer."
             )
-        return np.asarray(y, dtype=dtype)
+        y = np.asarray(y, dtype=dtype)
+        return np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+
+    def structure(self) -> Hashable:
+        weights = self.label_weights_
+        return (self._key_without("label_smoothing"), None if weights is None else weights.tobytes())
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         known = ops.cast(targets >= 0, scores.dtype) * ops.reshape(weight, (-1, 1))
-        return ops.sum(ops.sigmoid_cross_entropy(scores, targets) * known), ops.sum(known)
+        if self.label_weights_ is not None:
+            negative, positive = (ops.cast(column, scores.dtype) for column in self.label_weights_.T)
+            known = known * ops.where(targets > 0.5, positive, negative)
+        return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
 
     def probabilities(self, scores: Array) -> Array:
         return inside(scipy.special.expit(scores.astype(np.float64)))

@@ -2,42 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
+from sklearn.utils import Tags
 
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
+from ffnn_plugins.outputs import _losses
 
 __all__ = ["RegressionOutput"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class RegressionOutput(Output):
-    """Takes one or several real targets; the loss is half the squared error of the standardised targets.
+class RegressionOutput(_losses.ChosenLoss, Output):
+    """Takes one or several real targets.
 
-    The network learns targets of mean 0 and variance 1, so that the learning rate need not know their unit; predictions
-    come back in the user's.
+    The network learns targets of mean 0 and variance 1, so that the learning rate need not know their unit. The loss
+    is that of the standardised targets, the mean where there are several; predictions come back in the user's unit.
+
+    With ``loss="poisson"`` targets are counts or other numbers of at least 0, and are not standardised: a score is a
+    logarithm, and the prediction is ``exp(score)`` times the mean target, so that a score of 0 is the mean.
+
+    Whatever the loss, the default ``score`` is R². Of another quantile than the median that says little: there, score
+    by ``sklearn.metrics.mean_pinball_loss``.
+
+    Parameters
+    ----------
+    loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
+        Half the squared error; the absolute error, by which the median is predicted; Huber's loss, squared for small
+        errors and absolute for large ones; the pinball loss of a quantile; half the Poisson deviance.
+    delta : float, default=1.0
+        The error beyond which Huber's loss is linear, in the unit of y, and the same for all targets.
+    quantile : float, default=0.5
+        Which quantile ``loss="quantile"`` predicts, in (0, 1).
 
     Attributes
     ----------
     mean_, scale_ : ndarray of shape (n_outputs,)
-        The weighted mean and standard deviation of the targets of the first fit; 1 for a constant target.
+        The weighted mean and standard deviation of the targets of the first fit, 1 for a constant target; for
+        ``loss="poisson"`` zero and the weighted mean.
     """
 
     estimator_type = "regressor"
+    # for a subclass whose own __init__ sets none of them
+    _loss = "squared_error"
+    delta: float = 1.0
+    quantile: float = 0.5
+
+    def __init__(self, loss: str = "squared_error", delta: float = 1.0, quantile: float = 0.5) -> None:
+        self._loss = loss
+        self.delta = delta
+        self.quantile = quantile
+
+    def adjust_tags(self, tags: Tags) -> None:
+        tags.target_tags.positive_only = self._loss == "poisson"
+        # R² is the score: the better a tail's quantile is predicted, the worse
+        tags.regressor_tags.poor_score = self._loss == "quantile" and self.quantile != 0.5
 
     @classmethod
     def accepts(cls, y: Any, classes: Array | None) -> bool:
         return y.ndim in (1, 2)
 
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
+        _losses.check_regression_loss(type(self).__name__, self._loss, self.delta, self.quantile)
         columns = self._columns(y)
         self.n_outputs_ = columns.shape[1]
         self.n_dimensions_ = y.ndim
         self.mean_ = np.average(columns, axis=0, weights=sample_weight)
+        if self._loss == "poisson":
+            self.scale_ = np.where(self.mean_ > 0, self.mean_, 1.0)
+            self.mean_ = np.zeros_like(self.mean_)
+            return self
         variance = np.average((columns - self.mean_) ** 2, axis=0, weights=sample_weight)
         # a constant's variance is a rounding error of its mean: dividing by it would blow that error up
         constant = variance <= (10 * np.finfo(np.float64).eps * np.abs(self.mean_)) ** 2
@@ -49,27 +88,59 @@ class RegressionOutput(Output):
         if y.ndim != self.n_dimensions_ or columns.shape[1] != self.n_outputs_:
             expected = "(n_samples,)" if self.n_dimensions_ == 1 else f"(n_samples, {self.n_outputs_})"
             raise ValueError(f"y has shape {y.shape}; expected {expected}, as at the first fit.")
-        return np.asarray((columns - self.mean_) / self.scale_, dtype=dtype)
+        standard = (columns - self.mean_) / self.scale_
+        if self._loss == "huber":
+            # delta rides along in the targets' unit: so a program serves every delta, and every fold's scale
+            standard = np.hstack([standard, np.broadcast_to(self.delta / self.scale_, standard.shape)])
+        return np.asarray(standard, dtype=dtype)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        losses = ops.mean(ops.square(scores - targets), axis=1) * 0.5
-        return ops.sum(losses * weight), ops.sum(weight)
+        return ops.sum(ops.mean(self._losses(ops, scores, targets), axis=1) * weight), ops.sum(weight)
+
+    def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
+        if self._loss == "huber":
+            return _losses.huber(ops, scores, targets[:, : self.n_outputs_], targets[:, self.n_outputs_ :])
+        if self._loss == "quantile":
+            return _losses.pinball(ops, scores, targets, self.quantile)
+        known = {
+            "absolute_error": _losses.absolute_error,
+            "poisson": _losses.poisson,
+            "squared_error": _losses.squared_error,
+        }
+        return known[self._loss](ops, scores, targets)
+
+    def structure(self) -> Hashable:
+        return self._key_without("delta")
 
     def decode(self, scores: Array) -> Array:
+        if self._loss == "poisson":
+            # a number still, and its square too, however far a row lies from those trained on
+            scores = np.exp(np.minimum(scores, _losses.HIGHEST_LOG, dtype=np.float64))
         predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
+    def in_units(self, slopes: Array) -> Array:
+        if self._loss == "poisson":
+            return slopes  # of the logarithm
+        return np.asarray(slopes * self.scale_[:, None], dtype=slopes.dtype)
+
     def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
+        if self._loss == "poisson":
+            scores = keras.layers.Activation("exponential", name="output_exponential", dtype=dtype)(scores)
         scale, offset = self.scale_.tolist(), self.mean_.tolist()
         return keras.layers.Rescaling(scale, offset, name="output_rescaling", dtype=dtype)(scores)
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         return float(r2_score(y, predictions, sample_weight=sample_weight))
 
-    @staticmethod
-    def _columns(y: Any) -> Array:
+    def _columns(self, y: Any) -> Array:
         try:
             columns = np.asarray(y, dtype=np.float64)
         except ValueError as error:
             raise ValueError(f"y: expected numbers, got {error}. Labels are for MLPClassifier.") from error
+        if self._loss == "poisson" and columns.size and columns.min() < 0:
+            raise ValueError(
+                f"RegressionOutput.loss='poisson': expected targets of at least 0, such as counts; y has "
+                f"{columns.min():g}. Use another loss, such as 'squared_error'."
+            )
         return columns[:, None] if columns.ndim == 1 else columns

@@ -38,6 +38,13 @@ for y in Y:
 found["float64"] = fit("multiclass", dtype="float64", solver="adamw", weight_decay=0.01).loss_curve_
 found["lbfgs"] = fit("binary", solver="lbfgs", dtype="float64").loss_curve_
 
+inside = {"dtype": "float64", "activation": "sigmoid", "n_epochs": 1}
+for sparse in (False, True):
+    rows = scipy.sparse.csr_array(X) if sparse else X
+    fitted = fit("regression", sparse=sparse, **inside)
+    found[f"hidden {sparse}"] = fitted.transform(rows).tolist()
+    found[f"gradient {sparse}"] = fitted.prediction_gradient(rows).tolist()
+
 if builder == "keras":
     found["tensorflow"] = "tensorflow" in sys.modules  # asked before Keras's own predict(), which imports it
     import keras
@@ -88,7 +95,9 @@ def test_trains_as_the_tf_builder(engine, bound, reference):
     assert curves.pop("engine") == engine
     assert curves.pop("tensorflow") is False
     for name, curve in curves.items():
-        exact = name in ("float64", "lbfgs")  # Keras on torch multiplies in float32 whatever it is given
+        exact = (
+            name in ("float64", "lbfgs") or "hidden" in name or "gradient" in name
+        )  # Keras on torch multiplies in float32 whatever it is given
         np.testing.assert_allclose(curve, reference[name], rtol=bound if exact else 1e-4, err_msg=name)
 
 

@@ -1,0 +1,40 @@
+"""What ``verbose=1`` shows: a bar of epochs with the losses and the time that is left."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["EpochBar"]
+
+
+class EpochBar:
+    """A progress bar, or nothing.
+
+    Parameters
+    ----------
+    show : bool
+        Whether to show one.
+    n_epochs : int
+        The epochs to come.
+    name : str
+        What stands before it.
+    """
+
+    def __init__(self, show: bool, n_epochs: int, name: str) -> None:
+        self._bar: Any = None
+        if show:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
+
+    def update(self, stats: dict[str, float]) -> None:
+        """Count an epoch, and show what it brought."""
+        if self._bar is not None:
+            self._bar.set_postfix({key: f"{value:.4g}" for key, value in stats.items()}, refresh=False)
+            self._bar.update()
+
+    def close(self) -> None:
+        """Leave it as it is."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,146 @@
+"""Validation: data that is not trained on, looked at after each epoch; and when to stop."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing
+
+from ffnn.builder import Array, Model
+from ffnn.network import Network
+from ffnn.ops import NumpyOps
+from ffnn.parameters import unknown_name
+
+if TYPE_CHECKING:
+    from ffnn.base import BaseMLP
+
+__all__ = ["EarlyStopping", "Validation", "check_scorer", "split"]
+
+Scorer = Callable[..., float]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The data, as the estimator validated it, and what is measured on it.
+
+    Parameters
+    ----------
+    X, y : array or sparse matrix
+        Samples and targets.
+    weight : float64 ndarray of shape (n_samples,)
+        The weight of each in the loss.
+    sample_weight : ndarray or None
+        The weights that the user gave, for the scorer.
+    scorer : callable or None
+        scikit-learn's scorer; None measures the loss alone.
+    """
+
+    X: Any
+    y: Any
+    weight: Array
+    sample_weight: Array | None
+    scorer: Scorer | None
+
+    def loss(self, model: Model, network: Network) -> float:
+        """Return the weighted mean loss, without dropout and without the penalty of weight decay."""
+        scores = model.forward(network.input.prepare(self.X, network.dtype)).astype(np.float64)
+        targets = network.output.encode(self.y, "float64")
+        total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
+        return float(total) / max(float(weight), np.finfo(np.float64).tiny)
+
+    def score(self, estimator: BaseMLP) -> float:
+        """Return the scorer's verdict."""
+        assert self.scorer is not None
+        # the data is what the estimator has made of the user's: without names, of its own dtype
+        probe = copy.copy(estimator)
+        probe.__dict__.pop("feature_names_in_", None)
+        weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
+        return float(self.scorer(probe, self.X, self.y, **weights))
+
+
+class EarlyStopping:
+    """Watches a number that should grow, and says when it has not for too long.
+
+    Parameters
+    ----------
+    patience : int
+        The epochs without an improvement after which training stops.
+    tol : float
+        What counts as an improvement on the best so far.
+    """
+
+    def __init__(self, patience: int, tol: float) -> None:
+        self._patience = patience
+        self._tol = tol
+        self._without = 0
+        self.best = -np.inf
+        self.best_epoch = -1
+
+    def update(self, epoch: int, value: float) -> tuple[bool, bool]:
+        """Take an epoch's value; return whether it is the best so far, and whether to stop."""
+        self._without = 0 if value >= self.best + self._tol and value > self.best else self._without + 1
+        better = value > self.best
+        if better:
+            self.best, self.best_epoch = value, epoch
+        return better, self._without >= self._patience
+
+
+def check_scorer(value: Any) -> None:
+    """Refuse a ``scoring`` that is neither "loss", a scorer's name, nor a callable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        That names the nearest scorers.
+    """
+    if callable(value):
+        return
+    if not isinstance(value, str):
+        raise TypeError(
+            f"scoring={value!r}: expected 'loss', a scikit-learn scorer's name, or a scorer; "
+            f"got {type(value).__name__}."
+        )
+    if value != "loss" and value not in get_scorer_names():
+        raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
+
+
+def scorer_of(estimator: BaseMLP) -> Scorer | None:
+    """Return the estimator's scorer; None for the loss."""
+    scoring: Any = estimator.scoring
+    return None if isinstance(scoring, str) and scoring == "loss" else check_scoring(estimator, scoring)
+
+
+def split(estimator: BaseMLP, X: Any, y: Any, weight: Array, seed: int) -> tuple[Array, Array]:
+    """Split the rows into those to train on and those to validate on: a function of the seed.
+
+    Labels of one class a row are split so that each class keeps its share.
+
+    Raises
+    ------
+    ValueError
+        If there are too few rows, or too few of a class.
+    """
+    fraction = float(estimator.validation_fraction)
+    labels = estimator._estimator_type_name() == "classifier" and getattr(y, "ndim", 2) == 1
+    rows = np.arange(X.shape[0])
+    try:
+        train, test = train_test_split(
+            rows, test_size=fraction, random_state=seed, stratify=_safe_indexing(y, rows) if labels else None
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping=True with validation_fraction={fraction:g} cannot split these {len(rows)} samples: "
+            f"{error} Raise validation_fraction, pass X_val and y_val, or set early_stopping=False."
+        ) from None
+    if not np.any(weight[train]) or not np.any(weight[test]):
+        raise ValueError(
+            "early_stopping=True: the samples that were set apart, or those that are left, have only weights of zero. "
+            "Raise validation_fraction, or pass X_val and y_val."
+        )
+    return np.sort(train), np.sort(test)
