@@ -21,8 +21,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from ffnn.parallel.agent import frames
-from ffnn.parallel.task import pack
-from ffnn.parallel.wire import Kind, head_of
+from ffnn.parallel.tasks.task import pack
+from ffnn.parallel.tasks.wire import Kind, head_of
 
 WIRE = struct.Struct("!BI")
 

@@ -7,8 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from ffnn.parallel.provisioner import Command, Facts, Provisioner, spawn
-from ffnn.parallel.slots import SlotExecutor
+from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner, spawn
+from ffnn.parallel.slots.executor import SlotExecutor
 
 N_HOSTS = 20
 

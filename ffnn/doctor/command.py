@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from ffnn.doctor import options
 from ffnn.exceptions import FfnnError
 from ffnn.parallel.backend import make_executor
-from ffnn.parallel.diagnosis import Diagnosis, diagnose_tasks, look_here
+from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_tasks, look_here
 from ffnn.plugins import registry
 
 __all__ = ["main"]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ffnn.exceptions import FfnnError, WorkerDiedError, WorkerStartError
-from ffnn.parallel.compare import PYTHON, Difference, Report, differences
-from ffnn.parallel.diagnosis import Diagnosis
+from ffnn.parallel.preflight.compare import PYTHON, Difference, Report, differences
+from ffnn.parallel.preflight.diagnosis import Diagnosis
 
 __all__ = ["as_data", "as_text"]
 

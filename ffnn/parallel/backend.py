@@ -11,9 +11,9 @@ from typing import Any
 from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
 
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
-from ffnn.parallel.budget import cpu_count
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.tasks.budget import cpu_count
 from ffnn.plugins import registry
 
 __all__ = ["FfnnBackend", "make_executor"]

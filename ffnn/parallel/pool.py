@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 import joblib
 
 from ffnn.parallel.backend import FfnnBackend, make_executor
-from ffnn.parallel.budget import cpu_count
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.tasks.budget import cpu_count
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
 

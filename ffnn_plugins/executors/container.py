@@ -7,15 +7,15 @@ import os
 from collections.abc import Mapping, Sequence
 
 import ffnn
-from ffnn.parallel.budget import cpu_count
-from ffnn.parallel.local import LocalHost
+from ffnn.parallel.hosts.local import LocalHost
+from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
-from ffnn.parallel.preflight import check_ignore
-from ffnn.parallel.provisioner import Provisioner
-from ffnn.parallel.slots import SlotExecutor
-from ffnn_plugins.executors import _container_options as options
-from ffnn_plugins.executors._container import Container, ContainerHost
-from ffnn_plugins.executors._ssh import SSHHost
+from ffnn.parallel.preflight.check import check_ignore
+from ffnn.parallel.slots.executor import SlotExecutor
+from ffnn.parallel.tasks.budget import cpu_count
+from ffnn_plugins.executors._container import options
+from ffnn_plugins.executors._container.host import Container, ContainerHost
+from ffnn_plugins.executors._ssh.host import SSHHost
 
 __all__ = ["ContainerExecutor"]
 

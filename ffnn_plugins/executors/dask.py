@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import Executor, Future, Task
-from ffnn.parallel.compare import check_ignore
 from ffnn.parallel.options import check_count, check_seconds
+from ffnn.parallel.preflight.compare import check_ignore
 
 try:
-    from ffnn_plugins.executors import _dask_options as options
-    from ffnn_plugins.executors._dask_connect import connect
-    from ffnn_plugins.executors._dask_run import Run
+    from ffnn_plugins.executors._dask import options
+    from ffnn_plugins.executors._dask.connect import connect
+    from ffnn_plugins.executors._dask.run import Run
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("dask", "distributed"):
         raise

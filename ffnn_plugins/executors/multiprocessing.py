@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from ffnn.parallel.budget import cpu_count
-from ffnn.parallel.local import LocalHost
+from ffnn.parallel.hosts.local import LocalHost
 from ffnn.parallel.options import check_count
-from ffnn.parallel.slots import SlotExecutor
+from ffnn.parallel.slots.executor import SlotExecutor
+from ffnn.parallel.tasks.budget import cpu_count
 
 __all__ = ["MultiprocessingExecutor"]
 

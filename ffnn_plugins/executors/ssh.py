@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from ffnn.parallel.options import check_count, check_seconds
-from ffnn.parallel.preflight import check_ignore
-from ffnn.parallel.slots import SlotExecutor
-from ffnn_plugins.executors._ssh import make_hosts
+from ffnn.parallel.preflight.check import check_ignore
+from ffnn.parallel.slots.executor import SlotExecutor
+from ffnn_plugins.executors._ssh.host import make_hosts
 
 __all__ = ["SSHExecutor"]
 

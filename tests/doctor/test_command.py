@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ffnn.parallel.preflight import report
+from ffnn.parallel.preflight.check import report
 from tests.support.other_python import make_python
 
 pytestmark = pytest.mark.timeout(120)

@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
-from ffnn.parallel import supervisor
-from ffnn.parallel.agent import frames
-from ffnn.parallel.bootstrap import agent_program
-from ffnn.parallel.connection import Connection
-from ffnn.parallel.host import Host
-from ffnn.parallel.provisioner import AGENT, Provisioner, spawn
+from ffnn.parallel.agent import frames, supervisor
+from ffnn.parallel.hosts.bootstrap import agent_program
+from ffnn.parallel.hosts.connection import Connection
+from ffnn.parallel.hosts.host import Host
+from ffnn.parallel.hosts.provisioner import AGENT, Provisioner, spawn
 from ffnn.testing._tasks import gone
 
 __all__ = ["Plain", "RawAgent", "connect", "raw_agent", "wait_until", "wait_until_gone"]

@@ -194,7 +194,7 @@ class Cluster:
 
     def children(self) -> list[int]:
         """List the processes that run tasks."""
-        return [pid for pid in self.processes("ffnn.parallel.child") if "supervisor.py" not in _command(pid)]
+        return [pid for pid in self.processes("ffnn.parallel.tasks.child") if "supervisor.py" not in _command(pid)]
 
     def leftovers(self) -> list[Path]:
         """List the folders that runs have left on all hosts."""

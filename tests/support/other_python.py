@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ffnn.parallel import versions
-from ffnn.parallel.compare import Report
+from ffnn.parallel.preflight import versions
+from ffnn.parallel.preflight.compare import Report
 
 __all__ = ["Completed", "Here", "make_python"]
 

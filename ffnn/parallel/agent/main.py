@@ -1,4 +1,4 @@
-"""The agent's main loop: ``ffnn.parallel.provisioner.AGENT`` makes a Python run it."""
+"""The agent's main loop: ``ffnn.parallel.hosts.provisioner.AGENT`` makes a Python run it."""
 
 from __future__ import annotations
 

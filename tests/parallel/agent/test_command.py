@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ffnn.parallel.connection import Connection
-from ffnn.parallel.provisioner import Command
-from ffnn.parallel.remote import Process
+from ffnn.parallel.hosts.connection import Connection
+from ffnn.parallel.hosts.provisioner import Command
+from ffnn.parallel.hosts.remote import Process
 from tests.support.agents import Connect, MakeRaw, wait_until, wait_until_gone
 
 pytestmark = pytest.mark.timeout(60)

@@ -20,7 +20,7 @@ import ffnn
 from ffnn.exceptions import HostError, TaskTimeoutError, VersionMismatchError, WorkerDiedError
 from ffnn.testing import _tasks as tasks
 from ffnn.testing.executors import ExecutorSuite
-from ffnn_plugins.executors._container import ContainerHost
+from ffnn_plugins.executors._container.host import ContainerHost
 from ffnn_plugins.executors.container import ContainerExecutor
 from tests.support.containers import ROOT, Podman
 
@@ -217,7 +217,7 @@ def test_a_secret_stands_on_no_command_line_and_disturbs_no_engine(make: Make, t
     environment = future.result(60)
     assert {name: environment[name] for name in given} == given
     assert "FFNN_ENVIRONMENT" not in environment
-    assert any("ffnn.parallel.child" in line for line in lines)
+    assert any("ffnn.parallel.tasks.child" in line for line in lines)
     assert not any("hush-4711" in line for line in lines)
 
 

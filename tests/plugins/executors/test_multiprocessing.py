@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from ffnn.exceptions import HostError, TaskTimeoutError, WorkerDiedError
-from ffnn.parallel.budget import THREAD_VARIABLES
+from ffnn.parallel.tasks.budget import THREAD_VARIABLES
 from ffnn.testing._tasks import gone
 from ffnn.testing.executors import ExecutorSuite
 from ffnn_plugins.executors.multiprocessing import MultiprocessingExecutor

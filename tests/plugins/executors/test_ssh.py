@@ -20,10 +20,10 @@ import pytest
 import ffnn
 from ffnn.exceptions import HostError, HostKeyError, HostWarning
 from ffnn.parallel.agent.frames import MAGIC
-from ffnn.parallel.bootstrap import agent_program
+from ffnn.parallel.hosts.bootstrap import agent_program
 from ffnn.testing.executors import ExecutorSuite
-from ffnn_plugins.executors._ssh import SSHHost
-from ffnn_plugins.executors._ssh_address import Address, login_command, parse_address
+from ffnn_plugins.executors._ssh.address import Address, login_command, parse_address
+from ffnn_plugins.executors._ssh.host import SSHHost
 from ffnn_plugins.executors.ssh import SSHExecutor
 from tests.support.needs import needs
 from tests.support.netns import CableNetwork

@@ -1,0 +1,70 @@
+"""A host that is this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from ffnn.exceptions import HostError
+from ffnn.parallel.hosts.provisioner import AGENT, Command, Facts, Provisioner, spawn
+from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
+
+__all__ = ["LocalHost"]
+
+# the child sees the modules that its parent sees, and runs no `__main__`
+_BOOT = "import sys; sys.path[:] = {path!r}; from ffnn.parallel.tasks.child import main; main()"
+
+
+class LocalHost(Provisioner):
+    """The machine of this process, with the Python, the modules and the environment of this process.
+
+    Parameters
+    ----------
+    n_workers : int
+        The number of workers.
+    n_threads : int or None, default=None
+        The number of threads of each; None shares the CPUs evenly, and leaves variables like ``OMP_NUM_THREADS``
+        alone where they are set.
+    """
+
+    name = "localhost"
+    # the end of a pipe always arrives, and a busy client is no dead one
+    lease = None
+
+    def __init__(self, n_workers: int, n_threads: int | None = None) -> None:
+        self.n_workers = n_workers
+        self.n_threads = n_threads
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start an agent."""
+        return spawn([sys.executable, *AGENT])
+
+    def check(self, host: object) -> None:
+        """Do nothing: the workers are as this process is."""
+
+    def command(self, slot: int, start: str, facts: Facts) -> Command:
+        """Run the child with this process's Python."""
+        path = [entry or os.getcwd() for entry in sys.path]
+        environment = {**os.environ, **self.worker_environment(slot, facts)}
+        argv = [sys.executable, "-c", _BOOT.format(path=path), f"ffnn-worker-{slot}"]
+        return Command(argv, environment, inherit=False)
+
+    def worker_environment(self, slot: int, facts: Facts, n_threads: int | None = None) -> dict[str, str]:
+        """Leave alone what the user has set, unless asked for a number of threads."""
+        n_threads = self.n_threads if n_threads is None else n_threads
+        share = max(1, facts.cpus // self.n_workers) if n_threads is None else n_threads
+        return {
+            "FFNN_STORE": facts.store,
+            **thread_variables(share, os.environ, explicit=n_threads is not None),
+            **gpu_variables(slot, list(facts.gpus)),
+        }
+
+    def explain(self, exit_code: int | None, stderr: str) -> HostError:
+        """Say what may be wrong with this machine."""
+        how = "did not answer" if exit_code is None else f"ended with exit code {exit_code}"
+        return HostError(
+            f"this machine: the agent {how} before it was ready "
+            f"({sys.executable}); its last words:\n{stderr or '(none)'}",
+            self.name,
+        )

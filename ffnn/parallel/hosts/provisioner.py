@@ -1,0 +1,188 @@
+"""Where workers run, and how to get there: what an executor says of each of its hosts.
+
+A provisioner starts an *agent* (:mod:`ffnn.parallel.agent`) on its host, and says by which command a worker is
+started there. Everything else is the same for all of them: the task's envelope, the data that crosses once a host,
+the comparison of versions, the lease, back-off, retries, logs.
+
+The smallest one runs workers in a pod of Kubernetes, by its command line::
+
+    class Pod(Provisioner):
+        def __init__(self, name, n_workers):
+            self.name, self.n_workers = name, n_workers
+
+        def start(self):
+            return spawn(["kubectl", "exec", "-i", self.name, "--", "python3", *AGENT])
+"""
+
+from __future__ import annotations
+
+import abc
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ffnn.exceptions import HostError
+from ffnn.parallel.hosts.bootstrap import AGENT
+from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
+
+if TYPE_CHECKING:
+    from ffnn.parallel.hosts.host import Host
+
+__all__ = ["AGENT", "Command", "Facts", "Provisioner", "spawn"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an agent says of its host when it has started.
+
+    Attributes
+    ----------
+    hostname, user, python : str
+        The host's own name, the account, and the version of the Python that runs the agent.
+    pid : int
+        The agent's process id.
+    cpus : int
+        The number of CPUs that the account may use.
+    memory : int
+        Bytes of memory.
+    gpus : tuple of str
+        The NVIDIA GPUs, as ``CUDA_VISIBLE_DEVICES`` would name them.
+    folder : str
+        The folder of this run on the host, of mode 0700, which goes away with the agent; ``data`` in it is the store.
+    time : float
+        The host's clock: seconds since 1970.
+    """
+
+    hostname: str
+    user: str
+    python: str
+    pid: int
+    cpus: int
+    memory: int
+    gpus: tuple[str, ...]
+    folder: str
+    time: float
+
+    @property
+    def store(self) -> str:
+        """The folder of the data that has crossed to the host."""
+        return f"{self.folder}/data"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What an agent runs for a worker.
+
+    Attributes
+    ----------
+    argv : sequence of str
+        The program and its arguments; a leading ``~`` of the program is the account's home.
+    environment : mapping of str to str
+        What is added to the agent's environment; it travels over the agent's standard input, never on a command line.
+    inherit : bool
+        Whether the agent's environment is kept; if not, `environment` is all there is.
+    after : sequence of str
+        A command that is run when the first one has ended, however it did (to remove a container, say); may be empty.
+    """
+
+    argv: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    inherit: bool = True
+    after: Sequence[str] = ()
+
+
+class Provisioner(abc.ABC):
+    """One host of an executor.
+
+    Attributes
+    ----------
+    name : str
+        What the host is called in messages; unique in its executor.
+    n_workers : int
+        The number of workers there.
+    python : str
+        The Python there that has ffnn installed.
+    lease : float or None
+        Seconds of silence after which the agent believes that this process is gone, and ends everything; None where
+        the end of its input is sure to reach it.
+    """
+
+    name: str
+    n_workers: int
+    python: str = "python3"
+    lease: float | None = 120.0
+
+    @abc.abstractmethod
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start an agent on the host and return the process whose standard streams are the agent's; do not wait.
+
+        Raises
+        ------
+        OSError, HostError
+            If that cannot even be tried.
+        """
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End what :meth:`start` returned, if closing its standard input has not done so."""
+        process.kill()
+
+    def logs(self, stderr: str) -> str:
+        """Return the last words of the connection, for messages: what it wrote to standard error, unless overridden."""
+        return stderr
+
+    def explain(self, exit_code: int | None, stderr: str) -> HostError:
+        """Turn the failure of an agent to start into an error with its remedy."""
+        how = "did not answer" if exit_code is None else f"ended with exit code {exit_code}"
+        return HostError(
+            f"host {self.name}: the agent {how} before it was ready; its last words:\n{self.logs(stderr) or '(none)'}",
+            self.name,
+        )
+
+    def check(self, host: Host) -> None:
+        """Look, once an agent is there, whether workers would run: versions, resources, images.
+
+        Raises
+        ------
+        HostError
+            If they would not; no worker is started then, and the host is not tried again.
+        """
+        from ffnn.parallel.preflight.check import check_versions
+
+        check_versions(host, [self.python])
+
+    def command(self, slot: int, start: str, facts: Facts) -> Command:
+        """Say how the worker of a slot is started.
+
+        Parameters
+        ----------
+        slot : int
+            The number of the slot on this host, from 0.
+        start : str
+            A name that is unique for each start of a worker, of letters, digits and dashes.
+        facts : Facts
+            What is known of the host.
+        """
+        return Command([self.python, "-m", "ffnn.parallel.tasks.child"], self.worker_environment(slot, facts))
+
+    def worker_environment(self, slot: int, facts: Facts, n_threads: int | None = None) -> dict[str, str]:
+        """Return the variables that every worker needs: its store, its share of the CPUs, its GPU."""
+        share = max(1, facts.cpus // self.n_workers) if n_threads is None else n_threads
+        return {
+            "FFNN_STORE": facts.store,
+            **thread_variables(share, {}, explicit=True),
+            **gpu_variables(slot, list(facts.gpus)),
+        }
+
+
+def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a local command whose standard streams are pipes, out of reach of the terminal's Ctrl-C."""
+    return subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+        **options,
+    )

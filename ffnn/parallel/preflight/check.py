@@ -1,0 +1,241 @@
+"""Looks, before the first task, whether a host would compute what this machine would.
+
+Equal scores need equal versions: :func:`check_versions` asks the Python that would run the workers what it has
+(:mod:`ffnn.parallel.preflight.versions`, sent to it, since there may be nothing), compares that with this process, and
+says which command makes both equal.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ffnn.exceptions import HostError, VersionMismatchError
+from ffnn.parallel.preflight import versions
+from ffnn.parallel.preflight.compare import PYTHON, Difference, Report, check_ignore, differences, parse, public, report
+
+__all__ = [
+    "Difference",
+    "Remedy",
+    "Report",
+    "Runner",
+    "check_ignore",
+    "check_report",
+    "check_versions",
+    "differences",
+    "parse",
+    "pip_remedy",
+    "report",
+]
+
+_NEEDED = ("ffnn", "joblib", "numpy", "cloudpickle")  # without these no worker starts
+
+Remedy = Callable[["Sequence[str]"], str]
+"""Takes what must be there, as pip would (``numpy==2.4.0``; ``python==3.13.*`` for Python), and says what to do."""
+
+
+class Completed(Protocol):
+    """What a command did."""
+
+    @property
+    def exit_code(self) -> int: ...
+    @property
+    def stdout(self) -> bytes: ...
+    @property
+    def stderr(self) -> str: ...
+
+
+class Runner(Protocol):
+    """What is needed of a host: :class:`ffnn.parallel.hosts.host.Host`, or less."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    def run(self, argv: Sequence[str], *, timeout: float = ...) -> Completed: ...  # noqa: D102
+
+
+def check_versions(
+    host: Runner,
+    argv: Sequence[str],
+    *,
+    ignore: Collection[str] = (),
+    remedy: Remedy | None = None,
+    timeout: float = 60.0,
+) -> Report:
+    """Compare a host's versions with those of this process.
+
+    Parameters
+    ----------
+    host : Host
+        The host; what it answered is kept as its attribute ``report``, if it has one.
+    argv : sequence of str
+        The command that runs a Python there: ``["~/ffnn/bin/python"]``, or a container's command that ends in one.
+    ignore : collection of str, default=()
+        Names out of ``NAMES`` whose versions may differ.
+    remedy : callable, optional
+        Says what to do about differences; :func:`pip_remedy` if not given.
+    timeout : float, default=60.0
+        Seconds for the answer.
+
+    Returns
+    -------
+    Report
+        What the host has.
+
+    Raises
+    ------
+    VersionMismatchError
+        If something differs that is not ignored.
+    HostError
+        If there is no such Python, or ffnn is not installed in it.
+    """
+    ignored = check_ignore(ignore, "ignore")
+    remedy = remedy or functools.partial(pip_remedy, host.name, argv)
+    completed = host.run([*argv, "-c", Path(versions.__file__).read_text(encoding="utf-8")], timeout=timeout)
+    there = parse(completed.stdout)
+    if there is None:
+        raise _no_python(host, argv, completed, remedy)
+    if hasattr(host, "report"):
+        host.report = there
+    check_report(host.name, there, argv, ignore=ignored, remedy=remedy)
+    return there
+
+
+def check_report(
+    host: str,
+    there: Report,
+    argv: Sequence[str] = (),
+    *,
+    ignore: Collection[str] = (),
+    remedy: Remedy | None = None,
+) -> None:
+    """Compare what a host has said of itself with this process.
+
+    Parameters
+    ----------
+    host : str
+        The host's name.
+    there : Report
+        What it said.
+    argv : sequence of str, optional
+        The command that runs its Python; the path in the report if not given.
+    ignore : collection of str, default=()
+        As :func:`check_ignore` returns it.
+    remedy : callable, optional
+        Says what to do about differences; :func:`pip_remedy` if not given.
+
+    Raises
+    ------
+    VersionMismatchError
+        If something differs that is not ignored.
+    HostError
+        If something is missing without which no worker starts.
+    """
+    argv = argv or [there.executable or "python3"]
+    remedy = remedy or functools.partial(pip_remedy, host, argv)
+    found = differences(report(), there)
+    missing = [difference.name for difference in found if difference.there is None and difference.name in _NEEDED]
+    wrong = [difference for difference in found if difference.name in missing or difference.name not in ignore]
+    if not wrong:
+        return
+    listed = _list(wrong)
+    advice = _advice(wrong, there, remedy)
+    python = there.executable or argv[-1]
+    if missing:
+        raise HostError(
+            f"host {host}: no worker can start with {python}, which lacks {', '.join(missing)}:\n{listed}\n{advice}",
+            host,
+        )
+    names = [difference.name for difference in wrong]
+    accept = "" if PYTHON in names else f"\nOr accept it: ignore_versions={names!r}."
+    raise VersionMismatchError(
+        f"host {host}: {python} would not compute what this machine does:\n{listed}\n{advice}{accept}", host
+    )
+
+
+def pip_remedy(host: str, argv: Sequence[str], requirements: Sequence[str]) -> str:
+    """Say which commands, on a host, make it equal to this machine.
+
+    Parameters
+    ----------
+    host : str
+        The host's name.
+    argv : sequence of str
+        The command that runs Python there.
+    requirements : sequence of str
+        What must be there, and is not; the first may be ``python==3.13.*``, if it must be another Python.
+    """
+    packages = " ".join(shlex.quote(requirement) for requirement in requirements if not _is_python(requirement))
+    if not _is_python(requirements[0]):
+        return f"Run on {host}:\n  {' '.join(map(_quote, argv))} -m pip install {packages}"
+    python = requirements[0].partition("==")[2].removesuffix(".*")
+    folder = f"~/ffnn-{python}"
+    return (
+        f"Run on {host}:\n  python{python} -m venv {folder} && {folder}/bin/python -m pip install {packages}\n"
+        f"and name that Python: python='{folder}/bin/python'."
+    )
+
+
+def _list(wrong: Sequence[Difference]) -> str:
+    """Write one line a difference, but one for all that is missing."""
+    lines = [f"  {difference}" for difference in wrong if difference.there]
+    if missing := [difference.name for difference in wrong if not difference.there]:
+        lines.append(f"  not installed there: {', '.join(missing)}")
+    return "\n".join(lines)
+
+
+def _advice(wrong: Sequence[Difference], there: Report, remedy: Remedy) -> str:
+    """Say how to remove differences, there or, for what only they have, here."""
+    here = report()
+    parts = []
+    if PYTHON in [difference.name for difference in wrong] or there.managed:
+        parts.append(remedy(_everything(here)))
+    elif wanted := [_requirement(difference, there, here) for difference in wrong if difference.here]:
+        parts.append(remedy(wanted))
+    if more := [f"{d.name}=={public(d.there)}" for d in wrong if d.here is None]:
+        parts.append(f"Run here:\n  {_quote(here.executable)} -m pip install {' '.join(more)}")
+    return "\n".join(parts)
+
+
+def _everything(here: Report) -> list[str]:
+    """Write all that must be in a new environment."""
+    packages = (Difference(name, version, None) for name, version in here.packages.items() if version)
+    return [f"python=={here.language}.*", *(_requirement(package, here, here) for package in packages)]
+
+
+def _requirement(difference: Difference, there: Report, here: Report) -> str:
+    # what is installed there under another name (tensorflow-cpu) is replaced under that name
+    names = there.distributions if difference.there else here.distributions
+    return f"{names.get(difference.name, difference.name)}=={public(difference.here)}"
+
+
+def _no_python(host: Runner, argv: Sequence[str], completed: Completed, remedy: Remedy) -> HostError:
+    """Explain why there was no answer."""
+    command = " ".join(argv)
+    last = (completed.stderr.strip().splitlines() or [f"exit code {completed.exit_code}, no message"])[-1]
+    if completed.exit_code in (126, 127):
+        what = f"there is no Python that could be run as {command!r} ({last})"
+    else:
+        old = host.run([*argv, "--version"], timeout=30.0)
+        version = (old.stdout.decode("utf-8", "replace") + old.stderr).strip()
+        if old.exit_code == 0 and version.startswith("Python "):
+            what = f"{command!r} is {version}, which could not say what is installed ({last})"
+        else:
+            what = f"{command!r} is no Python that works; it ended with exit code {completed.exit_code} ({last})"
+    home = str(Path.home())
+    if argv[-1].startswith(f"{home}/"):
+        what += f"; if your shell put your home here in place of ~, write python='~{argv[-1][len(home) :]}', in quotes"
+    advice = remedy(_everything(report()))
+    return HostError(f"host {host.name}: {what}. This machine runs Python {report().python}.\n{advice}", host.name)
+
+
+def _is_python(requirement: str) -> bool:
+    return requirement.startswith("python==")
+
+
+def _quote(word: str) -> str:
+    """Quote a word for a shell, but leave the home of ~ to it."""
+    return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") else shlex.quote(word)

@@ -1,0 +1,129 @@
+"""What two Pythons have installed, compared."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ffnn.parallel.preflight import versions
+
+__all__ = ["NAMES", "PYTHON", "Difference", "Report", "check_ignore", "differences", "parse", "public", "report"]
+
+PYTHON = "Python"
+NAMES = (PYTHON, *versions.PACKAGES)
+"""What is compared; any of them can be ignored."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a Python has.
+
+    Attributes
+    ----------
+    python, implementation : str
+        The version, and what interprets it (``CPython``).
+    platform, machine : str
+        The system and the processor's kind, for people.
+    executable : str
+        Its path.
+    managed : bool
+        Whether it is the system's, into which pip does not install.
+    packages : mapping of str to (str or None)
+        The version of each package that is compared, None if it is not installed.
+    distributions : mapping of str to str
+        Under which name a package was installed, where that is not its own (``tensorflow-cpu``).
+    """
+
+    python: str
+    implementation: str
+    platform: str
+    machine: str
+    executable: str
+    managed: bool
+    packages: Mapping[str, str | None]
+    distributions: Mapping[str, str]
+
+    @property
+    def language(self) -> str:
+        """The part of Python's version that must agree, such as ``3.13``."""
+        return ".".join(self.python.split(".")[:2])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not the same: its name, and the version here and there (None: not installed)."""
+
+    name: str
+    here: str | None
+    there: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.there or 'not installed'} there, {self.here or 'not installed'} here"
+
+
+@functools.cache
+def report() -> Report:
+    """Say what this process's Python has; looked up once a process."""
+    return Report(**versions.look())
+
+
+def parse(output: bytes) -> Report | None:
+    """Find the answer of :mod:`ffnn.parallel.preflight.versions` in what a command printed; None if it is not there."""
+    for line in reversed(output.decode("utf-8", "replace").splitlines()):
+        if line.startswith(versions.MARKER):
+            try:
+                answer: dict[str, Any] = json.loads(line[len(versions.MARKER) :])
+                return Report(**answer)
+            except (ValueError, TypeError):
+                continue
+    return None
+
+
+def differences(here: Report, there: Report) -> list[Difference]:
+    """List what differs so that results could.
+
+    The first two numbers of Python's version must be equal, and the versions of all packages, but for a local suffix
+    (``+cpu``). What is installed on neither side is no difference.
+    """
+    found = []
+    if (here.implementation, here.language) != (there.implementation, there.language):
+        found.append(Difference(PYTHON, _python(here, there), _python(there, here)))
+    for name in versions.PACKAGES:
+        ours, theirs = here.packages.get(name), there.packages.get(name)
+        if public(ours) != public(theirs):
+            found.append(Difference(name, ours, theirs))
+    return found
+
+
+def check_ignore(names: object, parameter: str = "ignore_versions") -> tuple[str, ...]:
+    """Return the names whose versions may differ, checked and each as :data:`NAMES` writes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no collection of names, or one of them is unknown.
+    """
+    known = {name.lower(): name for name in NAMES}
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise TypeError(f"{parameter} must be a list of names, for instance ['numpy']; got {names!r}.")
+    for name in names:
+        if not isinstance(name, str) or name.lower() not in known:
+            near = difflib.get_close_matches({"sklearn": "scikit-learn"}.get(str(name), str(name)).lower(), known, n=1)
+            hint = f" Did you mean {known[near[0]]!r}?" if near else ""
+            raise ValueError(
+                f"{parameter} must name things whose versions are compared ({', '.join(NAMES)}); got {name!r}.{hint}"
+            )
+    return tuple(known[name.lower()] for name in names)
+
+
+def _python(one: Report, other: Report) -> str:
+    return one.python if one.implementation == other.implementation else f"{one.python} ({one.implementation})"
+
+
+def public(version: str | None) -> str | None:
+    """Return a version without its local suffix."""
+    return None if version is None else version.partition("+")[0]

@@ -1,0 +1,243 @@
+"""What is known of a host without a task: for ``ffnn doctor``."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import os
+import platform
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ffnn.exceptions import HostError, HostWarning, WorkerStartError
+from ffnn.executor import Task
+from ffnn.parallel.agent.facts import facts
+from ffnn.parallel.preflight.check import check_report
+from ffnn.parallel.preflight.compare import Report, report
+from ffnn.parallel.slots.worker import Worker, WorkerGone
+from ffnn.parallel.tasks.task import open_outcome, pack
+
+if TYPE_CHECKING:
+    from ffnn.parallel.hosts.host import Host
+
+__all__ = ["Diagnosis", "diagnose_hosts", "diagnose_tasks", "look_here"]
+
+SKEW = 60.0
+"""Seconds by which a host's clock may differ from ours before that is worth a word."""
+_LITTLE_DISK = 1 << 30  # bytes
+_MOST_AT_ONCE = 32  # hosts
+_LOOK = 30.0  # seconds for a host to say how late it is
+_PROBE = 300.0  # seconds for an executor that says nothing of its own to run a task
+
+# the store's folder is the first argument; df's answer has the free kibibytes in the fourth column
+_LOOK_AROUND = 'date +%s; df -Pk "$1"'
+
+
+@dataclass
+class Diagnosis:
+    """What a look at one host has shown; None is what was not found out.
+
+    Attributes
+    ----------
+    host : str
+        The host's name.
+    n_workers : int
+        The number of workers that it would have.
+    error : Exception or None
+        Why it cannot be used; None if it can.
+    seconds : float or None
+        How long it took to reach it; None if that failed.
+    worker_seconds : float or None
+        How long it took, from there, until a worker had done a task.
+    report : Report or None
+        What its Python has installed.
+    cpus, memory, disk : int or None
+        The CPUs and the bytes of memory that its workers share, and the bytes that are free where data is stored.
+    gpus : tuple of str or None
+        Its GPUs.
+    skew : float or None
+        By how many seconds its clock is ahead of ours.
+    """
+
+    host: str
+    n_workers: int
+    error: Exception | None = None
+    seconds: float | None = None
+    worker_seconds: float | None = None
+    report: Report | None = None
+    cpus: int | None = None
+    memory: int | None = None
+    disk: int | None = None
+    gpus: tuple[str, ...] | None = None
+    skew: float | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the host can be used."""
+        return self.error is None
+
+    def warnings(self) -> list[str]:
+        """Say what does not keep the host from being used, but may surprise."""
+        found = []
+        if self.skew is not None and abs(self.skew) >= SKEW:
+            found.append(
+                f"its clock is {describe_seconds(abs(self.skew))} {'ahead of' if self.skew > 0 else 'behind'} this "
+                "machine's. Searches tolerate that, but the times of its files and logs are wrong: set its clock "
+                "(timedatectl set-ntp true)."
+            )
+        if self.disk is not None and self.disk < _LITTLE_DISK:
+            found.append(
+                f"only {self.disk / 2**20:.0f} MiB are free where data is stored. Free some, or set TMPDIR there to "
+                "a folder that has more."
+            )
+        if self.cpus is not None and self.n_workers > self.cpus:
+            found.append(f"its {self.n_workers} workers share {self.cpus} CPUs. Fewer workers are faster.")
+        if self.report is not None and self.report.machine != platform.machine():
+            found.append(
+                f"its processors are {self.report.machine}, this machine's {platform.machine()}: scores may differ "
+                "in their last digits."
+            )
+        return found
+
+
+def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosis]:
+    """Look at the hosts of an executor, all at the same time.
+
+    Parameters
+    ----------
+    hosts : sequence of Host
+        The hosts; they stay connected where that worked.
+    start_timeout : float
+        Seconds that a worker may take to start.
+
+    Returns
+    -------
+    list of Diagnosis
+        In the order of the hosts; what went wrong with one is in its own.
+    """
+    found = [Diagnosis(host.name, host.provisioner.n_workers) for host in hosts]
+    few = threading.Semaphore(_MOST_AT_ONCE)
+
+    def look(host: Host, into: Diagnosis) -> None:
+        with few:
+            _diagnose(host, into, start_timeout)
+
+    # no pool: it would wait for its threads even after Ctrl-C
+    threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in zip(hosts, found, strict=True)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HostWarning)  # what it would say is in the diagnosis
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return found
+
+
+def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
+    """Look at one host and write down what is seen."""
+    start = time.monotonic()
+
+    def look() -> None:
+        found.seconds = time.monotonic() - start
+        found.cpus, found.memory, found.gpus = host.facts.cpus, host.facts.memory, tuple(host.facts.gpus)
+        with contextlib.suppress(HostError):  # nothing is known then, and the check will say what is wrong
+            _look_around(host, found)
+
+    host.on_start = look
+    try:
+        host.connect()
+        begin = time.monotonic()
+        there = _try_worker(host, start_timeout)
+        found.worker_seconds = time.monotonic() - begin
+        found.report = there["report"]
+    except Exception as error:
+        found.error = error
+        found.report = host.report
+    finally:
+        host.on_start = lambda: None
+
+
+def _look_around(host: Host, found: Diagnosis) -> None:
+    """Find out how late it is there, and how much fits."""
+    before = time.time()
+    done = host.run(["sh", "-c", _LOOK_AROUND, "sh", host.facts.store], timeout=_LOOK)
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    try:
+        found.skew = int(lines[0]) + 0.5 - (before + time.time()) / 2
+        found.disk = int(lines[-1].split()[3]) * 1024
+    except (IndexError, ValueError):
+        return  # a host without these commands: nothing is known, and nothing lost
+
+
+def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
+    """Start a worker, let it do a task that is trivial, end it, and return what the task did."""
+    said: collections.deque[bytes] = collections.deque(maxlen=100)
+    worker = Worker(f"{host.name}-doctor", host.launch(0), start_timeout, said.append)
+    try:
+        worker.wait_until_ready()
+        packed = pack(Task(look_here), "a look at the worker")
+        _, result = open_outcome(worker.run(packed, start_timeout), "a look at the worker")
+        worker.stop()
+        there: dict[str, Any] = result()
+        return there
+    except WorkerGone:
+        raise WorkerStartError(
+            f"worker {worker.name} {worker.end_in_words}; its last words:\n{worker.stderr or '(none)'}"
+        ) from None
+    finally:
+        worker.kill()
+
+
+def diagnose_tasks(executor: concurrent.futures.Executor, name: str) -> Diagnosis:
+    """Look at an executor of which nothing is known but that it runs tasks, by one that is trivial."""
+    found = Diagnosis(name, int(getattr(executor, "n_workers", None) or 1))
+    start = time.monotonic()
+    try:
+        future = executor.submit(look_here)
+        done, _ = concurrent.futures.wait([future], _PROBE)
+        if not done:
+            future.cancel()
+            raise TimeoutError(
+                f"a task that only looks around was not done after {_PROBE:g} seconds; see the logs of {name}."
+            )
+        there = future.result()
+    except Exception as error:
+        found.error = error
+        return found
+    found.seconds = found.worker_seconds = time.monotonic() - start
+    found.skew = there.pop("time") - time.time()
+    for attribute, value in there.items():
+        setattr(found, attribute, value)
+    try:
+        check_report(name, there["report"])
+    except HostError as error:
+        found.error = error
+    return found
+
+
+def look_here() -> dict[str, Any]:
+    """Say what a worker, which runs this, can know of its host."""
+    known = facts()
+    disk = os.statvfs(os.environ.get("FFNN_STORE") or tempfile.gettempdir())
+    return {
+        "report": report(),
+        "cpus": known["cpus"],
+        "memory": known["memory"],
+        "disk": disk.f_bavail * disk.f_frsize,
+        "gpus": tuple(known["gpus"]),
+        "time": known["time"],
+    }
+
+
+def describe_seconds(seconds: float) -> str:
+    """Write a length of time as a person would."""
+    for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,71 @@
+"""The hosts of an executor together."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+
+from ffnn.exceptions import ExecutorError, HostError
+from ffnn.parallel.hosts.host import Host
+from ffnn.parallel.slots.queue import Queue
+
+__all__ = ["Crew", "each_host"]
+
+
+class Crew:
+    """All hosts together; it looks whether there are workers enough."""
+
+    def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:
+        self._hosts = hosts
+        self._queue = queue
+        self._min_workers = min_workers
+        self._connected = self._started = False
+        self.error: ExecutorError | None = None
+        for host in hosts:
+            host.on_left_out = self.look
+
+    def connect(self) -> None:
+        """Connect all hosts at the same time, once."""
+        if self._connected:
+            return
+        self._connected = True
+
+        def connect(host: Host) -> None:
+            with contextlib.suppress(ExecutorError):  # the host has noted it
+                host.connect()
+
+        each_host(connect, self._hosts)
+
+    def look(self) -> bool:
+        """Say whether there are workers enough; fail what waits if not."""
+        reasons = [host.left_out for host in self._hosts]
+        self._started = self._started or all(host.n_connections for host in self._hosts)
+        left = sum(host.provisioner.n_workers for host, out in zip(self._hosts, reasons, strict=True) if out is None)
+        if left >= (1 if self._started else self._min_workers):
+            tried = all(out is not None or host.n_connections for host, out in zip(self._hosts, reasons, strict=True))
+            self._started = self._started or tried
+            return True
+        errors = [error for error in reasons if error is not None]
+        if len(self._hosts) == 1:
+            error = errors[0]
+        else:
+            what = "no host is left" if left == 0 else f"{left} workers are left, fewer than min_workers"
+            error = HostError(f"{what}:\n" + "\n".join(f"- {error}" for error in errors))
+        if not self._started:
+            self.error = error
+        self._queue.fail_all(error, for_ever=not self._started)
+        return False
+
+
+def each_host(act: Callable[[Host], object], hosts: Sequence[Host]) -> None:
+    """Do something with every host at the same time, and wait."""
+    threads = [threading.Thread(target=act, args=(host,), daemon=True) for host in hosts]
+    for thread, host in zip(threads, hosts, strict=True):
+        try:
+            thread.start()
+        except RuntimeError:  # the system allows no more threads
+            act(host)
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join()

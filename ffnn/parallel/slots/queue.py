@@ -1,0 +1,174 @@
+"""What waits for a slot."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ffnn.executor import Future
+from ffnn.parallel.tasks.task import Packed
+
+__all__ = ["Item", "Queue"]
+
+
+class Item:
+    """A task on its way through an executor.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in messages.
+    pack : callable
+        Makes the packed task; it is called when a worker takes it, and once however often it is tried.
+    future : Future
+        Its future.
+    open : callable or None
+        Makes of a future and the message that came back what the future is settled with; None settles it with the
+        message itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        pack: Callable[[], Packed],
+        future: Future[Any],
+        open: Callable[[Future[Any], Any], Any] | None = None,
+    ) -> None:
+        self.name = name
+        self.future = future
+        self.open = open
+        self.deaths = 0  # workers that died while they ran it
+        self.idle_deaths = 0  # workers that died before they had begun it
+        self.began: float | None = None
+        self._pack: Callable[[], Packed] | None = pack
+        self._packed: Packed | None = None
+
+    @property
+    def packed(self) -> Packed:
+        """The task, pickled.
+
+        Raises
+        ------
+        TaskPicklingError
+            If it cannot be.
+        """
+        if self._packed is None:
+            assert self._pack is not None
+            self._packed = self._pack()
+            self._pack = None
+        return self._packed
+
+    def take(self) -> bool:
+        """Mark the task as running; return False if there is nothing left to do."""
+        if self.began is None:
+            self.began = time.monotonic()
+            return self.future.set_running_or_notify_cancel()
+        return not self.future.done()
+
+    def drop(self) -> None:
+        """Tell those who wait for it that it was cancelled before it began, as ``concurrent.futures`` wants it."""
+        if self.began is None and concurrent.futures.Future.cancelled(self.future):
+            self.take()
+
+
+class Queue:
+    """What waits for a slot, in the order in which it came."""
+
+    def __init__(self) -> None:
+        self._items: collections.deque[Item] = collections.deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._n_open = 0  # items whose futures are not done, wherever they are
+        self._refusal: BaseException | None = None
+        self.n_retries = 0
+
+    def put(self, item: Item, *, first: bool = False) -> None:
+        """Add an item at the end, or again at the front."""
+        if not first:
+            with self._changed:
+                self._n_open += 1
+            item.future.add_done_callback(self._note_end)
+        with self._changed:
+            refusal = self._refusal
+            if refusal is None and not item.future.done():
+                self._items.appendleft(item) if first else self._items.append(item)
+                self._changed.notify()
+        if refusal is not None:
+            item.future.fail(refusal)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait (seconds) until something waits for a slot; False once the queue is closed and empty.
+
+        Raises
+        ------
+        TimeoutError
+            If nothing came.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._has_work() or self._closed, timeout):
+                raise TimeoutError
+            return self._has_work()
+
+    def take(self) -> Item | None:
+        """Take the first item; None if another slot was faster."""
+        with self._changed:
+            return self._items.popleft() if self._items else None
+
+    def pass_on(self, rest: float) -> None:
+        """Wake another slot, as this one cannot take anything for so many seconds; wait so long, or to the end."""
+        with self._changed:
+            self._changed.notify()
+            self._changed.wait_for(lambda: self._closed and not self._has_work(), rest)
+
+    def count_retry(self) -> None:
+        """Count a task that is started again."""
+        with self._changed:
+            self.n_retries += 1
+
+    def wait_for_all(self) -> None:
+        """Wait until the queue is closed, and every task that was ever in it is done."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed and not self._n_open)
+
+    def close(self) -> None:
+        """Say that nothing comes any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def cancel_all(self) -> None:
+        """Cancel what waits."""
+        for item in self._drain():
+            item.future.cancel()
+            item.drop()
+
+    def fail_all(self, error: BaseException, *, for_ever: bool = False) -> None:
+        """Fail what waits; and whatever comes, if there will never be a worker."""
+        with self._changed:
+            if for_ever:
+                self._refusal = error
+        for item in self._drain():
+            item.future.fail(error)
+
+    def _has_work(self) -> bool:
+        """Drop what was cancelled, and say whether something is left; the lock is held."""
+        while self._items and self._items[0].future.done():
+            self._items.popleft().drop()
+        return bool(self._items)
+
+    def _note_end(self, future: object) -> None:
+        with self._changed:
+            self._n_open -= 1
+            if self._closed and not self._n_open:
+                self._changed.notify_all()
+
+    def _drain(self) -> list[Item]:
+        with self._changed:
+            items = list(self._items)
+            self._items.clear()
+            self._changed.notify_all()
+        return items

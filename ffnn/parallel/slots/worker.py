@@ -1,0 +1,242 @@
+"""One worker as its client sees it: a supervised process on a host, warm between tasks."""
+
+from __future__ import annotations
+
+import codecs
+import collections
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from ffnn.exceptions import TaskTimeoutError, WorkerStartError
+from ffnn.parallel.hosts.remote import Process
+from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
+
+__all__ = ["Worker", "WorkerGone", "describe_exit"]
+
+_TAIL = 20  # lines of standard error that are kept
+_STOP = 5.0  # seconds for a process to end by itself
+_END = 30.0  # seconds for a host to end a process by force
+_STARTED = head_of(Kind.STARTED, [])
+_LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
+
+
+class WorkerGone(Exception):
+    """The process ended by itself, or was killed, or its host was lost.
+
+    Attributes
+    ----------
+    started : bool
+        Whether it had begun a task, so that the task may be the reason.
+    """
+
+    def __init__(self, started: bool) -> None:
+        super().__init__()
+        self.started = started
+
+
+class Worker:
+    """A process that runs tasks, from its start to its death.
+
+    Parameters
+    ----------
+    name : str
+        The name for messages.
+    process : Process
+        The process; it speaks :mod:`ffnn.parallel.tasks.wire` on its standard streams.
+    start_timeout : float
+        Seconds until it must be ready.
+    log : callable
+        Is called with what it writes to standard error.
+    """
+
+    def __init__(self, name: str, process: Process, start_timeout: float, log: Callable[[bytes], None]) -> None:
+        self.name = name
+        self.n_tasks = 0
+        self._start_timeout = start_timeout
+        self._ready = False
+        self._process = process
+        self._channel = _ProcessChannel(process)
+        self._tail = _Tail()
+        self._log = log
+        process.on_stderr = self._take_stderr
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.alive
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has said that it takes tasks."""
+        return self._ready
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs, or if its host was lost."""
+        return self._process.exit_code
+
+    @property
+    def end_in_words(self) -> str:
+        """How it ended."""
+        if self._process.lost is not None:
+            return f"was lost with its host ({self._process.lost})"
+        return describe_exit(self.exit_code)
+
+    @property
+    def stderr(self) -> str:
+        """The last lines of its standard error."""
+        return self._tail.text
+
+    def wait_until_ready(self) -> None:
+        """Wait for the process to take tasks.
+
+        Raises
+        ------
+        WorkerStartError
+            If it ends, or takes longer than ``start_timeout``; it is gone then.
+        WorkerGone
+            If it was killed, or its host was lost.
+        """
+        if self._ready:
+            return
+        try:
+            kind, _ = self._receive(time.monotonic() + self._start_timeout)
+        except TimeoutError:
+            self.kill()
+            reason = f"was not ready after {self._start_timeout:g} seconds (start_timeout)"
+        except (EOFError, OSError):
+            self._bury()
+            if self.exit_code is None or self.exit_code < 0:  # another may do better
+                raise WorkerGone(started=False) from None
+            reason = f"{describe_exit(self.exit_code)} before it was ready"
+        else:
+            self._ready = kind is Kind.READY
+            return
+        raise WorkerStartError(f"worker {self.name} {reason}; its last words:\n{self.stderr or '(none)'}")
+
+    def run(self, task: Sequence[Buffer], timeout: float | None) -> Message:
+        """Run a packed task and return what came back.
+
+        Parameters
+        ----------
+        task : sequence of buffers
+            What :func:`ffnn.parallel.tasks.task.pack_task` made.
+        timeout : float or None
+            Seconds that the task may take, not counting those in which it imports modules.
+
+        Raises
+        ------
+        WorkerGone
+            If the process ended.
+        TaskTimeoutError
+            If the task took too long; the process is gone then.
+        """
+        self.n_tasks += 1
+        started = False
+        # with hundreds of workers, a thread that is woken for nothing is most of what a task costs
+        self._process.no_news = b"" if timeout is not None else _STARTED
+        try:
+            self._channel.send(Kind.TASK, task)
+            deadline: float | None = time.monotonic() + self._start_timeout
+            left = timeout
+            while True:
+                message = self._receive(deadline)
+                now = time.monotonic()
+                if message[0] in (Kind.RESULT, Kind.ERROR):
+                    return message
+                if message[0] is Kind.PAUSED and left is not None and deadline is not None:
+                    left = max(deadline - now, 0.0)
+                    deadline = now + self._start_timeout
+                elif message[0] in (Kind.STARTED, Kind.RESUMED):
+                    started = True
+                    deadline = None if left is None else now + left
+        except TimeoutError:
+            self.kill()
+            if timeout is None or not started:
+                raise WorkerGone(started) from None  # it does not even take the task: stopped, or swapped out
+            raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
+        except (EOFError, OSError):
+            self._bury()
+            raise WorkerGone(started) from None
+
+    def end(self) -> None:
+        """End the process and what it runs, without waiting; from any thread."""
+        self._process.end()
+
+    def stop(self) -> None:
+        """Let the process end by itself, between tasks; kill it if it does not."""
+        with contextlib.suppress(OSError):
+            self._channel.send(Kind.STOP)
+            self._process.wait(_STOP)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process and all that came from it, and wait until it is gone."""
+        self.end()
+        self._process.wait(_END)
+
+    def _receive(self, deadline: float | None) -> Message:
+        """Wait for a message; show on the way what the task prints."""
+        while True:
+            kind, buffers = self._channel.receive(deadline)
+            if kind is not Kind.OUTPUT:
+                return kind, buffers
+            stream = sys.stdout if bytes(buffers[0]) == b"stdout" else sys.stderr
+            with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to see it
+                stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
+
+    def _take_stderr(self, data: bytes) -> None:
+        self._tail.add(data)
+        self._log(data)
+
+    def _bury(self) -> None:
+        """Wait for a process that is about to end: its output does so a moment before."""
+        if not self._process.wait(_LAST_MOMENT):
+            self.kill()
+
+
+class _ProcessChannel(Channel):
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    def _write(self, views: list[memoryview]) -> None:
+        self._process.send(views)
+
+    def _read(self, deadline: float | None) -> bytes:
+        return self._process.read(deadline)
+
+
+class _Tail:
+    """The last lines of a stream."""
+
+    def __init__(self) -> None:
+        self._lines: collections.deque[str] = collections.deque(maxlen=_TAIL)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def add(self, data: bytes) -> None:
+        *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
+        self._rest = rest[-1000:]
+        self._lines.extend(line[-1000:] for line in lines[-_TAIL:])
+
+    @property
+    def text(self) -> str:
+        return "\n".join([*self._lines, self._rest][-_TAIL:] if self._rest else self._lines)
+
+
+def describe_exit(code: int | None) -> str:
+    """Say in words how a process ended."""
+    if code is None:
+        return "stopped answering"
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = " (as the system does to what takes too much memory)" if code == -signal.SIGKILL else ""
+    return f"was killed by {name}{hint}"

@@ -1,0 +1,119 @@
+"""The process that runs tasks, one after the other: ``python -m ffnn.parallel.tasks.child``.
+
+It is fed over its standard input and answers over its standard output; what tasks print is kept apart from
+both. Python's ``print`` is forwarded to the process that submitted the task; whatever else reaches the
+descriptors of standard output and standard error (an engine's chatter) goes to standard error, which the
+parent keeps for the messages of errors.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from ffnn.parallel.tasks.imports import watch_imports
+from ffnn.parallel.tasks.wire import Buffer, Kind, PipeChannel
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Take tasks until the standard input ends, or a message says so; then end the process."""
+    _serve()
+    # what asked to be called at the end is called; taking an engine apart would take seconds, for nothing
+    atexit._run_exitfuncs()
+    os._exit(0)
+
+
+def _serve() -> None:
+    channel = _LockedChannel(*_take_over_pipes())
+    streams = _forwarded(channel, "stdout"), _forwarded(channel, "stderr", also_to=2)
+    sys.stdout, sys.stderr = streams
+    faulthandler.enable(file=2)
+    import joblib
+
+    from ffnn.parallel.tasks.task import run_packed
+
+    watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
+    # a worker is one slot: unless a task names a backend of joblib's itself, what it nests runs in sequence
+    with joblib.parallel_config(backend="sequential"):
+        channel.send(Kind.READY)
+        while True:
+            try:
+                kind, buffers = channel.receive()
+            except EOFError:
+                return
+            if kind is Kind.STOP:
+                return
+            channel.send(Kind.STARTED)
+            message = run_packed(buffers)
+            del buffers
+            for stream in streams:
+                with contextlib.suppress(ValueError):  # the task closed it
+                    stream.flush()
+            channel.send(*message)
+            del message
+
+
+class _LockedChannel(PipeChannel):
+    """A channel on which several threads may send: a task's may print."""
+
+    def __init__(self, source: int, sink: int) -> None:
+        super().__init__(source, sink)
+        self._lock = threading.RLock()
+
+    def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
+        with self._lock:
+            super().send(kind, buffers)
+
+
+class _Forwarder(io.RawIOBase):
+    """What is written here is sent to the parent."""
+
+    def __init__(self, channel: PipeChannel, name: str, also_to: int | None) -> None:
+        self._channel = channel
+        self._name = name
+        self._also_to = also_to
+        self._pid = os.getpid()
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        """Return the descriptor for those who need one (subprocesses, C code)."""
+        return 1 if self._name == "stdout" else 2
+
+    def write(self, data: Any) -> int:
+        forked = os.getpid() != self._pid  # a forked copy must not speak on this channel
+        if forked or self._also_to is not None:
+            os.write(2, data)
+        if not forked:
+            with contextlib.suppress(OSError):  # nobody listens any more; the end of the input ends us
+                self._channel.send(Kind.OUTPUT, [self._name.encode(), data])
+        return len(data)
+
+
+def _forwarded(channel: PipeChannel, name: str, also_to: int | None = None) -> io.TextIOWrapper:
+    raw = _Forwarder(channel, name, also_to)
+    return io.TextIOWrapper(io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=True)
+
+
+def _take_over_pipes() -> tuple[int, int]:
+    """Take standard input and output for the messages, and leave harmless ones to everybody else."""
+    source, sink = os.dup(0), os.dup(1)  # not inherited by the tasks' own processes
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return source, sink
+
+
+if __name__ == "__main__":
+    main()

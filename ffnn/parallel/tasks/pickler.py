@@ -1,0 +1,171 @@
+"""Pickling a task so that its large data come apart from it, and back: see :mod:`ffnn.parallel.tasks.store`."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Sequence
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from ffnn.parallel.tasks.blobs import LEAST, Blob, Hashes
+from ffnn.parallel.tasks.wire import Buffer
+
+__all__ = ["BESIDE", "TaskPickler", "TaskUnpickler"]
+
+BESIDE = 1 << 15
+"""Bytes from which a buffer travels beside the pickle."""
+
+_FEW = 8  # items; a shorter list is not looked at as a whole
+_SAMPLE = 32  # items by which the size of a list is guessed
+_WATCHED = {str, bytes, list, tuple, np.ndarray}
+_PLAIN = {str, bytes, int, float, complex, bool, type(None)}
+
+
+class TaskPickler(cloudpickle.Pickler):
+    """Pickles one thing, and keeps apart what is large in it.
+
+    Parameters
+    ----------
+    file : io.BytesIO
+        Takes the pickle.
+    hashes : Hashes
+        What was hashed already.
+
+    Attributes
+    ----------
+    beside : list of (Blob or memoryview)
+        The buffers beside the pickle, in order.
+    alone : list of Blob
+        What was pickled on its own, in order.
+    """
+
+    def __init__(self, file: io.BytesIO, hashes: Hashes) -> None:
+        beside: list[Blob | memoryview] = []
+
+        def keep_apart(buffer: pickle.PickleBuffer) -> bool:
+            """Return whether the buffer stays in the pickle; no method, as a cycle would keep the data alive."""
+            view = buffer.raw()
+            if view.nbytes < BESIDE:
+                return True
+            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer))
+            return False
+
+        super().__init__(file, protocol=5, buffer_callback=keep_apart)
+        self._hashes = hashes
+        self._seen: dict[int, tuple[Any, int]] = {}
+        self.beside = beside
+        self.alone: list[Blob] = []
+
+    def persistent_id(self, thing: Any) -> int | None:
+        """Take out large text; called for every object, so it says no at once to nearly all."""
+        kind = type(thing)
+        if kind not in _WATCHED:
+            return None
+        if kind is str or kind is bytes:
+            if len(thing) < LEAST:
+                return None
+        elif kind is list or kind is tuple:
+            if len(thing) < _FEW or not _seems_large_text(thing):
+                return None
+        elif thing.dtype.kind != "O" or not _seems_large_text(thing.reshape(-1)):
+            return None
+        # by identity, as in any pickle: the same list twice arrives as one, equal lists as two
+        if id(thing) not in self._seen:
+            blob = self._hashes.pickled(thing, _is_text)
+            if blob is None:
+                return None
+            self._seen[id(thing)] = thing, len(self.alone)
+            self.alone.append(blob)
+        return self._seen[id(thing)][1]
+
+    def reducer_override(self, thing: Any) -> Any:
+        """Give the arrays that NumPy would copy into the pickle a form that it hands out as a buffer."""
+        if isinstance(thing, np.ndarray) and thing.nbytes >= LEAST and not thing.dtype.hasobject:
+            kind = type(thing)
+            if kind is not np.ndarray:
+                if _is_a_mere_view(kind):
+                    return _view, (thing.view(np.ndarray), kind)
+            elif thing.dtype.kind in "mM":  # not known to the buffer protocol
+                return _view, (thing.view(np.int64), thing.dtype)
+            elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
+                return self._hashes.contiguous(thing).__reduce_ex__(5)
+        return super().reducer_override(thing)
+
+
+class TaskUnpickler(pickle.Unpickler):
+    """Undoes :class:`TaskPickler`.
+
+    Parameters
+    ----------
+    head : buffer
+        The pickle.
+    beside : sequence of buffers
+        The buffers beside it.
+    alone : sequence of buffers
+        The pickles of what was pickled on its own.
+    """
+
+    def __init__(self, head: Buffer, beside: Sequence[Any], alone: Sequence[Any]) -> None:
+        super().__init__(io.BytesIO(head), buffers=beside)
+        self._alone = alone
+        self._loaded: dict[int, Any] = {}
+
+    def persistent_load(self, number: int) -> Any:
+        """Return what was pickled on its own."""
+        if number not in self._loaded:
+            self._loaded[number] = pickle.loads(self._alone[number])
+        return self._loaded[number]
+
+
+def _seems_large_text(items: Any) -> bool:
+    """Guess whether a list, a tuple or a flat array holds nothing but plain values, of LEAST bytes or more in all."""
+    if not len(items):
+        return False
+    ends = 8
+    for item in (items[0], items[-1]):
+        kind = type(item)
+        if kind is str or kind is bytes:
+            ends += len(item)
+        elif not _is_plain(kind):
+            return False
+    if 16 * len(items) * ends < LEAST:  # a data set may hold a million short lists
+        return False
+    sample = items[:: 1 + len(items) // _SAMPLE]
+    size = 0
+    for item in sample:
+        if type(item) is str or type(item) is bytes:
+            size += len(item)
+        elif not _is_plain(type(item)):
+            return False
+        size += 4  # about what pickle adds, or takes for a number
+    return size * len(items) >= LEAST * len(sample)
+
+
+def _is_text(thing: Any) -> bool:
+    """Whether something holds nothing but plain values."""
+    if isinstance(thing, str | bytes):
+        return True
+    return all(map(_is_plain, set(map(type, thing.flat if isinstance(thing, np.ndarray) else thing))))
+
+
+def _is_plain(kind: type) -> bool:
+    """Whether values of this class cannot be changed and refer to nothing else."""
+    if kind in _PLAIN:
+        return True
+    if issubclass(kind, np.generic):
+        return not issubclass(kind, np.void | np.object_)
+    return kind.__name__ == "NAType" and kind.__module__.startswith("pandas.")
+
+
+def _is_a_mere_view(kind: type) -> bool:
+    """Whether a class of arrays leaves pickling to NumPy, as ``numpy.memmap`` does, so that only its data travel."""
+    return all(
+        getattr(kind, name) is getattr(np.ndarray, name) for name in ("__reduce__", "__reduce_ex__", "__setstate__")
+    )
+
+
+def _view(array: np.ndarray, kind: Any) -> np.ndarray:
+    return array.view(kind)

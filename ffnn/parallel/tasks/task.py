@@ -1,0 +1,242 @@
+"""The envelope of a task: a call as bytes on its way to a worker, and what became of it on its way back.
+
+Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside
+the pickle (protocol 5), so that nobody copies them; the largest stay behind in a store
+(:mod:`ffnn.parallel.tasks.store`), and the task carries their names.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import struct
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+
+from ffnn.exceptions import TaskFailedError, TaskPicklingError
+from ffnn.executor import Task
+from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
+from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
+from ffnn.parallel.tasks.wire import Buffer, Kind, Message
+
+__all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
+
+_SECONDS = struct.Struct("!d")
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A task on its way to a worker.
+
+    Attributes
+    ----------
+    buffers : list of buffers
+        What a message to the worker holds.
+    blobs : tuple of Blob
+        The data that the worker's store must have before.
+    """
+
+    buffers: list[Buffer]
+    blobs: tuple[Blob, ...] = ()
+
+
+class RemoteTraceback(Exception):
+    """The cause of an exception that was raised on a worker: its traceback there, as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"on the worker:\n\n{self.text}"
+
+
+def pack(thing: Any, what: str) -> list[Buffer]:
+    """Pickle anything, its large buffers apart.
+
+    Parameters
+    ----------
+    thing : object
+        What to pickle.
+    what : str
+        What to call it if it cannot be pickled.
+
+    Raises
+    ------
+    TaskPicklingError
+        If it cannot be pickled.
+    """
+    buffers: list[Buffer] = []
+
+    def keep_apart(buffer: pickle.PickleBuffer) -> bool:
+        """Return whether the buffer stays in the pickle."""
+        view = buffer.raw()
+        if view.nbytes < BESIDE:
+            return True
+        buffers.append(view)
+        return False
+
+    try:
+        head = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_apart)
+    except Exception as error:  # a stranger's __reduce__ may raise anything
+        raise _cannot_be_pickled(what, error) from error
+    return [head, *buffers]
+
+
+def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
+    """Pickle a task, its large data apart as blobs (see :mod:`ffnn.parallel.tasks.store`).
+
+    Parameters
+    ----------
+    task : Task
+        The task.
+    what : str
+        What to call it if it cannot be pickled.
+    hashes : Hashes
+        What was hashed already; cleared by the caller before data may have been changed in place.
+
+    Raises
+    ------
+    TaskPicklingError
+        If it cannot be pickled.
+    """
+    file = io.BytesIO()
+    pickler = TaskPickler(file, hashes)
+    try:
+        pickler.dump(task)
+    except Exception as error:  # a stranger's __reduce__ may raise anything
+        raise _cannot_be_pickled(what, error) from error
+    beside = pickler.beside
+    blobs = {blob.name: blob for blob in [*beside, *pickler.alone] if isinstance(blob, Blob)}
+    buffers: list[Buffer] = [file.getvalue(), *(buffer for buffer in beside if not isinstance(buffer, Blob))]
+    if blobs:
+        layout = Layout(
+            tuple(buffer.name if isinstance(buffer, Blob) else None for buffer in beside),
+            tuple(blob.name for blob in pickler.alone),
+            {blob.name: blob.size for blob in blobs.values()},
+        )
+        buffers.insert(0, layout.to_bytes())
+    return Packed(buffers, tuple(blobs.values()))
+
+
+def unpack(buffers: Sequence[Buffer], what: str) -> Any:
+    """Undo :func:`pack`.
+
+    Raises
+    ------
+    TaskPicklingError
+        If it cannot be unpickled here.
+    """
+    try:
+        return pickle.loads(buffers[0], buffers=buffers[1:])
+    except Exception as error:  # a stranger's __setstate__ may raise anything
+        raise _cannot_be_unpickled(what, error) from error
+
+
+def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
+    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it; never raise.
+
+    Parameters
+    ----------
+    buffers : sequence of buffers
+        The task, as :func:`pack_task` left it.
+    store : str, optional
+        The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
+        :class:`~ffnn.parallel.tasks.store.MissingDataError` is what became of the task.
+    """
+    start = time.perf_counter()
+    name = "the task"
+    try:
+        task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
+        name = task.name
+        start = time.perf_counter()  # the time of the task itself
+        result = task()
+        seconds = time.perf_counter() - start
+        return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
+    except BaseException as error:
+        seconds = time.perf_counter() - start
+        return Kind.ERROR, [_SECONDS.pack(seconds), *_pack_error(error, name)]
+
+
+def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]:
+    """Open what came back: the seconds that the task ran, and a function that returns or raises."""
+    kind, (head, *buffers) = message
+    (seconds,) = _SECONDS.unpack(head)
+    what = unpack(buffers, f"the {'result' if kind is Kind.RESULT else 'exception'} of {name}")
+    if kind is Kind.RESULT:
+        return seconds, lambda: what
+    error, text = what
+    error.__cause__ = RemoteTraceback(text)
+
+    def fail() -> Any:
+        raise error
+
+    return seconds, fail
+
+
+def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
+    layout = Layout.of(buffers)
+    if layout is None:
+        return unpack(buffers, "the task")  # type: ignore[no-any-return]
+    found, alone = open_blobs(layout, folder)
+    inline = iter(buffers[2:])
+    beside = [next(inline) if data is None else data for data in found]
+    try:
+        return TaskUnpickler(buffers[1], beside, alone).load()  # type: ignore[no-any-return]
+    except Exception as error:  # a stranger's __setstate__ may raise anything
+        raise _cannot_be_unpickled("the task", error) from error
+
+
+def _cannot_be_unpickled(what: str, error: Exception) -> TaskPicklingError:
+    remedy = "What travels must be importable on both sides."
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        remedy += (
+            f" Install {error.name} where the workers run, or let its code travel with the task: "
+            f"import {error.name}, and cloudpickle.register_pickle_by_value({error.name})."
+        )
+    return TaskPicklingError(f"{what} cannot be unpickled: {_line(error)}. {remedy}")
+
+
+def _cannot_be_pickled(what: str, error: Exception) -> TaskPicklingError:
+    return TaskPicklingError(
+        f"{what} cannot be pickled, so it cannot travel between processes: {_line(error)}. "
+        f"Leave out what belongs to one process (locks, open files, generators, connections)."
+    )
+
+
+def _pack_error(error: BaseException, name: str) -> list[Buffer]:
+    # the frames of this module say nothing to the user
+    text = "".join(traceback.format_exception(error.with_traceback(_skip(error.__traceback__))))
+    if not isinstance(error, Exception):
+        error = TaskFailedError(f"{name} raised {_line(error)}, which would end the process that receives it")
+    error.__traceback__ = None
+    try:
+        buffers = pack((error, text), f"the exception of {name}")
+        unpack(buffers, f"the exception of {name}")  # many an exception can be pickled, but not back
+    except TaskPicklingError as reason:
+        stand_in = TaskFailedError(f"{name} raised {_line(error)} (which cannot travel: {reason.__cause__})")
+        buffers = pack((stand_in, text), f"the exception of {name}")
+    return buffers
+
+
+def _skip(trace: Any) -> Any:
+    while trace is not None and trace.tb_frame.f_code.co_filename in (
+        __file__,
+        Task.__call__.__code__.co_filename,
+    ):
+        trace = trace.tb_next
+    return trace
+
+
+def _line(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # a stranger's __str__
+        text = "(its message cannot be shown)"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

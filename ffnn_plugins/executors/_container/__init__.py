@@ -1,0 +1,1 @@
+"""What the executor ``container`` is made of."""

@@ -1,0 +1,1 @@
+"""What the executor ``dask`` is made of."""

@@ -1,0 +1,42 @@
+"""The machine of a Dask worker, as a host of the children that run its tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+
+from ffnn.parallel.hosts.local import LocalHost
+from ffnn.parallel.hosts.provisioner import Command, Facts
+from ffnn_plugins.executors._dask.folder import REAPER, Folder
+
+__all__ = ["Here"]
+
+
+class Here(LocalHost):
+    """The machine, whose store is shared by all Dask workers on it.
+
+    Parameters
+    ----------
+    name : str
+        The Dask worker's address.
+    n_workers : int
+        The number of its threads.
+    n_threads : int
+        The threads that each child may use.
+    folder : Folder
+        The data of the run on this host.
+    """
+
+    def __init__(self, name: str, n_workers: int, n_threads: int, folder: Folder) -> None:
+        super().__init__(n_workers, n_threads)
+        self.name = name
+        self._folder = folder
+
+    def command(self, slot: int, start: str, facts: Facts) -> Command:
+        """Say how a child is started; when it has ended, the folder goes if no Dask worker is left to use it."""
+        command = super().command(slot, start, facts)
+        return dataclasses.replace(
+            command,
+            environment={**command.environment, "FFNN_STORE": self._folder.data},
+            after=[sys.executable, "-I", "-S", "-c", REAPER, self._folder.path],
+        )

@@ -1,0 +1,296 @@
+"""One executor's tasks on a Dask cluster, as its client sees them: a coroutine for each that is on its way."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import concurrent.futures
+import contextlib
+import functools
+import secrets
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
+
+from distributed import Client
+
+from ffnn.exceptions import ExecutorError, HostError
+from ffnn.executor import Future, Task
+from ffnn.parallel.preflight.check import report
+from ffnn.parallel.tasks.store import Hashes
+from ffnn.parallel.tasks.task import open_outcome, pack_task
+from ffnn.parallel.tasks.wire import Message
+from ffnn_plugins.executors._dask.connect import close_quietly
+from ffnn_plugins.executors._dask.hosts import Hosts
+from ffnn_plugins.executors._dask.options import Limits
+from ffnn_plugins.executors._dask.send import Sender
+
+__all__ = ["Run"]
+
+T = TypeVar("T")
+
+_LOOK = 0.5  # seconds between two looks at the cluster
+_SILENCE = 45.0  # seconds without an answer of the scheduler, after which it is given up
+_WIND_UP = 10.0  # seconds for workers and scheduler to put away what is left
+_AHEAD = 2  # tasks on their way for each thread of the cluster, so that none waits for the next
+_LEAST_AHEAD = 16  # also where there are few: by these a cluster that grows with its work sees that there is work
+_THREADS = "ffnn-dask"
+
+
+class Run:
+    """The tasks of one executor, from its first to its last.
+
+    Coroutines, and the methods that say so, run on the client's event loop, and so one at a time.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Is connected.
+    own : bool
+        Whether to close it at the end.
+    limits : Limits
+        What was asked for.
+    """
+
+    def __init__(self, client: Client, own: bool, limits: Limits) -> None:
+        self.client = client
+        self.address = str(getattr(client.scheduler, "address", "(unknown)"))
+        self._own = own
+        self._limits = limits
+        self._loop: asyncio.AbstractEventLoop = cast(Any, client.loop).asyncio_loop
+        name = secrets.token_hex(8)
+        settings = {
+            "run": name,
+            "lease": f"ffnn-lease-{name}",
+            "report": report(),
+            "ignore": limits.ignore_versions,
+            "threads": limits.threads_per_worker,
+            "slots": {
+                "task_timeout": limits.task_timeout,
+                "max_tasks_per_child": limits.max_tasks_per_child,
+                "start_timeout": limits.start_timeout,
+            },
+        }
+        self._hosts = Hosts(client, settings)
+        self._sender = Sender(client, self._hosts, settings, limits.max_retries)
+        self._hashes: Hashes | None = None
+        self._n_calls = 0
+        self._waiting: collections.deque[tuple[Task, Future[Any]]] = collections.deque()
+        self._jobs: dict[asyncio.Task[None], Future[Any]] = {}
+        self._reasons: dict[asyncio.Task[None], BaseException] = {}  # why a job was cancelled
+        self._failure: ExecutorError | None = None
+        self._idle = threading.Event()
+        self._idle.set()
+        self._threads = concurrent.futures.ThreadPoolExecutor(4, _THREADS)
+        self._lock = threading.Lock()
+        self._finisher: threading.Thread | None = None
+        # the scheduler forgets this key with this client; so workers see that nobody needs them any more
+        self._lease = client.submit(bool, key=settings["lease"], pure=False)
+        self._watcher = self._await(self._start_watch())
+
+    @property
+    def n_workers(self) -> int:
+        """The number of threads that are there for tasks, at least 1."""
+        found = max(self._hosts.n_threads, 1)
+        return found if self._limits.n_workers is None else min(found, self._limits.n_workers)
+
+    @property
+    def n_retries(self) -> int:
+        """The number of times that a task was sent again because it was lost."""
+        return self._sender.n_retries
+
+    @property
+    def bytes_sent(self) -> int:
+        """The number of bytes of tasks and their data that were sent."""
+        return self._sender.bytes_sent + self._hosts.bytes_sent
+
+    def submit(self, task: Task, future: Future[Any]) -> None:
+        """Carry a task, as soon as there is room for it."""
+        self._idle.clear()
+        self._call(self._take, task, future)
+
+    def begin_call(self) -> None:
+        """Take it that data does not change in place until :meth:`end_call`."""
+        with self._lock:
+            self._n_calls += 1
+            self._hashes = self._hashes or Hashes()
+
+    def end_call(self) -> None:
+        """Take it that data may have changed."""
+        with self._lock:
+            self._n_calls -= 1
+            if self._n_calls <= 0:
+                self._n_calls, self._hashes = 0, None
+
+    def prepare(self) -> None:
+        """Wait until there are workers, of our versions.
+
+        Raises
+        ------
+        HostError
+            If there are too few after ``start_timeout``, or none is fit.
+        """
+        self._await(self._prepare())
+
+    def stop(self, wait: bool) -> None:
+        """Put everything away once the last task is done."""
+        with self._lock:
+            if self._finisher is None:
+                self._finisher = threading.Thread(target=self._finish, name=f"{_THREADS}-end", daemon=True)
+                self._finisher.start()
+        # what a task's callback calls, on a thread of ours, must not wait for itself
+        if wait and not threading.current_thread().name.startswith(_THREADS):
+            self._finisher.join()
+
+    def abandon(self) -> None:
+        """End everything, without waiting: nobody is left who could ask for a result."""
+        self._call(self._fail, concurrent.futures.CancelledError())
+        with contextlib.suppress(RuntimeError):  # no thread can start when the program ends, nor need it
+            self.stop(wait=False)
+
+    def _finish(self) -> None:
+        """Wait for the last task, and put away (in a thread of its own)."""
+        self._idle.wait()
+        with contextlib.suppress(Exception):
+            self._await(self._wind_up())
+        self._threads.shutdown(wait=False)
+        if self._own:
+            with contextlib.suppress(Exception):
+                self.client.close(timeout=_WIND_UP)
+
+    async def _wind_up(self) -> None:
+        self._watcher.cancel()
+        if self._failure is None:
+            with contextlib.suppress(TimeoutError, OSError):
+                await asyncio.wait_for(self._hosts.close(), _WIND_UP)
+        self._lease.release()
+
+    # --- the cluster
+
+    async def _start_watch(self) -> asyncio.Task[None]:
+        await self._hosts.look()
+        return asyncio.create_task(self._watch())
+
+    async def _prepare(self) -> None:
+        until = time.monotonic() + self._limits.start_timeout
+        while self._hosts.n_threads < self._limits.min_workers:
+            self._hosts.raise_if_all_are_unfit()
+            if time.monotonic() > until:
+                raise self._too_few()
+            await asyncio.sleep(_LOOK / 2)
+            await self._hosts.look()
+
+    async def _watch(self) -> None:
+        """See now and then whether scheduler and workers are still there."""
+        enough = heard = time.monotonic()
+        look: asyncio.Task[None] | None = None
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self.client.status != "running":
+                return self._lose("the connection was lost")
+            if look is None or look.done():
+                if look is None or look.exception() is None:
+                    heard = time.monotonic()
+                look = asyncio.create_task(self._hosts.look())
+            elif time.monotonic() - heard > _SILENCE:
+                return self._lose(f"it did not answer for {_SILENCE:g} seconds")
+            if self._hosts.n_threads >= self._limits.min_workers or self._idle.is_set():
+                enough = time.monotonic()
+            elif time.monotonic() - enough > self._limits.start_timeout:
+                self._fail(self._too_few())
+
+    def _too_few(self) -> HostError:
+        have, need = self._hosts.n_threads, self._limits.min_workers
+        return HostError(
+            f"the Dask cluster at {self.address} has {have or 'no'} thread{'s' * (have != 1)} for tasks, which is less "
+            f"than min_workers={need}, and that for {self._limits.start_timeout:g} seconds (start_timeout)."
+            f"{self._hosts.left_out()} Start workers (dask worker {self.address}), or scale the cluster.",
+            self.address,
+        )
+
+    def _lose(self, why: str) -> None:
+        """Give up (on the event loop): without its scheduler a cluster is none."""
+        self._failure = HostError(
+            f"the Dask scheduler at {self.address} is gone: {why}. What it had not delivered is lost; see its log, "
+            f"start it again, and run this again.",
+            self.address,
+        )
+        self._fail(self._failure)
+        if self._own:  # it would try to connect again, and say in the log that it cannot
+            self._threads.submit(close_quietly, self.client)
+
+    # --- the tasks
+
+    def _take(self, task: Task, future: Future[Any]) -> None:
+        """Take a task (on the event loop)."""
+        if self._failure is not None:
+            future.fail(self._failure)
+        else:
+            self._waiting.append((task, future))
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send as many tasks on their way as the cluster can use (on the event loop)."""
+        most = self._limits.n_workers or max(_AHEAD * self._hosts.n_threads, _LEAST_AHEAD)
+        while self._waiting and len(self._jobs) < most:
+            task, future = self._waiting.popleft()
+            if future.set_running_or_notify_cancel():
+                job = self._loop.create_task(self._carry(task, future))
+                self._jobs[job] = future
+                future.on_cancel(functools.partial(self._call, job.cancel))
+                job.add_done_callback(self._forget)
+        if not self._jobs and not self._waiting:
+            self._idle.set()
+
+    def _forget(self, job: asyncio.Task[None]) -> None:
+        future = self._jobs.pop(job)
+        reason = self._reasons.pop(job, None)
+        if job.cancelled():  # by the future itself, which then is done already, or for a reason
+            self._threads.submit(future.fail, reason or concurrent.futures.CancelledError())
+        self._pump()
+
+    async def _carry(self, task: Task, future: Future[Any]) -> None:
+        """Bring a task to a worker, and back what became of it."""
+        settle: Callable[[], Any]
+        try:
+            packed = await self._loop.run_in_executor(
+                self._threads, pack_task, task, f"{task.name} with its arguments", self._hashes or Hashes()
+            )
+            message = await self._sender.send(packed, task.name)
+        except Exception as error:
+            settle = functools.partial(future.fail, error.with_traceback(None))
+        else:
+            settle = functools.partial(_settle, future, message, task.name)
+        self._threads.submit(settle)  # not awaited: its callbacks may do anything, and wait for this very job
+
+    def _fail(self, error: BaseException) -> None:
+        """Let every task fail that is not done (on the event loop)."""
+        while self._waiting:
+            self._threads.submit(self._waiting.popleft()[1].fail, error)
+        for job in self._jobs:
+            self._reasons[job] = error
+            job.cancel()
+        self._pump()
+
+    # --- from other threads
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all that could be called
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        finally:
+            coroutine.close()  # should the loop have been closed
+
+
+def _settle(future: Future[Any], message: Message, name: str) -> None:
+    try:
+        future.seconds, result = open_outcome(message, name)
+        future.settle(result())
+    except BaseException as error:
+        if error.__suppress_context__:
+            error.__context__ = None
+        future.fail(error.with_traceback(None))

@@ -1,0 +1,241 @@
+"""What runs on Dask's workers: each hands tasks to child processes of its own, and watches whether they are wanted.
+
+One :class:`_Desk` a run and Dask worker: an executor of slots on that worker's machine, as many as the worker has
+threads. A Dask task takes one of the worker's threads, which waits for the child that does the work. So whatever a
+task does to its process (crash, hold Python's lock, eat memory), the Dask worker goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import pickle
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, cast
+
+from distributed import Worker, get_worker
+from distributed.core import Status
+
+from ffnn.exceptions import ExecutorError, TaskPicklingError, TaskTimeoutError, WorkerDiedError
+from ffnn.parallel.preflight.check import differences, report
+from ffnn.parallel.slots.executor import SlotExecutor
+from ffnn.parallel.tasks.budget import cpu_count
+from ffnn.parallel.tasks.store import missing
+from ffnn.parallel.tasks.task import Packed
+from ffnn.parallel.tasks.wire import Kind
+from ffnn_plugins.executors._dask.folder import Folder, Incoming
+from ffnn_plugins.executors._dask.here import Here
+
+__all__ = ["close", "receive", "run"]
+
+_LOOK = 0.25  # seconds between two looks whether a task is still wanted
+_LEASE = 10.0  # seconds, about, between two looks whether the client is still there
+_LARGE = 1 << 20  # bytes of a result from which it is not copied once more
+_DONE = (Status.closing, Status.closed, Status.failed, Status.stopping, Status.stopped)
+
+_desks: dict[tuple[str, str], _Desk] = {}
+_lock = threading.Lock()
+
+
+def run(order: bytes) -> bytes | dict[str, Any]:
+    """Run a packed task (in a Dask worker's thread) and say what became of it; raise nothing that is expected.
+
+    Parameters
+    ----------
+    order : bytes
+        The pickle of: the settings, pickled themselves; the task's name; its buffers. The settings are the run's name,
+        the key that lives as long as its client, the client's versions, and the options of the slots.
+
+    Returns
+    -------
+    bytes or dict
+        A dictionary, pickled unless it is large: ``state`` says what became of the task, ``worker`` is the Dask
+        worker's address, and ``host`` its host's mark.
+    """
+    pickled, name, buffers = pickle.loads(order)
+    outcome = _run(get_worker(), _settings(pickled), name, buffers)
+    if sum(map(len, outcome.get("buffers", ()))) > _LARGE:
+        return outcome
+    return pickle.dumps(outcome, protocol=5)
+
+
+def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+    outcome: dict[str, Any] = {"worker": worker.address}
+    if settings["differ"]:
+        return {**outcome, "state": "unfit"}
+    try:
+        desk = _desk(worker, settings)
+    except Exception as error:  # no folder, no process: another host may do better
+        return {**outcome, "state": "broken", "error": _travelling(error)}
+    outcome["host"] = desk.folder.mark
+    lacks = missing(buffers, desk.folder.data)
+    if lacks:
+        return {**outcome, "state": "missing", "names": lacks}
+    outcome |= desk.run(worker, name, buffers)
+    if outcome["state"] == "broken":
+        _close(settings["run"], worker.address)  # the next task may have better luck with a new one
+    return outcome
+
+
+@functools.lru_cache(maxsize=8)
+def _settings(pickled: bytes) -> dict[str, Any]:
+    settings: dict[str, Any] = pickle.loads(pickled)
+    settings["differ"] = {found.name for found in differences(settings["report"], report())} - set(settings["ignore"])
+    return settings
+
+
+async def receive(
+    settings: dict[str, Any], name: str, start: int, piece: bytes, size: int, dask_worker: Any = None
+) -> str | None:
+    """Take a piece of data for the host's store (on a Dask worker's event loop).
+
+    Returns
+    -------
+    str or None
+        Why it could not be stored.
+    """
+
+    def take() -> str | None:
+        try:
+            _desk(dask_worker, settings).incoming.take(name, start, piece, size)
+        except OSError as error:
+            return f"{error.strerror or error} ({error.filename or tempfile.gettempdir()})"
+        except (ExecutorError, ValueError) as error:
+            return str(error)
+        return None
+
+    return await asyncio.to_thread(take)
+
+
+async def close(run: str, dask_worker: Any = None) -> None:
+    """End what a run has left on a Dask worker."""
+    # never on the event loop: who holds the lock may wait for an answer from there
+    await asyncio.to_thread(_close, run, dask_worker.address)
+
+
+class _Desk:
+    """What one run has on one Dask worker."""
+
+    def __init__(self, worker: Worker, settings: dict[str, Any]) -> None:
+        self.folder = Folder(settings["run"])
+        self.incoming = Incoming(self.folder.data)
+        self._key = settings["run"], worker.address
+        self._active = 0
+        here = Here(worker.address, worker.state.nthreads, settings["threads"] or _share(worker), self.folder)
+        # whether a task is tried again, and where, is for the client to say
+        self._executor = SlotExecutor([here], max_retries=0, **settings["slots"])
+        threading.Thread(
+            target=self._keep_lease, args=(worker, settings["lease"]), name="ffnn-lease", daemon=True
+        ).start()
+
+    def run(self, worker: Worker, name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+        """Run a task, as long as Dask wants it."""
+        with _lock:
+            self._active += 1
+        try:
+            return self._run(worker, name, buffers)
+        finally:
+            with _lock:
+                self._active -= 1
+
+    def close(self) -> None:
+        """End all children, and leave the folder to those who still use it."""
+        try:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+        finally:
+            self.folder.release()
+
+    def _run(self, worker: Worker, name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+        future = self._executor.submit_packed(name, Packed(list(buffers)))
+        key = worker.get_current_task()
+        while not concurrent.futures.wait([future], _LOOK)[0]:
+            if not _wanted(worker, key):
+                future.cancel()
+        try:
+            kind, answer = future.result()
+        except concurrent.futures.CancelledError:
+            return {"state": "cancelled"}
+        except WorkerDiedError as error:
+            return {"state": "died", "error": error}
+        except (TaskTimeoutError, TaskPicklingError) as error:
+            return {"state": "failed", "error": _travelling(error)}
+        except Exception as error:
+            return {"state": "broken", "error": _travelling(error)}
+        if kind is Kind.ERROR and (lacks := missing(buffers, self.folder.data)):
+            return {"state": "missing", "names": lacks}  # somebody has cleaned up
+        # bytearrays, so that the arrays in them can be written to
+        return {"state": "done", "kind": int(kind), "buffers": [bytearray(buffer) for buffer in answer]}
+
+    def _keep_lease(self, worker: Worker, lease: str) -> None:
+        """Close when the client is gone: it keeps a key on the scheduler, which then forgets that."""
+        gone = 0
+        while gone < 2:
+            time.sleep(_LEASE * random.uniform(0.75, 1.25))  # not all workers at once
+            with _lock:
+                if _desks.get(self._key) is not self:
+                    return
+                busy = self._active > 0
+            if worker.status in _DONE:
+                break
+            gone = gone + 1 if not busy and not _known(worker, lease) else 0
+        with _lock:
+            if _desks.get(self._key) is not self:
+                return
+            del _desks[self._key]
+        self.close()
+
+
+def _desk(worker: Worker, settings: dict[str, Any]) -> _Desk:
+    key = settings["run"], worker.address
+    with _lock:
+        if key not in _desks:
+            _desks[key] = _Desk(worker, settings)
+        return _desks[key]
+
+
+def _close(run: str, address: str) -> None:
+    with _lock:
+        desk = _desks.pop((run, address), None)
+    if desk is not None:
+        desk.close()
+
+
+def _wanted(worker: Worker, key: Any) -> bool:
+    """Whether somebody still waits for a running task; its key is taken away when nobody does."""
+    state = worker.state.tasks.get(key)
+    return state is not None and state.state in ("executing", "long-running") and worker.status not in _DONE
+
+
+def _known(worker: Worker, key: str) -> bool:
+    """Whether the scheduler knows a key; if it cannot be asked, the worker itself will soon end."""
+    with contextlib.suppress(Exception):
+        return bool(_ask(worker, worker.scheduler.get_task_status(keys=[key]))[key])
+    return True
+
+
+def _share(worker: Worker) -> int:
+    """Return the CPUs for each slot, if all of the cluster's workers on this machine share them evenly."""
+    host = worker.address.rpartition(":")[0]
+    slots = worker.state.nthreads
+    with contextlib.suppress(Exception):
+        threads = _ask(worker, worker.scheduler.ncores())
+        slots = max(slots, sum(count for address, count in threads.items() if address.rpartition(":")[0] == host))
+    return max(1, cpu_count() // slots)
+
+
+def _ask(worker: Worker, question: Any) -> Any:
+    """Await an answer on the worker's event loop, from another thread."""
+    return asyncio.run_coroutine_threadsafe(question, cast(Any, worker.loop).asyncio_loop).result(10.0)
+
+
+def _travelling(error: Exception) -> Exception:
+    """Return an exception of ours, with its whole story in its text: causes are lost on the way."""
+    if isinstance(error, ExecutorError):
+        return error
+    return ExecutorError(f"{type(error).__name__}: {error}")

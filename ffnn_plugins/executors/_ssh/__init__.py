@@ -1,0 +1,1 @@
+"""What the executor ``ssh`` is made of; ``container`` uses it, too."""
