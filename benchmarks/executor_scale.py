@@ -10,7 +10,8 @@ to hand out tasks, not to run them. ffnn's are spread over 20 hosts, each with a
 Every point is measured in a fresh process. CPU is that of the client, and of Dask's scheduler, divided by the tasks;
 what the simulation takes does not count, but it shares the machine. Dask's futures are waited for but not fetched, as
 nobody keeps their results; ffnn's results have arrived. Tasks of 0 s show how many tasks a second can be handed out;
-others show what share of the workers' time is used: 1 is perfect.
+others show what share of the workers' time is used: 1 is perfect. On a machine that has other work only the CPU a task
+says something: wall times favour who has more threads.
 """
 
 from __future__ import annotations
@@ -195,7 +196,14 @@ def measure(kind: str, n_workers: int, seconds: float, n_tasks: int) -> Point:
     if "wall" in point:
         point["tasks_per_second"] = n_tasks / point["wall"]
         point["efficiency"] = n_tasks * seconds / n_workers / point["wall"]
-    point = {"kind": kind, "workers": n_workers, "seconds": seconds, "tasks": n_tasks, **point}
+    point = {
+        "kind": kind,
+        "workers": n_workers,
+        "seconds": seconds,
+        "tasks": n_tasks,
+        "load": os.getloadavg()[0],
+        **point,
+    }
     print(json.dumps(point), flush=True)
     return point
 
@@ -248,19 +256,19 @@ def markdown(points: list[Point]) -> str:
                 f"| {point['tasks']:,} | {name} | {size:.1f} kB "
                 f"| {point['submit_seconds']:.1f} s | {point['cancel_seconds']:.1f} s |"
             )
-    lines += ["", "| task | workers | | tasks | tasks/s | CPU a task | use of workers | threads | files |"]
-    lines += ["| --- " * 9 + "|"]
+    lines += ["", "| task | workers | | tasks | tasks/s | CPU a task | use of workers | threads | files | load |"]
+    lines += ["| --- " * 10 + "|"]
     for point in points:
         if point["kind"].endswith("-memory"):
             continue
         head = f"| {point['seconds']:g} s | {point['workers']:,} | {point['kind']} | {point['tasks']:,} "
         if "wall" not in point:
-            lines.append(f"{head}| {point.get('error')} | | | | |")
+            lines.append(f"{head}| {point.get('error')} | | | | | |")
             continue
         use = f"{point['efficiency']:.2f}" if point["seconds"] else ""
         lines.append(
             f"{head}| {point['tasks_per_second']:,.0f} | {point['cpu_per_task'] * 1e6:,.0f} µs | {use} "
-            f"| {point['threads']:,} | {point['files']:,} |"
+            f"| {point['threads']:,} | {point['files']:,} | {point['load']:.0f} |"
         )
     return "\n".join(lines)
 
