@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -90,12 +91,12 @@ class BaseMLP(Inside, Fittable):
     @property
     def coefs_(self) -> list[Array]:
         """The kernel of each affine layer, as a list of ndarrays of shape (n_inputs, n_outputs)."""
-        return [array for name, array in self._state().weights.items() if name.endswith("affine.weight")]
+        return [array for name, array in self._state().weights.items() if re.search(r"affine\d*[._]weight$", name)]
 
     @property
     def intercepts_(self) -> list[Array]:
         """The bias of each affine layer, as a list of ndarrays of shape (n_outputs,)."""
-        return [array for name, array in self._state().weights.items() if name.endswith("affine.bias")]
+        return [array for name, array in self._state().weights.items() if re.search(r"affine\d*[._]bias$", name)]
 
     # -- scikit-learn's protocol ----------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "glorot_uniform": _uniform(lambda fan_in, fan_out: 6 / (fan_in + fan_out)),
     "he_uniform": _uniform(lambda fan_in, fan_out: 6 / fan_in),
     "lecun_normal": _lecun_normal,
+    "standard_normal": lambda rng, shape, dtype: rng.standard_normal(shape, dtype=dtype.type),
     "zeros": lambda rng, shape, dtype: np.zeros(shape, dtype),
     "ones": lambda rng, shape, dtype: np.ones(shape, dtype),
 }

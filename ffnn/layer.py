@@ -34,11 +34,17 @@ class Weight:
         A name in :mod:`ffnn.initializers`.
     decays : bool
         Whether ``weight_decay`` acts on it (kernels do, biases do not).
+    scale : float
+        What the initializer's values are multiplied by.
+    trainable : bool
+        Whether the gradient trains it; otherwise the layer itself says its new value in each step of training.
     """
 
     shape: tuple[int, ...]
     initializer: str = "glorot_uniform"
     decays: bool = False
+    scale: float = 1.0
+    trainable: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,9 @@ class Layer(ABC):
     random: ClassVar[bool] = False
     #: Whether :meth:`forward` takes sparse rows as they are; otherwise it is given them dense.
     takes_sparse: ClassVar[bool] = False
+    #: Whether a row's result in training depends on the other rows; then :meth:`forward` finds in ``p.row_weight`` what
+    #: each one counts, so that a weight of 2 can be the same as a row that is there twice.
+    weighs_rows: ClassVar[bool] = False
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         """Return this layer with its open fields filled in, another that replaces it, or None to leave it out.
@@ -94,8 +103,9 @@ class Layer(ABC):
         x : tensor of shape (n_rows, n_inputs)
             The batch; a :class:`~ffnn.input.SparseRows` where the layer takes sparse rows and the input is sparse.
         p : namespace
-            The weights by name, the fields named in ``tensors`` as scalar tensors, and ``seed``, an integer tensor of
-            shape (2,), in training, where the layer is random.
+            The weights by name. In training also the fields named in ``tensors`` as scalar tensors; ``seed``, an
+            integer tensor of shape (2,), where the layer is random; ``row_weight``, a tensor of shape (n_rows,), where
+            it weighs rows; and ``updates``, a dict in which it puts the new value of each weight that is not trainable.
         training : bool
             Whether the network is being trained.
         """

@@ -86,6 +86,16 @@ class Network:
         """All weights by name, in order."""
         return {name: weight for stage in self.stages for name, weight in stage.weights.items()}
 
+    @property
+    def trained(self) -> dict[str, Weight]:
+        """The weights that the gradient trains."""
+        return {name: weight for name, weight in self.weights.items() if weight.trainable}
+
+    @property
+    def extras(self) -> dict[str, Weight]:
+        """The weights that are learned otherwise, such as moving means."""
+        return {name: weight for name, weight in self.weights.items() if not weight.trainable}
+
     @functools.cached_property
     def hidden(self) -> tuple[int, ...]:
         """The number of stages up to the end of each hidden layer."""
@@ -109,7 +119,11 @@ class Network:
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return freshly drawn weights, the same for every builder."""
-        return {name: draw(w.initializer, rng, w.shape, self.dtype) for name, w in self.weights.items()}
+        drawn = {name: draw(w.initializer, rng, w.shape, self.dtype) for name, w in self.weights.items()}
+        for name, weight in self.weights.items():
+            if weight.scale != 1:
+                drawn[name] *= drawn[name].dtype.type(weight.scale)
+        return drawn
 
     def scalars(self) -> Array:
         """Return the numbers that a program takes as inputs (dropout rates), in the order of the stages."""
@@ -128,6 +142,8 @@ class Network:
         scalars: Tensor | None = None,
         seed: Tensor | None = None,
         *,
+        row_weight: Tensor | None = None,
+        updates: dict[str, Tensor] | None = None,
         training: bool = False,
     ) -> Tensor:
         """Return the scores of a batch.
@@ -144,6 +160,10 @@ class Network:
             What :meth:`scalars` returned; needed in training.
         seed : integer tensor of shape (2,), optional
             The step's seed; needed in training. Each random stage draws with a seed of its own, made from it.
+        row_weight : tensor of shape (n_rows,), optional
+            The sample weights; needed in training.
+        updates : dict, optional
+            Filled in training with the new values of :attr:`extras`.
         training : bool
             Whether layers such as dropout act.
 
@@ -159,9 +179,13 @@ class Network:
                     setattr(p, name, scalars[first_scalar + i])
             if training and seed is not None and layer.random:
                 p.seed = seed + np.array([0, seed_shift], dtype=np.int32)
+            if training:
+                p.row_weight, p.updates = row_weight, {}
             if isinstance(x, SparseRows) and isinstance(layer, Layer) and not layer.takes_sparse:
                 x = x.dense(ops)
             x = layer.forward(ops, x, p, training=training)
+            if training and updates is not None:
+                updates.update({f"{stage.name}.{name}": value for name, value in p.updates.items()})
         return x
 
     def _inputs_of_stages(self) -> Iterator[tuple[Stage, int, int]]:

@@ -161,8 +161,14 @@ class Settings:
         )
 
     def describe(self, input: Input, output: Output, *, n_features: int, dtype: str) -> Network:
-        """Return the network between an input and a fitted output."""
-        return describe(
+        """Return the network between an input and a fitted output.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a layer is unknown, has a value that is out of range, or cannot be trained by the solver.
+        """
+        network = describe(
             input,
             output,
             hidden_units=self.hidden_units,
@@ -171,6 +177,14 @@ class Settings:
             n_features=n_features,
             dtype=dtype,
         )
+        if network.extras and not self.solver.stochastic:
+            layer, _, name = next(iter(network.extras)).rpartition(".")
+            raise ValueError(
+                f"solver={type(self.solver).__name__.lower()!r} cannot train the layer {layer!r}: its {name!r} changes "
+                "from batch to batch, and this solver takes all data at once. Use a solver that trains by batches, "
+                "such as 'adam', or another layer: 'layer_norm' for 'batch_norm'."
+            )
+        return network
 
 
 def root_seed(random_state: Any) -> int:

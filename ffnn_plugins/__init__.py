@@ -11,6 +11,7 @@ def ffnn_inputs() -> dict[str, str]:
     return {
         "dense": "ffnn_plugins.inputs.dense:DenseInput",
         "sparse": "ffnn_plugins.inputs.sparse:SparseInput",
+        "plr": "ffnn_plugins.inputs.plr:PLRInput",
     }
 
 
@@ -22,6 +23,11 @@ def ffnn_layers() -> dict[str, str]:
         "activation": "ffnn_plugins.layers.activation:Activation",
         "dropout": "ffnn_plugins.layers.dropout:Dropout",
         "alpha_dropout": "ffnn_plugins.layers.alpha_dropout:AlphaDropout",
+        "batch_norm": "ffnn_plugins.layers.batch_norm:BatchNorm",
+        "layer_norm": "ffnn_plugins.layers.layer_norm:LayerNorm",
+        "prelu": "ffnn_plugins.layers.prelu:PReLU",
+        "gaussian_noise": "ffnn_plugins.layers.gaussian_noise:GaussianNoise",
+        "residual": "ffnn_plugins.layers.residual:Residual",
     }
 
 

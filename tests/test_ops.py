@@ -29,6 +29,7 @@ ARGUMENTS = {
     "sigmoid_cross_entropy": (50 * X, (X > 0).astype(float)),
     "softmax_cross_entropy": (50 * X, np.array([0, 1, 2, 3, 0])),
     "reshape": (X, (-1, 2)),
+    "transpose": (X.reshape(5, 2, 2), (1, 0, 2)),
     "concatenate": ([X, X], 1),
     "take": (X, np.array([4, 0, 0])),
     "repeat": (np.arange(3), np.array([2, 0, 3])),

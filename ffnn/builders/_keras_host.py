@@ -61,7 +61,7 @@ class Engine(ABC):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:  # fmt: skip
         """Return the sum of the losses of a batch, its mass, and the new extras."""
         x, y, w = batch
-        scores, updates, penalty = self.template(weights, extras, x, seed, training)
+        scores, updates, penalty = self.template(weights, extras, x, seed, training, None, w if training else None)
         loss, mass = self.network.output.loss(self.ops, scores, y, w)
         return (loss if penalty is None else loss + penalty * mass), mass, updates
 

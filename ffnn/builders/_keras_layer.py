@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +18,20 @@ from ffnn.builders._keras_ops import backend_ops
 from ffnn.input import Input, SparseRows
 from ffnn.layer import Layer
 
-__all__ = ["NetworkLayer"]
+__all__ = ["NetworkLayer", "weighing_rows"]
+
+
+_row_weight: ContextVar[Any] = ContextVar("row_weight", default=None)
+
+
+@contextmanager
+def weighing_rows(weight: Any) -> Iterator[None]:
+    """Give the layers that are called inside the weights of the batch's rows, which Keras has no argument for."""
+    token = _row_weight.set(weight)
+    try:
+        yield
+    finally:
+        _row_weight.reset(token)
 
 
 @keras.saving.register_keras_serializable("ffnn")
@@ -48,7 +64,9 @@ class NetworkLayer(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         # zeros: the core draws the weights
         for name, weight in self.wrapped.weights(self.n_inputs).items():
-            self._p[name] = self.add_weight(name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype)
+            self._p[name] = self.add_weight(
+                name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype, trainable=weight.trainable
+            )
         for name in self.wrapped.tensors if self.traced else ():
             self.scalars[name] = self.add_weight(
                 name=name, shape=(), initializer="zeros", dtype=self.dtype, trainable=False
@@ -59,38 +77,57 @@ class NetworkLayer(keras.layers.Layer):
         ops = backend_ops()
         p = SimpleNamespace(**{name: keras.ops.convert_to_tensor(v) for name, v in self._p.items()})
         if training:
-            for name in self.wrapped.tensors:
-                value = self.scalars.get(name, getattr(self.wrapped, name))
-                setattr(p, name, keras.ops.cast(value, self.compute_dtype))
+            for name, value in zip(self.wrapped.tensors, self.wrapped.scalars(), strict=True):
+                setattr(p, name, keras.ops.cast(self.scalars.get(name, value), self.compute_dtype))
             if self.wrapped.random:
                 p.seed = self.seed_generator.next()
+            weight = _row_weight.get()
+            p.row_weight = keras.ops.ones_like(x[:, 0]) if weight is None else weight
+            p.updates = {}
         if isinstance(self.wrapped, Input) and self.wrapped.sparse:
             rows, columns = keras.ops.nonzero(x)
             flat = keras.ops.cast(rows, "int64") * self.n_inputs + keras.ops.cast(columns, "int64")
             values = keras.ops.take(keras.ops.reshape(x, (-1,)), flat)
             x = SparseRows(rows, columns, values, (keras.ops.shape(x)[0], self.n_inputs))
         y = self.wrapped.forward(ops, x, p, training=bool(training))
+        for name, value in p.updates.items() if training else ():
+            self._p[name].assign(value)
         return y.dense(ops) if isinstance(y, SparseRows) else y
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.wrapped.n_outputs(self.n_inputs))
 
     def get_config(self) -> dict[str, Any]:
-        wrapped = self.wrapped
-        if isinstance(wrapped, BaseEstimator):
-            parameters = wrapped.get_params(deep=False)
-        else:
-            parameters = {f.name: getattr(wrapped, f.name) for f in dataclasses.fields(wrapped)}
-        kind = type(wrapped)
-        described = {"of": f"{kind.__module__}:{kind.__qualname__}", "parameters": parameters}
-        return {**super().get_config(), "wrapped": described, "n_inputs": self.n_inputs}
+        return {**super().get_config(), "wrapped": _described(self.wrapped), "n_inputs": self.n_inputs}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> NetworkLayer:
         config = keras.saving.deserialize_keras_object(config)
-        described = config.pop("wrapped")
-        wrapped = _find(described["of"])(**described["parameters"])
-        return cls(wrapped, **config)
+        return cls(_made(config.pop("wrapped")), **config)
+
+
+def _described(value: Any) -> Any:
+    """Return a layer or an input, and those inside of it, as what a file can hold."""
+    if isinstance(value, tuple):
+        return [_described(item) for item in value]
+    if isinstance(value, BaseEstimator):
+        parameters = value.get_params(deep=False)
+    elif isinstance(value, Layer):
+        parameters = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    else:
+        return value
+    kind = type(value)
+    described = {name: _described(parameter) for name, parameter in parameters.items()}
+    return {"of": f"{kind.__module__}:{kind.__qualname__}", "parameters": described}
+
+
+def _made(value: Any) -> Any:
+    """Return what :func:`_described` described."""
+    if isinstance(value, list):
+        return tuple(_made(item) for item in value)
+    if isinstance(value, dict) and value.keys() == {"of", "parameters"}:
+        return _find(value["of"])(**{name: _made(parameter) for name, parameter in value["parameters"].items()})
+    return value
 
 
 def _find(path: str) -> Any:

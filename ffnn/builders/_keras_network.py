@@ -31,7 +31,9 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
     """
     n = 0
     for stage in network.stages if network.input.sparse else ():
-        if not (isinstance(stage.layer, Input) or stage.layer.takes_sparse) or (on_host and stage.weights):
+        takes = isinstance(stage.layer, Input) or stage.layer.takes_sparse
+        state = any(not weight.trainable for weight in stage.weights.values())
+        if not takes or state or (on_host and stage.weights):
             break
         n += 1
     return dataclasses.replace(network, stages=network.stages[:n]), network.stages[n:]
@@ -55,12 +57,15 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
         If the native layers of a stage have other variables than the stage says.
     """
     with python_random(0):
-        model, values = _keras_model(network, stages, stages[0].n_inputs, name="scores", traced=traced)
+        model, values = _keras_model(network, stages, stages[0].n_inputs, name="template", traced=traced)
     model.autocast = False  # its layers have their dtype; the model's own, Keras's default, would round the batch
-    weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
-    _check_variables(stages, [w.shape for w in weights.values()], model.trainable_variables)
+    all_weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
+    weights = {name: weight for name, weight in all_weights.items() if weight.trainable}
+    extras = {name: weight for name, weight in all_weights.items() if not weight.trainable}
     scalars = [v for layer in model.layers if isinstance(layer, NetworkLayer) for v in layer.scalars.values()]
-    extras = [v.path for v in model.non_trainable_weights if all(v is not s for s in scalars)]
+    state = [v for v in model.non_trainable_weights if all(v is not s for s in scalars)]
+    _check_variables(stages, [w.shape for w in weights.values()], model.trainable_variables, "trainable")
+    _check_variables(stages, [w.shape for w in extras.values()], state, "non-trainable")
     return Template(
         model,
         [*weights, *extras],
@@ -89,7 +94,8 @@ def _keras_model(
     values = []
     for stage in stages:
         stage_name = stage.name.replace(".", "_")
-        wrap = traced and stage.layer.tensors  # Keras's own layers would fix them
+        # Keras's own layers would fix the one and ignore the other
+        wrap = (traced and stage.layer.tensors) or (name == "template" and getattr(stage.layer, "weighs_rows", False))
         y = NotImplemented if wrap else stage.layer.to_keras(keras, x, stage_name, dtype)
         if y is NotImplemented:
             y = NetworkLayer(stage.layer, stage.n_inputs, traced=traced, name=stage_name, dtype=dtype)(x)
@@ -98,11 +104,11 @@ def _keras_model(
     return keras.Model(inputs, x, name=name), values
 
 
-def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Sequence[Any]) -> None:
+def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Sequence[Any], kind: str) -> None:
     arrived = [tuple(v.shape) for v in variables]
     if arrived != [tuple(shape) for shape in expected]:
         layers = ", ".join(f"{type(stage.layer).__name__} ({stage.name})" for stage in stages)
         raise TypeError(
-            f"The Keras layers of {layers} have trainable variables of shapes {arrived}; expected {expected}, as their "
+            f"The Keras layers of {layers} have {kind} variables of shapes {arrived}; expected {expected}, as their "
             "weights() says, in that order. Let to_keras return NotImplemented where Keras has no such layer."
         )

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._keras_layer import weighing_rows
 from ffnn.builders._state import Specs
 
 __all__ = ["Template", "is_seed"]
@@ -89,6 +90,7 @@ class Template:
         seed: Tensor | None,
         training: bool,
         scalars: Tensor | None = None,
+        row_weight: Tensor | None = None,
         n_stages: int | None = None,
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
@@ -105,6 +107,8 @@ class Template:
             Whether layers such as dropout act.
         scalars : tensor of shape (n_scalars,), optional
             The network's, where the template takes them.
+        row_weight : tensor of shape (n_rows,), optional
+            The sample weights, in training.
         n_stages : int, optional
             Return what leaves so many stages instead of the scores.
 
@@ -117,7 +121,8 @@ class Template:
             return self._after(n_stages, weights, extras, x, scalars), [], None
         values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
-            outputs = self._model(x, training=training)
+            with weighing_rows(row_weight):
+                outputs = self._model(x, training=training)
             losses = self._model.losses
             scores = self._to_scores(outputs) if self._to_scores else outputs
             penalty = ops.cast(sum(losses), self._dtype) if losses else None

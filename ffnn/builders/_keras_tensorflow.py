@@ -48,7 +48,7 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
     n = len(names)
 
     def forward(
-        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool,
+        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, row_weight: Any, training: bool,
         n_stages: int | None = None,
     ) -> tuple[Any, list[Any], Any]:  # fmt: skip
         if network.input.sparse:
@@ -56,7 +56,7 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
             x = prefix.first(n_stages).apply(ops, x, named, scalars, seed, training=training)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
-        return template(weights[n:], extras, x, seed, training, scalars, n_stages=rest)
+        return template(weights[n:], extras, x, seed, training, scalars, row_weight, n_stages=rest)
 
     template.release()
     return Program(network, solver, list(decays.values()), forward), decays, specs

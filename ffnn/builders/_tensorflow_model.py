@@ -123,20 +123,24 @@ class TensorFlowModel(ProgramModel):
     def __init__(self, network: Network, solver: Solver) -> None:
         key = (network.structure(), solver.structure())
         program = _programs.get(key, lambda: _make_program(network, solver))
-        trainable = {name: weight.decays for name, weight in network.weights.items()}
-        specs = {name: (weight.shape, network.dtype) for name, weight in network.weights.items()}
+        trainable = {name: weight.decays for name, weight in network.trained.items()}
+        specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}
         super().__init__(network, solver, program, trainable, specs)
 
 
 def _make_program(network: Network, solver: Solver) -> Program:
-    names = list(network.weights)
+    names = [*network.trained, *network.extras]
 
     def forward(
-        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, training: bool,
+        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, row_weight: Any, training: bool,
         n_stages: int | None = None,
     ) -> tuple[Any, list[Any], None]:  # fmt: skip
-        named = dict(zip(names, weights, strict=True))
-        x = network.first(n_stages).apply(ops, x, named, scalars, seed, training=training)
-        return (x.dense(ops) if isinstance(x, SparseRows) else x), [], None
+        named = dict(zip(names, [*weights, *extras], strict=True))
+        updates: dict[str, Any] = {}
+        x = network.first(n_stages).apply(
+            ops, x, named, scalars, seed, row_weight=row_weight, updates=updates, training=training
+        )
+        x = x.dense(ops) if isinstance(x, SparseRows) else x
+        return x, [updates.get(name, named[name]) for name in network.extras], None
 
-    return Program(network, solver, [w.decays for w in network.weights.values()], forward)
+    return Program(network, solver, [w.decays for w in network.trained.values()], forward)

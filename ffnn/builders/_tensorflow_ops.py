@@ -36,6 +36,7 @@ sqrt = tf.sqrt
 square = tf.square
 take = tf.gather
 tanh = tf.tanh
+transpose = tf.transpose
 where = tf.where
 zeros_like = tf.zeros_like
 repeat = tf.repeat

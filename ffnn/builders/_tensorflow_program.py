@@ -74,9 +74,9 @@ class Program:
     decays : sequence of bool
         Whether weight decay acts on each trained weight.
     forward : callable
-        ``forward(weights, extras, batch, scalars, seed, training)`` returns the scores, the new values of the extras,
-        and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than by its
-        gradient, such as moving means. A last argument ``n_stages`` makes it stop after so many stages.
+        ``forward(weights, extras, batch, scalars, seed, row_weight, training)`` returns the scores, the new values of
+        the extras, and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than
+        by its gradient, such as moving means. A last argument ``n_stages`` makes it stop after so many stages.
     """
 
     def __init__(self, network: Network, solver: Solver, decays: Sequence[bool], forward: Forward) -> None:
@@ -158,7 +158,7 @@ class Program:
                 x, y, w = self._batch(data, rows)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(weights)
-                    scores, updates, penalty = self._forward(weights, extras, x, scalars, seeds[i], True)
+                    scores, updates, penalty = self._forward(weights, extras, x, scalars, seeds[i], w, True)
                     loss, mass = self._network.output.loss(ops, scores, y, w)
                     if penalty is not None:
                         loss += penalty * mass
@@ -207,7 +207,7 @@ class Program:
             x, y, w = self._batch(data, rows)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                scores, _, penalty = self._forward(weights, extras, x, None, None, False)
+                scores, _, penalty = self._forward(weights, extras, x, None, None, None, False)
                 loss, m = self._network.output.loss(ops, scores, y, w)
                 if penalty is not None:
                     loss += penalty * m
@@ -245,7 +245,7 @@ class Program:
         return self._by_tile(slopes, arrays, n_rows, network.n_features)
 
     def _scores(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None = None) -> Tensor:
-        return self._forward(weights, extras, x, None, None, False, n_stages=n_stages)[0]
+        return self._forward(weights, extras, x, None, None, None, False, n_stages=n_stages)[0]
 
     def _by_tile(
         self, function: Callable[[Any], Tensor], arrays: tuple[Any, ...], n_rows: Tensor, width: int

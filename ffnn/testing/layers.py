@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from ffnn.builder import State
 from ffnn.classifier import MLPClassifier
 from ffnn.initializers import INITIALIZERS
 from ffnn.input import SparseRows
@@ -202,9 +203,11 @@ class LayerSuite(Suite):
         model = registry.load("builder", builder_name)().build(problem.network, problem.solver)
         model.load(problem.x, problem.targets, problem.weight)
         weights = problem.initial_weights()
+        model.set_state(State(weights))
         loss, gradient = model.loss_and_gradient(weights)
         assert loss == pytest.approx(problem.loss(weights), rel=1e-9)
-        for name, array in weights.items():
+        for name in model.trainable:
+            array = weights[name]
             index = tuple(n // 2 for n in array.shape)
             up, down = ({**weights, name: array.copy()} for _ in range(2))
             up[name][index] += 1e-6

@@ -18,6 +18,10 @@ warnings.simplefilter("ignore")
 import numpy as np, scipy.sparse
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders.keras import KerasBuilder
+from ffnn_plugins.inputs.plr import PLRInput
+from ffnn_plugins.layers.residual import Residual
+from ffnn_plugins.outputs.multiclass import MulticlassOutput
+from ffnn_plugins.outputs.regression import RegressionOutput
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(100, 12)) * (rng.random((100, 12)) < 0.5)
@@ -36,6 +40,13 @@ def fit(y, sparse=False, own=None, **parameters):
 for y in Y:
     found[y] = fit(y, sparse=y == "multiclass", dtype="float32").loss_curve_
 found["float64"] = fit("multiclass", dtype="float64", solver="adamw", weight_decay=0.01).loss_curve_
+BLOCK = ("affine", "batch_norm", Residual(("layer_norm", "affine", "prelu")), "activation")
+found["layers"] = fit("multiclass", dtype="float64", block=BLOCK, hidden_units=(8, 6)).loss_curve_
+found["plr"] = fit("regression", dtype="float64", input_layer=PLRInput(4, n_dims=3)).loss_curve_
+for loss in "huber", "quantile", "absolute_error":
+    found[loss] = fit("regression", dtype="float64", output_layer=RegressionOutput(loss)).loss_curve_
+focal = MulticlassOutput("focal", label_smoothing=0.1)
+found["focal"] = fit("multiclass", dtype="float64", output_layer=focal).loss_curve_
 found["lbfgs"] = fit("binary", solver="lbfgs", dtype="float64").loss_curve_
 
 inside = {"dtype": "float64", "activation": "sigmoid", "n_epochs": 1}
@@ -55,6 +66,7 @@ if builder == "keras":
         return keras.Model(inputs, keras.layers.Dense(network.n_outputs, activation="softmax")(x))
 
     for name, parameters in {"dropout": {"dropout": 0.3}, "sparse dropout": {"dropout": 0.3, "sparse": True},
+                             "noise": {"block": ("gaussian_noise", Residual(("dropout", "affine")), "batch_norm")},
                              "own": {"own": own}}.items():
         a, b = fit("multiclass", **parameters), fit("multiclass", **parameters)
         assert a.loss_curve_ == b.loss_curve_, (name, a.loss_curve_, b.loss_curve_)

@@ -1,0 +1,95 @@
+"""The input called ``plr``: each feature embedded by waves of learned frequencies, a linear map and a rectifier.
+
+Y. Gorishniy, I. Rubachev and A. Babenko (2022), "On embeddings for numerical features in tabular deep learning",
+NeurIPS, arXiv 2203.05556: periodic, linear, ReLU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable
+from types import SimpleNamespace
+from typing import Any
+
+import scipy.sparse
+from sklearn.utils import Tags
+
+from ffnn.input import Rows
+from ffnn.layer import Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_flag, check_integer, check_number
+from ffnn_plugins.inputs.dense import DenseInput
+
+__all__ = ["PLRInput"]
+
+
+class PLRInput(DenseInput):
+    """Takes a dense X and embeds each of its numbers: ``relu(linear([cos(2πcx), sin(2πcx)]))``.
+
+    The frequencies c are learned, apart for each feature. Numbers should be of one scale, as
+    ``sklearn.preprocessing.StandardScaler`` or ``QuantileTransformer`` leaves them. The network's first layer takes
+    ``n_features * n_dims`` values a row. The dropout of the first block acts on the embeddings.
+
+    Parameters
+    ----------
+    n_frequencies : int, default=48
+        The frequencies of each feature.
+    sigma : float, default=0.05
+        The standard deviation of the normal draws that they begin with: what counts most; the paper tunes it between
+        0.01 and 100.
+    n_dims : int, default=24
+        The numbers that each feature is embedded in.
+    lite : bool, default=False
+        Whether all features share one linear map, which takes ``n_features`` times fewer weights.
+    """
+
+    def __init__(self, n_frequencies: int = 48, sigma: float = 0.05, n_dims: int = 24, lite: bool = False) -> None:
+        self.n_frequencies = n_frequencies
+        self.sigma = sigma
+        self.n_dims = n_dims
+        self.lite = lite
+
+    def prepare(self, X: Any, dtype: str) -> Rows:
+        if scipy.sparse.issparse(X):
+            raise TypeError(
+                "input_layer='plr': X is sparse; expected a dense array, for every number is embedded, zeros too. "
+                "Use X.toarray(), or input_layer='sparse'."
+            )
+        return super().prepare(X, dtype)
+
+    def adjust_tags(self, tags: Tags) -> None:
+        tags.input_tags.sparse = False
+
+    def n_outputs(self, n_features: int) -> int:
+        check_integer("PLRInput.n_frequencies", self.n_frequencies, "It is the number of frequencies; 48 is usual.")
+        check_integer("PLRInput.n_dims", self.n_dims, "It is the width of an embedding; 24 is usual.")
+        check_number("PLRInput.sigma", self.sigma, "It is the spread of the first frequencies.", positive=True)
+        check_flag("PLRInput.lite", self.lite)
+        return n_features * self.n_dims
+
+    def weights(self, n_features: int) -> dict[str, Weight]:
+        # what is apart for each feature has its axis in the middle: an initializer counts inputs in the first axis
+        own = () if self.lite else (n_features,)
+        return {
+            "frequencies": Weight((self.n_frequencies, n_features), "standard_normal", scale=self.sigma),
+            "weight": Weight((2 * self.n_frequencies, *own, self.n_dims), "he_uniform", decays=True),
+            "bias": Weight((*own, self.n_dims), "zeros"),
+        }
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        k, n_features = self.n_frequencies, p.frequencies.shape[1]
+        frequencies = ops.reshape(ops.transpose(p.frequencies, (1, 0)), (n_features, 1, k))
+        values = ops.reshape(ops.transpose(x, (1, 0)), (n_features, -1, 1))
+        angles = 2 * math.pi * values * frequencies  # (n_features, n_rows, k)
+        periodic = ops.concatenate([ops.cos(angles), ops.sin(angles)], 2)
+        if self.lite:
+            linear = ops.matmul(ops.reshape(periodic, (-1, 2 * k)), p.weight) + p.bias
+            linear = ops.reshape(linear, (n_features, -1, self.n_dims))
+        else:
+            bias = ops.reshape(p.bias, (n_features, 1, self.n_dims))
+            linear = ops.matmul(periodic, ops.transpose(p.weight, (1, 0, 2))) + bias
+        return ops.reshape(ops.transpose(ops.relu(linear), (1, 0, 2)), (-1, n_features * self.n_dims))
+
+    def structure(self) -> Hashable:
+        # sigma is in the first weights alone
+        return (type(self), self.n_frequencies, self.n_dims, self.lite)

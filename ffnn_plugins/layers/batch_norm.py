@@ -1,0 +1,82 @@
+"""The layer called ``batch_norm``: each feature standardised over the batch in training, by moving averages afterwards.
+
+S. Ioffe and C. Szegedy (2015), "Batch normalization: accelerating deep network training by reducing internal covariate
+shift", ICML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_number
+
+__all__ = ["BatchNorm"]
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Standardises each feature over the batch, then scales and shifts it by what is learned.
+
+    Mean and variance of a batch are weighted by ``sample_weight``, so that a weight of 2 is the same as a row that is
+    there twice; a row of weight 0 is in no batch. The moving averages that predictions use change with each batch, the
+    smaller last one too. A batch of one row has no variance: it is standardised by the moving averages, and leaves them
+    as they are.
+
+    Not with ``solver="lbfgs"``, whose loss must be a function of the weights alone.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        The share of the moving averages that a batch leaves, in [0, 1). Less than Keras's 0.99, which needs some
+        hundred steps before predictions are those of the data.
+    epsilon : float, default=1e-3
+        Added to the variance.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-3
+
+    weighs_rows = True
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        remedy = "It is the share of the moving averages that a batch leaves; 0.9 is usual."
+        if check_number("BatchNorm.momentum", self.momentum, remedy) >= 1:
+            raise ValueError(f"BatchNorm.momentum={self.momentum!r}: expected a number in [0, 1). {remedy}")
+        remedy = "It keeps a division from blowing up; 1e-3 is usual."
+        check_number("BatchNorm.epsilon", self.epsilon, remedy, positive=True)
+        return self
+
+    def weights(self, n_inputs: int) -> dict[str, Weight]:
+        return {
+            "gamma": Weight((n_inputs,), "ones"),
+            "beta": Weight((n_inputs,), "zeros"),
+            "moving_mean": Weight((n_inputs,), "zeros", trainable=False),
+            "moving_variance": Weight((n_inputs,), "ones", trainable=False),
+        }
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        mean, variance = p.moving_mean, p.moving_variance
+        if training:
+            share = ops.reshape(p.row_weight, (-1, 1))
+            share = share / ops.sum(share)
+            batch_mean = ops.sum(share * x, axis=0)
+            batch_variance = ops.sum(share * ops.square(x - batch_mean), axis=0)
+            # 1, or 0 for a batch of one row
+            several = ops.minimum(ops.sum(ops.ones_like(share)) - 1, 1)
+            mean = several * batch_mean + (1 - several) * mean
+            variance = several * batch_variance + (1 - several) * variance
+            rate = several * (1 - self.momentum)
+            p.updates["moving_mean"] = p.moving_mean + rate * (batch_mean - p.moving_mean)
+            p.updates["moving_variance"] = p.moving_variance + rate * (batch_variance - p.moving_variance)
+        return (x - mean) * (p.gamma / ops.sqrt(variance + self.epsilon)) + p.beta
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        normalise = keras.layers.BatchNormalization(
+            momentum=self.momentum, epsilon=self.epsilon, name=name, dtype=dtype
+        )
+        return normalise(x)

@@ -1,0 +1,50 @@
+"""The layer called ``gaussian_noise``: normal draws added in training.
+
+C. M. Bishop (1995), "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_number
+
+__all__ = ["GaussianNoise"]
+
+
+@dataclass(frozen=True)
+class GaussianNoise(Layer):
+    """Adds independent normal draws of mean 0 to every value in training; predictions have none.
+
+    Parameters
+    ----------
+    stddev : float, default=0.1
+        Their standard deviation, in the unit of what enters the layer. With 0 the layer is left out.
+    """
+
+    stddev: float = 0.1
+
+    tensors = ("stddev",)
+    random = True
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        remedy = "It is the standard deviation of the noise, in the unit of what enters the layer."
+        return self if check_number("GaussianNoise.stddev", self.stddev, remedy) else None
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        if not training:
+            return x
+        # G. E. P. Box and M. E. Muller (1958): two uniform draws make a normal one
+        shape = ops.shape(x)
+        draws = ops.uniform((2, shape[0], shape[1]), p.seed, x.dtype)
+        radius = ops.sqrt(-2 * ops.log(1 - draws[0]))
+        return x + p.stddev * radius * ops.cos(2 * math.pi * draws[1])
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        return keras.layers.GaussianNoise(self.stddev, name=name, dtype=dtype)(x)

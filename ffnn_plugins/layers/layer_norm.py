@@ -1,0 +1,48 @@
+"""The layer called ``layer_norm``: each row standardised over its features.
+
+J. L. Ba, J. R. Kiros and G. E. Hinton (2016), "Layer normalization", arXiv 1607.06450.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_number
+
+__all__ = ["LayerNorm"]
+
+
+@dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Standardises each row over its features, then scales and shifts each feature by what is learned.
+
+    A row's result depends on no other row, in training as in prediction, so it suits every solver and batch size.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-3
+        Added to the variance.
+    """
+
+    epsilon: float = 1e-3
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        remedy = "It keeps a division from blowing up; 1e-3 is usual."
+        check_number("LayerNorm.epsilon", self.epsilon, remedy, positive=True)
+        return self
+
+    def weights(self, n_inputs: int) -> dict[str, Weight]:
+        return {"gamma": Weight((n_inputs,), "ones"), "beta": Weight((n_inputs,), "zeros")}
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        centred = x - ops.mean(x, axis=1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
+        return centred / ops.sqrt(variance + self.epsilon) * p.gamma + p.beta
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        return keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, dtype=dtype)(x)

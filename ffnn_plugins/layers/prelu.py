@@ -1,0 +1,33 @@
+"""The layer called ``prelu``: a rectifier whose slope below zero is learned, for each feature.
+
+K. He et al. (2015), "Delving deep into rectifiers: surpassing human-level performance on ImageNet classification",
+ICCV.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+
+__all__ = ["PReLU"]
+
+
+@dataclass(frozen=True)
+class PReLU(Layer):
+    """Passes what is positive and multiplies what is negative by a learned slope, one a feature.
+
+    The slopes begin at 0.25 and are not decayed, as in the paper. It takes the place of ``"activation"`` in a block.
+    """
+
+    def weights(self, n_inputs: int) -> dict[str, Weight]:
+        return {"alpha": Weight((n_inputs,), "ones", scale=0.25)}
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        return ops.relu(x) - p.alpha * ops.relu(-x)
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        return keras.layers.PReLU(name=name, dtype=dtype)(x)
