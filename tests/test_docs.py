@@ -88,7 +88,9 @@ def test_the_quickstart_runs(tmp_path):
     code += "\nassert (again.predict(X_test) == search.predict(X_test)).all()"
     script = tmp_path / "quickstart.py"
     script.write_text(code)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500
+    )
     assert done.returncode == 0, done.stderr
 
 
