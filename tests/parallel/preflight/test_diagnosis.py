@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ffnn.exceptions import WorkerStartError
+from ffnn.exceptions import HostError, WorkerStartError
 from ffnn.parallel.hosts.bootstrap import AGENT
 from ffnn.parallel.hosts.local import LocalHost
 from ffnn.parallel.hosts.provisioner import spawn
@@ -87,7 +87,8 @@ def test_each_host_is_seen_on_its_own():
     assert "exit code 3" in str(crashes.error)
     assert "no such thing as a worker" in str(crashes.error)
     assert (crashes.worker_seconds, crashes.cpus) == (None, good.cpus)
-    assert isinstance(broken.error, RuntimeError)
+    assert isinstance(broken.error, HostError)
+    assert "RuntimeError: a mistake in a provisioner" in str(broken.error)
     assert "SIGKILL" in str(killed.error)
 
 
