@@ -236,4 +236,4 @@ def test_the_source_travels_and_no_file_of_ours_is_needed_there(tmp_path):
     check_versions(host, [str(make_python(tmp_path))])
     ((_, flag, source),) = host.commands
     assert flag == "-c"
-    assert source == (Path(__file__).parents[2] / "ffnn/parallel/preflight/versions.py").read_text()
+    assert source == (Path(__file__).parents[3] / "ffnn/parallel/preflight/versions.py").read_text()
