@@ -109,7 +109,7 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
         contents = _contents(data)
         arrays = {
             name: np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"])
-            for name, entry in safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+            for name, entry in safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
         }
         return restore(contents, Reader(arrays))
     except PersistenceError as error:

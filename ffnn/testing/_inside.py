@@ -20,7 +20,7 @@ class InsideSuite(Suite):
 
     def model(self, problem: Problem) -> Any:
         """Return a model with a state and the problem's data."""
-        raise NotImplementedError
+        raise NotImplementedError  # BuilderSuite, which inherits this, has it
 
     @SPARSE
     @pytest.mark.parametrize("dtype", ["float32", "float64"])

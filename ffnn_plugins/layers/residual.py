@@ -71,15 +71,15 @@ class Residual(Layer):
     # what a layer says of its class depends here on what is inside
 
     @property
-    def tensors(self) -> tuple[str, ...]:  # type: ignore[override]
+    def tensors(self) -> tuple[str, ...]:  # type: ignore[override]  # a class's constant
         return tuple(f"{prefix}{name}" for prefix, layer in self._inside for name in layer.tensors)
 
     @property
-    def random(self) -> bool:  # type: ignore[override]
+    def random(self) -> bool:  # type: ignore[override]  # a class's constant
         return self._n_random > 0
 
     @property
-    def weighs_rows(self) -> bool:  # type: ignore[override]
+    def weighs_rows(self) -> bool:  # type: ignore[override]  # a class's constant
         return any(layer.weighs_rows for _, layer in self._inside)
 
     # -- a layer

@@ -52,9 +52,9 @@ class Runner(Protocol):
     """What is needed of a host: :class:`ffnn.parallel.hosts.host.Host`, or less."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...  # noqa: D102 - as Host's
 
-    def run(self, argv: Sequence[str], *, timeout: float = ...) -> Completed: ...  # noqa: D102
+    def run(self, argv: Sequence[str], *, timeout: float = ...) -> Completed: ...  # noqa: D102 - as Host's
 
 
 def check_versions(

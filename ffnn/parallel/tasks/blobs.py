@@ -101,10 +101,10 @@ class Hashes:
         with self._lock:
             self._forget_the_dead()
             if key in self._watched:
-                return self._watched[key][1]  # type: ignore[no-any-return]
+                return self._watched[key][1]  # type: ignore[no-any-return]  # what make() made
             if key in self._held:
                 self._held.move_to_end(key)
-                return self._held[key][1]  # type: ignore[no-any-return]
+                return self._held[key][1]  # type: ignore[no-any-return]  # what make() made
             made = make()
             root = _root(owner)
             if isinstance(root, np.ndarray):

@@ -183,12 +183,12 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
 def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
     layout = Layout.of(buffers)
     if layout is None:
-        return unpack(buffers, "the task")  # type: ignore[no-any-return]
+        return unpack(buffers, "the task")  # type: ignore[no-any-return]  # what was packed
     found, alone = open_blobs(layout, folder)
     inline = iter(buffers[2:])
     beside = [next(inline) if data is None else data for data in found]
     try:
-        return TaskUnpickler(buffers[1], beside, alone).load()  # type: ignore[no-any-return]
+        return TaskUnpickler(buffers[1], beside, alone).load()  # type: ignore[no-any-return]  # what was packed
     except Exception as error:  # a stranger's __setstate__ may raise anything
         raise _cannot_be_unpickled("the task", error) from error
 

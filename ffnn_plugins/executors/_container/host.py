@@ -248,7 +248,7 @@ class _Inside:
 
     @report.setter
     def report(self, report: Any) -> None:
-        self._host.report = report  # type: ignore[attr-defined, unused-ignore]
+        self._host.report = report  # type: ignore[attr-defined, unused-ignore]  # if it has one
 
     def run(self, argv: Sequence[str], *, timeout: float = _LOOK) -> Completed:
         """Run a command in a fresh container."""
