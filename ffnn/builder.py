@@ -61,6 +61,8 @@ class EpochPlan:
         What each step's random draws start from.
     weight_decay : float
         What the solver makes of it depends on :attr:`ffnn.solver.Solver.decoupled`.
+    clip_norm, clip_value : float, optional
+        What bounds each step's gradient, by :func:`ffnn.solver.clipped`, before anything is made of it; at most one.
     """
 
     order: Array
@@ -69,6 +71,14 @@ class EpochPlan:
     learning_rates: Array
     seeds: Array
     weight_decay: float
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    @property
+    def clipping(self) -> dict[str, float]:
+        """The bound there is, by its name; empty where there is none."""
+        bounds = {"clip_norm": self.clip_norm, "clip_value": self.clip_value}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
 
     @property
     def n_batches(self) -> int:

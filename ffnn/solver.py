@@ -8,19 +8,20 @@ apart.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.parameters import check_number
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
     from ffnn.ops import Ops, Tensor
     from ffnn.training import Training
 
-__all__ = ["Solver", "StochasticSolver"]
+__all__ = ["Solver", "StochasticSolver", "clipped"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -55,7 +56,38 @@ class Solver(BaseEstimator, ABC):
 
 
 class StochasticSolver(Solver):
-    """A solver that takes one step a batch."""
+    """A solver that takes one step a batch.
+
+    A subclass whose ``__init__`` takes and keeps ``clip_norm`` and ``clip_value`` has its gradients clipped, without
+    more.
+    """
+
+    #: The largest norm of the gradient over all weights, and the largest size of an entry; None is no bound.
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    def check(self) -> None:
+        """Check the bounds; a subclass that has more to check calls this too.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter is out of range, or both bounds are given.
+        """
+        name = type(self).__name__
+        for bound in ("clip_norm", "clip_value"):
+            if getattr(self, bound) is not None:
+                remedy = "It bounds the gradient; use None for no bound."
+                check_number(f"{name}.{bound}", getattr(self, bound), remedy, positive=True)
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError(
+                f"{name}.clip_norm={self.clip_norm!r} and clip_value={self.clip_value!r}: expected one of them at "
+                "most. Set the other to None."
+            )
+
+    def structure(self) -> Hashable:
+        """Return what a traced program depends on: all parameters but the bounds, which it takes as tensors."""
+        return parameters_key(self, without=("clip_norm", "clip_value"))
 
     @property
     def slots(self) -> Mapping[str, float]:
@@ -107,3 +139,38 @@ class StochasticSolver(Solver):
         dtype : str
             The dtype of all of them.
         """
+
+
+def clipped(
+    ops: Ops,
+    gradients: Sequence[Tensor],
+    dtype: str,
+    *,
+    clip_norm: Tensor | None = None,
+    clip_value: Tensor | None = None,
+) -> list[Tensor]:
+    """Return a step's gradients within their bound.
+
+    Parameters
+    ----------
+    ops : Ops
+        The builder's array operations.
+    gradients : sequence of tensor
+        Of the mean loss, one a weight; weight decay is not in them yet.
+    dtype : str
+        The network's, in which norms are computed.
+    clip_norm : scalar tensor, optional
+        If the norm of all of them together, as one vector, is larger, all are scaled down to it. (As
+        ``torch.nn.utils.clip_grad_norm_`` and Keras's ``global_clipnorm`` do; R. Pascanu, T. Mikolov and Y. Bengio
+        (2013), "On the difficulty of training recurrent neural networks", ICML.)
+    clip_value : scalar tensor, optional
+        Entries beyond it, or below its negative, are set to it.
+    """
+    if clip_value is not None:
+        bounds = [ops.cast(clip_value, g.dtype) for g in gradients]
+        return [ops.maximum(ops.minimum(g, bound), -bound) for g, bound in zip(gradients, bounds, strict=True)]
+    if clip_norm is not None:
+        squares = [ops.sum(ops.square(ops.cast(g, dtype))) for g in gradients]
+        scale = clip_norm / ops.maximum(ops.sqrt(sum(squares)), clip_norm)
+        return [g * ops.cast(scale, g.dtype) for g in gradients]
+    return list(gradients)

@@ -53,14 +53,28 @@ class Adam(StochasticSolver):
         The share of the past that the two running means keep, in [0, 1).
     epsilon : float
         Added to the root of the mean square.
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
-    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8) -> None:
+    def __init__(
+        self,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
 
     def check(self) -> None:
+        super().check()
         _check_share(self, "beta_1", "beta_2")
         _check_epsilon(self)
 
@@ -99,13 +113,26 @@ class SGD(StochasticSolver):
         The share of the last step that the next one keeps, in [0, 1).
     nesterov : bool
         Whether the momentum looks ahead (Y. Nesterov, 1983; in the form of I. Sutskever et al., 2013).
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
-    def __init__(self, momentum: float = 0.9, nesterov: bool = True) -> None:
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self.momentum = momentum
         self.nesterov = nesterov
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
 
     def check(self) -> None:
+        super().check()
         _check_share(self, "momentum")
 
     @property
@@ -133,13 +160,26 @@ class RMSprop(StochasticSolver):
         The share of the past that the running mean keeps, in [0, 1).
     epsilon : float
         Added to the root of the mean square.
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
-    def __init__(self, rho: float = 0.9, epsilon: float = 1e-7) -> None:
+    def __init__(
+        self,
+        rho: float = 0.9,
+        epsilon: float = 1e-7,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self.rho = rho
         self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
 
     def check(self) -> None:
+        super().check()
         _check_share(self, "rho")
         _check_epsilon(self)
 
@@ -165,13 +205,26 @@ class Adagrad(StochasticSolver):
         What the sum of squares starts from.
     epsilon : float
         Added to the root of the sum.
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
-    def __init__(self, initial_sum: float = 0.1, epsilon: float = 1e-7) -> None:
+    def __init__(
+        self,
+        initial_sum: float = 0.1,
+        epsilon: float = 1e-7,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self.initial_sum = initial_sum
         self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
 
     def check(self) -> None:
+        super().check()
         check_number(
             "Adagrad.initial_sum", self.initial_sum, "It is what the sum of squares starts from; 0.1 is usual."
         )

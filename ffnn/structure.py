@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from typing import Any
 
 __all__ = ["Identity", "parameters_key"]
@@ -30,7 +30,8 @@ def _key(value: Any) -> Hashable:
     return (type(value), value)
 
 
-def parameters_key(estimator: Any) -> Hashable:
-    """Return a key of a ``BaseEstimator``: its class and its parameters."""
+def parameters_key(estimator: Any, *, without: Collection[str] = ()) -> Hashable:
+    """Return a key of a ``BaseEstimator``: its class and its parameters, but for those named in ``without``."""
     parameters = estimator.get_params(deep=False)
-    return (type(estimator), *((name, _key(value)) for name, value in sorted(parameters.items())))
+    named = ((name, _key(value)) for name, value in sorted(parameters.items()) if name not in without)
+    return (type(estimator), *named)

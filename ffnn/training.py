@@ -54,7 +54,7 @@ def epoch_plan(
     epoch, first_step : int
         The number of epochs and of steps done before.
     solver : StochasticSolver
-        What corrects the step sizes.
+        What corrects the step sizes and bounds the gradient.
     schedule : Schedule
         The learning rate.
     horizon : int
@@ -74,6 +74,8 @@ def epoch_plan(
         learning_rates=learning_rates,
         seeds=rng.integers(0, 2**31 - 1, size=(n_batches, 2), dtype=np.int32),
         weight_decay=weight_decay,
+        clip_norm=solver.clip_norm,
+        clip_value=solver.clip_value,
     )
 
 

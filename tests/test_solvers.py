@@ -3,9 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.datasets import load_iris
 
+from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
 from ffnn.parameters import check_number
+from ffnn.solver import StochasticSolver, clipped
 from ffnn.solvers import SGD, SOLVERS, Adagrad, Adam, AdamW, RMSprop, resolve_solver
 
 RATE = 0.05
@@ -114,9 +117,54 @@ def test_structure_tells_solvers_apart():
     assert len({solver.structure() for solver in solvers}) == len(solvers)
 
 
+def test_a_bound_does_not_tell_structures_apart():
+    assert len({Adam(clip_norm=bound).structure() for bound in (None, 1.0, 2.0)}) == 1
+
+
+def test_the_norm_that_is_clipped_is_that_of_all_gradients_together():
+    gradients = [np.array([[3.0, 0.0]]), np.array([-4.0]), np.array([12.0])]
+    found = clipped(NumpyOps(), gradients, "float64", clip_norm=6.5)
+    np.testing.assert_allclose(np.concatenate([g.ravel() for g in found]), [1.5, 0, -2, 6])
+    for one, other in zip(clipped(NumpyOps(), gradients, "float64", clip_norm=13.1), gradients, strict=True):
+        np.testing.assert_array_equal(one, other)
+    zeros = [np.zeros(2)]
+    np.testing.assert_array_equal(clipped(NumpyOps(), zeros, "float64", clip_norm=1.0), zeros)
+
+
+def test_values_are_clipped_on_either_side():
+    gradients = [np.array([[3.0, 0.5]]), np.array([-4.0])]
+    found = clipped(NumpyOps(), gradients, "float64", clip_value=2.0)
+    np.testing.assert_array_equal(np.concatenate([g.ravel() for g in found]), [2, 0.5, -2])
+
+
+class Plain(StochasticSolver):
+    """A stranger's solver, which only takes and keeps the bound."""
+
+    def __init__(self, clip_value=None):
+        self.clip_value = clip_value
+
+    def update(self, ops, weight, gradient, slots, step_size, dtype):
+        return weight - step_size * gradient, {}
+
+
+def test_a_strangers_solver_is_clipped_too():
+    X, y = load_iris(return_X_y=True)
+    estimator = MLPClassifier((3,), solver=Plain(), learning_rate=1.0, batch_size=150, random_state=0)
+    estimator.set_params(solver__clip_value=1e-3).partial_fit(X, y, classes=[0, 1, 2])
+    before = [a.copy() for a in estimator.coefs_]
+    estimator.partial_fit(X, y)
+    steps = [np.abs(a - b).max() for a, b in zip(estimator.coefs_, before, strict=True)]
+    assert max(steps) == pytest.approx(1e-3, rel=1e-6)
+    with pytest.raises(ValueError, match="Plain.clip_value=0: expected a finite number greater than 0"):
+        estimator.set_params(solver__clip_value=0).fit(X, y)
+
+
 @pytest.mark.parametrize(
     ("solver", "message"),
     [
+        (Adam(clip_norm=0), "Adam.clip_norm=0: expected a finite number greater than 0. It bounds the gradient"),
+        (SGD(clip_value=np.inf), "SGD.clip_value=inf: expected a finite number"),
+        (RMSprop(clip_norm=1, clip_value=2), "RMSprop.clip_norm=1 and clip_value=2: expected one of them at most"),
         (Adam(beta_2=-0.1), "Adam.beta_2=-0.1: expected a finite number of at least 0. It is the share of the past"),
         (AdamW(beta_1=2), r"AdamW.beta_1=2.*: expected a number in \[0, 1\)"),
         (SGD(momentum=1.0), r"SGD.momentum=1.0: expected a number in \[0, 1\)"),

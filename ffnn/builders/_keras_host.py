@@ -19,7 +19,7 @@ from ffnn.builders._state import check_weights, fill_slots
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
-from ffnn.solver import Solver, StochasticSolver
+from ffnn.solver import Solver, StochasticSolver, clipped
 
 __all__ = ["GRADIENT_ROWS", "TILE_ROWS", "Engine", "HostModel", "Tensor"]
 
@@ -72,12 +72,13 @@ class Engine(ABC):
 
     def update(
         self, weights: Sequence[Tensor], slots: Sequence[Sequence[Tensor]], gradients: Sequence[Tensor],
-        step_size: Tensor, shrinkage: Tensor, decay: Tensor,
+        step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
     ) -> tuple[list[Tensor], list[list[Tensor]]]:  # fmt: skip
         """Return the weights and slots after the solver's step."""
         solver = self.solver
         assert isinstance(solver, StochasticSolver)  # L-BFGS takes its steps in the core
         new_weights, new_slots = [], []
+        gradients = clipped(self.ops, gradients, self.network.dtype, **clipping)
         decays = self.template.trainable.values()
         for weight, slot, gradient, decays_here in zip(weights, slots, gradients, decays, strict=True):
             dtype = keras.backend.standardize_dtype(weight.dtype)
@@ -95,7 +96,7 @@ class Engine(ABC):
     @abstractmethod
     def step(
         self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor,
+        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
     ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
         """Take a step; return weights, extras and slots after it, and the batch's loss and mass before it."""
 
@@ -218,12 +219,13 @@ class HostModel(ABC):
         total, mass = [], []
         with self.scope():
             decay = self._array(np.asarray(plan.weight_decay), self._network.dtype)
+            clipping = {name: self._array(np.asarray(b), self._network.dtype) for name, b in plan.clipping.items()}
             for i, (size, rate) in enumerate(zip(plan.step_sizes, plan.learning_rates, strict=True)):
                 seed = plan.seeds[i]
                 self._weights, self._extras, self._slots, loss, m = self._engine.step(
                     self._weights, self._extras, self._slots, self._batch(plan.batch(i), seed),
                     ops.convert_to_tensor(seed), self._array(size, self._network.dtype),
-                    self._array(rate * plan.weight_decay, self._network.dtype), decay,
+                    self._array(rate * plan.weight_decay, self._network.dtype), decay, clipping,
                 )  # fmt: skip
                 total.append(loss)
                 mass.append(m)

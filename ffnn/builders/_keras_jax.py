@@ -42,14 +42,14 @@ class _JaxEngine(Engine):
 
     def _step(
         self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor,
+        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
     ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
         def mean(weights: list[Tensor]) -> tuple[Tensor, Any]:
             loss, mass, updates = self.loss(weights, extras, batch, seed, True)
             return self.mean(loss, mass), (loss, mass, updates)
 
         (_, (loss, mass, updates)), gradients = jax.value_and_grad(mean, has_aux=True)(weights)
-        weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay)
+        weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay, clipping)
         return weights, updates, slots, loss, mass
 
     def _gradient(

@@ -14,13 +14,13 @@ __all__ = ["KerasTorchModel"]
 class _TorchEngine(Engine):
     def step(
         self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor,
+        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
     ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
         leaves = [w.detach().requires_grad_() for w in weights]
         loss, mass, updates = self.loss(leaves, extras, batch, seed, True)
         gradients = _gradients(self.mean(loss, mass), leaves)
         with torch.no_grad():
-            weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay)
+            weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay, clipping)
         return weights, [u.detach() for u in updates], slots, loss.detach(), mass.detach()
 
     def gradient(

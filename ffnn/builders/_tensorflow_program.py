@@ -15,7 +15,7 @@ import tensorflow as tf
 from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.input import SparseRows
-from ffnn.solver import Solver, StochasticSolver
+from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import Adam, AdamW
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ class Program:
                 tf.constant(plan.learning_rates * plan.weight_decay, dtype),
                 tf.constant(plan.seeds),
                 tf.constant(plan.weight_decay, dtype),
+                {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
             ),
         )
         return float(total) / float(mass) if float(mass) else 0.0
@@ -152,6 +153,7 @@ class Program:
         def epoch(
             weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Tensor,
             order: Tensor, batch_size: Tensor, step_sizes: Tensor, shrinkages: Tensor, seeds: Tensor, decay: Tensor,
+            clipping: dict[str, Tensor],
         ) -> tuple[Tensor, Tensor]:  # fmt: skip
             def step(i: Tensor, total: Tensor, total_mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
                 rows = order[i * batch_size : tf.minimum((i + 1) * batch_size, tf.size(order))]
@@ -165,6 +167,7 @@ class Program:
                     # a batch of nothing but missing labels has no mass: its loss is 0, never NaN
                     mean = tf.math.divide_no_nan(loss, mass)
                 gradients = tape.gradient(mean, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+                gradients = clipped(ops, gradients, self._network.dtype, **clipping)
                 for weight, slot, gradient, decays in zip(weights, slots, gradients, self._decays, strict=True):
                     if decay_on and decays:
                         if self._solver.decoupled:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from ffnn.builder import Arrays, Builder, Model, State
 from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
-from ffnn.solver import Solver, StochasticSolver
+from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import SGD, SOLVERS
 from ffnn.testing._inside import InsideSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
@@ -22,6 +22,7 @@ from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_prob
 __all__ = ["BuilderSuite"]
 
 STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
+CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
 class BuilderSuite(InsideSuite):
@@ -163,8 +164,8 @@ class BuilderSuite(InsideSuite):
     # -- training
 
     @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
-    @pytest.mark.parametrize("solver", STOCHASTIC)
-    def test_a_step_is_the_solvers(self, solver: str, weight_decay: float) -> None:
+    @pytest.mark.parametrize("solver", [*STOCHASTIC, *CLIPPING], ids=str)
+    def test_a_step_is_the_solvers(self, solver: str | Solver, weight_decay: float) -> None:
         problem = make_problem(solver=solver)
         model, other = self.model(problem), self.model(problem)
         weights: Arrays = problem.initial_weights()
@@ -177,6 +178,19 @@ class BuilderSuite(InsideSuite):
             state = model.get_state()
             for name in weights:
                 np.testing.assert_allclose(state.weights[name], weights[name], rtol=1e-7, atol=1e-10, err_msg=name)
+
+    @pytest.mark.parametrize(("name", "order"), [("clip_norm", 2), ("clip_value", np.inf)])
+    def test_a_step_goes_as_far_as_its_bound_and_no_further(self, name: str, order: float) -> None:
+        def length(bound: float) -> float:
+            problem = make_problem(solver=SGD(momentum=0.0).set_params(**{name: bound}))
+            model = self.model(problem)
+            model.train_epoch(problem.plan(batch_size=problem.n_rows, learning_rate=1.0))
+            before, after = problem.initial_weights(), model.get_state().weights
+            return float(np.linalg.norm(np.concatenate([(after[k] - before[k]).ravel() for k in before]), order))
+
+        free = length(1e3)
+        assert length(free / 4) == pytest.approx(free / 4, rel=1e-6)
+        assert length(free * 4) == pytest.approx(free, rel=1e-12)
 
     def test_an_epochs_loss_is_the_weighted_mean_over_its_batches(self) -> None:
         problem = make_problem(solver=SGD(momentum=0.0))
@@ -269,6 +283,8 @@ def _numpy_step(
 ) -> None:
     """Take the step in NumPy that the documentation of solvers describes."""
     assert isinstance(solver, StochasticSolver)
+    gradients = clipped(NumpyOps(), list(gradient.values()), "float64", **plan.clipping)
+    gradient = dict(zip(gradient, gradients, strict=True))
     for name, decays in model.trainable.items():
         slope = gradient[name]
         if decays and solver.decoupled:

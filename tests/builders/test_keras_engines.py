@@ -16,7 +16,7 @@ PROGRAM = """
 import json, pickle, sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np, scipy.sparse
-from ffnn import MLPClassifier, MLPRegressor
+from ffnn import Adam, MLPClassifier, MLPRegressor
 from ffnn.builders.keras import KerasBuilder
 from ffnn_plugins.inputs.plr import PLRInput
 from ffnn_plugins.layers.residual import Residual
@@ -47,6 +47,8 @@ for loss in "huber", "quantile", "absolute_error":
     found[loss] = fit("regression", dtype="float64", output_layer=RegressionOutput(loss)).loss_curve_
 focal = MulticlassOutput("focal", label_smoothing=0.1)
 found["focal"] = fit("multiclass", dtype="float64", output_layer=focal).loss_curve_
+for bound in {"clip_norm": 0.2}, {"clip_value": 0.05}:
+    found[str(bound)] = fit("multiclass", dtype="float64", solver=Adam(**bound)).loss_curve_
 found["lbfgs"] = fit("binary", solver="lbfgs", dtype="float64").loss_curve_
 
 inside = {"dtype": "float64", "activation": "sigmoid", "n_epochs": 1}

@@ -6,6 +6,7 @@ from sklearn.datasets import load_iris
 
 from ffnn import MLPClassifier
 from ffnn.builder import State
+from ffnn.solvers import Adam
 from ffnn.testing._suite import make_problem
 from ffnn.testing.builders import BuilderSuite
 
@@ -42,7 +43,7 @@ def test_rates_rows_and_batches_share_one_traced_program():
     for i in range(4):
         estimator = MLPClassifier(
             (5,), activation=activation, dropout=0.1 + 0.1 * i, batch_size=16 + i, learning_rate=1e-3 * (i + 1),
-            n_epochs=1 + i, random_state=i,
+            n_epochs=1 + i, random_state=i, solver=Adam(clip_norm=1.0 + i),
         )  # fmt: skip
         estimator.fit(X[: 150 - i], y[: 150 - i]).predict(X[i:])
         if i == 0:
