@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -12,9 +12,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ffnn.exceptions import EngineNotInstalledError
+from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
     from ffnn.input import Rows
+    from ffnn.listeners import Listener, Run
     from ffnn.network import Network
     from ffnn.solver import Solver
 
@@ -190,6 +192,14 @@ class Builder(BaseEstimator, ABC):
     @abstractmethod
     def build(self, network: Network, solver: Solver) -> Model:
         """Return a model of the network that can be trained by the solver; its state is not set yet."""
+
+    def structure(self) -> Hashable:
+        """Return what a model depends on: the state moves to another one where this differs."""
+        return parameters_key(self)
+
+    def listeners(self, run: Run) -> Sequence[Listener]:
+        """Return whom of the engine's own world, such as its callbacks, to tell of the epochs; nobody by default."""
+        return ()
 
     def check_installed(self, parameter: str = "builder") -> None:
         """Refuse if the engine cannot be imported, without importing it.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ffnn.listeners import Listener
+
 __all__ = ["EpochBar"]
 
 
-class EpochBar:
+class EpochBar(Listener):
     """A progress bar, or nothing.
 
     Parameters
@@ -28,11 +30,13 @@ class EpochBar:
 
             self._bar = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
 
-    def update(self, stats: dict[str, float]) -> None:
+    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Count an epoch, and show what it brought."""
         if self._bar is not None:
-            self._bar.set_postfix({key: f"{value:.4g}" for key, value in stats.items()}, refresh=False)
+            shown = {key: f"{value:.4g}" for key, value in stats.items() if key != "learning_rate"}
+            self._bar.set_postfix(shown, refresh=False)
             self._bar.update()
+        return False
 
     def close(self) -> None:
         """Leave it as it is."""

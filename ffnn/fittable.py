@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from ffnn import fitting
+from ffnn.callbacks import CallbackSupport
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 
@@ -36,7 +37,7 @@ def _has_partial_fit(estimator: Fittable) -> bool:
     return True
 
 
-class Fittable(BaseEstimator, ABC):
+class Fittable(CallbackSupport, BaseEstimator, ABC):
     """What :class:`ffnn.base.BaseMLP` is trained by."""
 
     def __init__(
@@ -118,9 +119,10 @@ class Fittable(BaseEstimator, ABC):
         sample_weight_val : array-like, optional
             The weight of each sample of X_val, in its loss and its score.
         monitor : callable, optional
-            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with ``stats["loss"]`` and,
-            where there is validation data, ``stats["validation_loss"]`` and ``stats["validation_score"]``, and the
-            estimator ready to predict; a true answer stops the training.
+            Called as ``monitor(epoch, estimator, stats)`` after each epoch, counted from 0, with the estimator ready to
+            predict, ``stats["loss"]``, ``stats["learning_rate"]`` (of a solver that has one) and, where there is
+            validation data, ``stats["validation_loss"]`` and ``stats["validation_score"]``; a true answer stops the
+            training.
 
         Returns
         -------

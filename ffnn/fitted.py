@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Hashable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +15,13 @@ from ffnn.solver import Solver
 from ffnn.structure import parameters_key
 from ffnn.training import initial_generator
 
-__all__ = ["Fitted"]
+if TYPE_CHECKING:
+    from ffnn.base import BaseMLP
+
+__all__ = ["CURVES", "Fitted", "trained_in_place"]
+
+#: The attributes to which each epoch adds a number.
+CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
 
 
 class Fitted:
@@ -52,7 +59,7 @@ class Fitted:
         ValueError
             If the state is that of another architecture, as a user's own Keras model may be.
         """
-        key = parameters_key(builder)
+        key = builder.structure()
         with self._lock:
             if self._model is None or self._built_by != key:
                 builder.check_installed()
@@ -96,3 +103,9 @@ class Fitted:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
         self._state = saved["_state"]
+
+
+def trained_in_place(estimator: BaseMLP) -> dict[str, Any]:
+    """Return a copy, which no epoch to come changes, of the attributes of an estimator that each one does."""
+    curves = {name: list(getattr(estimator, name)) for name in CURVES if hasattr(estimator, name)}
+    return {**curves, "_fitted": copy.copy(estimator._fitted)}

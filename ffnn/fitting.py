@@ -10,13 +10,16 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, validate_data
 
-from ffnn.builder import Array, Model
+from ffnn.builder import Array
+from ffnn.callbacks import SklearnCallbacks, tearing_down
 from ffnn.epoch_bar import EpochBar
-from ffnn.fitted import Fitted
+from ffnn.fitted import CURVES, Fitted, trained_in_place
 from ffnn.interrupt import deferred_interrupt
+from ffnn.listeners import Listeners, Monitored, Run
+from ffnn.output import Output
 from ffnn.settings import Settings, check_weight, root_seed
 from ffnn.training import Training
-from ffnn.validation import EarlyStopping, Validation, scorer_of, split
+from ffnn.validation import Validation, Watch, scorer_of, split
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Held", "fit"]
 
-_LEARNED = ("validation_loss_curve_", "validation_scores_", "best_epoch_")
+_LEARNED = (*CURVES, "best_epoch_", "callbacks_")
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,13 @@ def fit(
         if first:
             _start(estimator, settings, data, classes, dtype, partial=partial)
         else:
-            # what is trained in place: the copy has the state as arrays
-            kept = {name: list(before[name]) for name in ("loss_curve_", *_LEARNED[:2]) if name in before}
-            before.update(kept, _fitted=copy.copy(estimator._fitted))
-            _go_on(estimator, settings, classes)
-        _balance(estimator, data, partial=partial)
+            before.update(trained_in_place(estimator))
+            _go_on(estimator, settings, data, classes, partial=partial)
         epochs = range(estimator.n_iter_, estimator.n_iter_ + (1 if partial else settings.n_epochs))
         # a schedule ends with the training; single epochs are those of a training of n_epochs
         horizon = settings.n_epochs if partial else epochs.stop
-        interrupted = _train(estimator, settings, data, epochs, horizon, monitor)
+        callbacks = SklearnCallbacks(estimator, X, y, sample_weight, data.rows, epochs)
+        interrupted = _train(estimator, settings, data, epochs, horizon, callbacks, monitor)
     except BaseException:  # a second Ctrl-C too: as if nothing had been called
         estimator.__dict__.clear()
         estimator.__dict__.update(before)
@@ -143,40 +144,41 @@ def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dt
             "numpy.unique(y) of all data."
         )
     output = output.fit(y, classes, weight)
+    _balance(estimator, output, data, partial=partial)
     network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
     estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
     estimator.network_ = network
-    estimator.loss_curve_ = []
-    estimator.n_iter_ = 0
     for name in _LEARNED:
         estimator.__dict__.pop(name, None)
+    estimator.loss_curve_ = []
+    estimator.n_iter_ = 0
     estimator._learned(output)
 
 
-def _balance(estimator: BaseMLP, data: _Data, *, partial: bool) -> None:
-    """Let each sample weigh what its class does."""
+def _balance(estimator: BaseMLP, output: Output, data: _Data, *, partial: bool) -> None:
+    """Let each sample, or each label of it, weigh what its class does in this call."""
     class_weight = getattr(estimator, "class_weight", None)
-    if class_weight is None:
-        return
     if partial and isinstance(class_weight, str):
         raise ValueError(
             f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
             "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
         )
-    output, rows = estimator.network_.output, data.rows
-    output.balance(class_weight, _safe_indexing(data.y, rows), data.weight[rows])
-    data.weight = output.weigh(data.y, data.weight)
-    if data.validation is not None:
-        weight = output.weigh(data.validation.y, data.validation.weight)
-        data.validation = replace(data.validation, weight=weight)
+    output.balance(class_weight, _safe_indexing(data.y, data.rows), data.weight[data.rows])
+    if class_weight is not None:
+        data.weight = output.weigh(data.y, data.weight)
+        if data.validation is not None:
+            weight = output.weigh(data.validation.y, data.validation.weight)
+            data.validation = replace(data.validation, weight=weight)
 
 
-def _go_on(estimator: BaseMLP, settings: Settings, classes: Any) -> None:
+def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *, partial: bool) -> None:
     """Take over what parameters may change between two calls, and refuse the others."""
     if classes is not None:
         estimator._check_classes(classes)
     old = estimator.network_
-    network = settings.describe(old.input, old.output, n_features=old.n_features, dtype=old.dtype)
+    output = copy.copy(old.output)  # what the last call weighed classes by stays with what it trained
+    _balance(estimator, output, data, partial=partial)
+    network = settings.describe(old.input, output, n_features=old.n_features, dtype=old.dtype)
     if network.weights != old.weights:
         raise ValueError(
             f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the "
@@ -186,8 +188,15 @@ def _go_on(estimator: BaseMLP, settings: Settings, classes: Any) -> None:
     estimator.network_ = network
 
 
+@tearing_down
 def _train(
-    estimator: BaseMLP, settings: Settings, data: _Data, epochs: range, horizon: int, monitor: Monitor | None
+    estimator: BaseMLP,
+    settings: Settings,
+    data: _Data,
+    epochs: range,
+    horizon: int,
+    callbacks: SklearnCallbacks,
+    monitor: Monitor | None,
 ) -> bool:
     """Train; return whether a Ctrl-C ended it."""
     network, fitted = estimator.network_, estimator._fitted
@@ -199,77 +208,44 @@ def _train(
     model = fitted.model(settings.builder)
     # a row of zero weight is left out, which makes it the same as one that was never there
     order = data.rows[data.weight[data.rows] > 0].astype(np.int32 if len(data.weight) < 2**31 else np.int64)
-    watch = _Watch(estimator, settings, data.validation, model)
-    bar = EpochBar(settings.verbose, len(epochs), type(estimator).__name__)
-    model.load(rows, targets, data.weight.astype(network.dtype))
+    run = Run(estimator, model, epochs, -(-len(order) // settings.batch_size), settings.verbose)
+    listeners = Listeners(
+        [
+            Watch(estimator, data.validation, settings, model),
+            EpochBar(settings.verbose, len(epochs), type(estimator).__name__),
+            *settings.builder.listeners(run),
+            callbacks,
+            Monitored(monitor, estimator),
+        ]
+    )
+
+    def on_epoch(epoch: int, loss: float) -> bool:
+        estimator.loss_curve_.append(loss)
+        estimator.n_iter_ = epoch + 1
+        rate = training.learning_rate
+        stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
+        return listeners.end_epoch(epoch, stats) | interrupted()
+
+    training = Training(
+        model=model,
+        rows=order,
+        epochs=epochs,
+        batch_size=settings.batch_size,
+        schedule=settings.schedule,
+        horizon=horizon,
+        weight_decay=settings.weight_decay,
+        root_seed=fitted.root_seed,
+        on_epoch=on_epoch,
+        on_begin=listeners.begin_epoch,
+    )
     try:
+        model.load(rows, targets, data.weight.astype(network.dtype))
         with deferred_interrupt() as interrupted:
-
-            def on_epoch(epoch: int, loss: float) -> bool:
-                estimator.loss_curve_.append(loss)
-                estimator.n_iter_ = epoch + 1
-                stats = {"loss": loss}
-                stop = watch.look(epoch, stats)
-                bar.update(stats)
-                stop |= monitor is not None and bool(monitor(epoch, estimator, stats))
-                return stop or interrupted()
-
-            fitted.solver.train(
-                Training(
-                    model=model,
-                    rows=order,
-                    epochs=epochs,
-                    batch_size=settings.batch_size,
-                    schedule=settings.schedule,
-                    horizon=horizon,
-                    weight_decay=settings.weight_decay,
-                    root_seed=fitted.root_seed,
-                    on_epoch=on_epoch,
-                )
-            )
+            listeners.begin()
+            fitted.solver.train(training)
             if not interrupted():
-                watch.restore_best()
+                listeners.end()
             return interrupted()
     finally:
-        bar.close()
+        listeners.close()
         model.unload()
-
-
-class _Watch:
-    """Looks at the validation data after each epoch, and remembers the best one."""
-
-    def __init__(self, estimator: BaseMLP, settings: Settings, validation: Validation | None, model: Model) -> None:
-        self._estimator = estimator
-        self._validation = validation
-        self._model = model
-        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
-        self._restores = settings.early_stopping
-        self._best: Any = None
-        self._last = -1
-        if validation is not None:
-            for name in _LEARNED[: 1 if validation.scorer is None else 2]:
-                estimator.__dict__.setdefault(name, [])
-
-    def look(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Measure an epoch, add that to its figures, and return whether to stop."""
-        validation, estimator = self._validation, self._estimator
-        if validation is None:
-            return False
-        loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
-        estimator.validation_loss_curve_.append(loss)
-        value = -loss
-        if validation.scorer is not None:
-            value = stats["validation_score"] = validation.score(estimator)
-            estimator.validation_scores_.append(value)
-        better, stop = self._stopping.update(epoch, value)
-        self._last = epoch
-        if better:
-            estimator.best_epoch_ = epoch
-            if self._restores:
-                self._best = self._model.get_state()
-        return stop and self._restores
-
-    def restore_best(self) -> None:
-        """Go back to the best epoch."""
-        if self._best is not None and self._stopping.best_epoch != self._last:
-            self._model.set_state(self._best)

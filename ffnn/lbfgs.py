@@ -56,6 +56,7 @@ class LBFGS(Solver):
 
         def objective(vector: Array) -> tuple[float, Array]:
             nonlocal loss
+            training.begin_epoch()  # an iteration's first evaluation: whether there is another one, SciPy knows alone
             weights = _unflatten(vector, names, state.weights)
             loss, gradient = model.loss_and_gradient(weights)
             penalty = 0.0

@@ -73,14 +73,14 @@ class Output(BaseEstimator, ABC):
         """
 
     def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
-        """Learn how much each class counts; called after :meth:`fit`, with what is trained on.
+        """Learn how much each class counts; called after :meth:`fit`, and for each later call, on a copy.
 
         Parameters
         ----------
-        class_weight : dict, list of dict or "balanced"
-            The estimator's.
+        class_weight : dict, list of dict, "balanced" or None
+            The estimator's; None says that all count alike.
         y : ndarray or sparse matrix
-            The targets.
+            The targets that are trained on.
         sample_weight : float64 ndarray of shape (n_samples,)
             The weight of each sample.
 
@@ -89,10 +89,11 @@ class Output(BaseEstimator, ABC):
         TypeError, ValueError
             If it does not suit these targets.
         """
-        raise ValueError(f"class_weight={class_weight!r}: {type(self).__name__} has no classes to weigh. Use None.")
+        if class_weight is not None:
+            raise ValueError(f"class_weight={class_weight!r}: {type(self).__name__} has no classes to weigh. Use None.")
 
     def weigh(self, y: Any, sample_weight: Array) -> Array:
-        """Return the weight of each sample, its class's in it, after :meth:`balance`."""
+        """Return the weight of each sample, its class's in it, after a :meth:`balance` by other than None."""
         return sample_weight
 
     @abstractmethod

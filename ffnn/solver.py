@@ -115,6 +115,7 @@ class StochasticSolver(Solver):
         model = training.model
         step = model.get_step()
         for epoch in training.epochs:
+            training.begin_epoch()
             plan = training.plan(epoch, self, step)
             step += plan.n_batches
             if training.end_epoch(model.train_epoch(plan)):

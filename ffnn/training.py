@@ -101,6 +101,8 @@ class Training:
         What all random numbers are a function of, with the epoch.
     on_epoch : callable
         Called as ``on_epoch(epoch, loss)``; a true answer stops the training.
+    on_begin : callable
+        Called as ``on_begin(epoch)`` before each epoch.
     """
 
     model: Model
@@ -112,11 +114,14 @@ class Training:
     weight_decay: float
     root_seed: int
     on_epoch: Callable[[int, float], bool]
+    on_begin: Callable[[int], None] = lambda epoch: None
     n_done: int = field(default=0, init=False)
+    learning_rate: float | None = field(default=None, init=False)
+    _n_begun: int = field(default=0, init=False)
 
     def plan(self, epoch: int, solver: StochasticSolver, first_step: int) -> EpochPlan:
-        """Return the plan of an epoch."""
-        return epoch_plan(
+        """Return the plan of an epoch; :attr:`learning_rate` is then that of its last step."""
+        plan = epoch_plan(
             self.rows,
             batch_size=self.batch_size,
             root_seed=self.root_seed,
@@ -127,6 +132,14 @@ class Training:
             horizon=self.horizon,
             weight_decay=self.weight_decay,
         )
+        self.learning_rate = float(plan.learning_rates[-1])
+        return plan
+
+    def begin_epoch(self) -> None:
+        """Say that the next epoch begins; once is enough, and :meth:`end_epoch` does it where nobody did."""
+        if self._n_begun == self.n_done:
+            self._n_begun += 1
+            self.on_begin(self.epochs.start + self.n_done)
 
     def end_epoch(self, loss: float) -> bool:
         """Record an epoch's loss; return whether to stop.
@@ -136,6 +149,7 @@ class Training:
         TrainingDivergedError
             If the loss is not finite.
         """
+        self.begin_epoch()
         epoch = self.epochs.start + self.n_done
         if not np.isfinite(loss):
             raise TrainingDivergedError(

@@ -13,14 +13,16 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from ffnn.builder import Array, Model
+from ffnn.listeners import Listener
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 from ffnn.parameters import unknown_name
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
+    from ffnn.settings import Settings
 
-__all__ = ["EarlyStopping", "Validation", "check_scorer", "split"]
+__all__ = ["EarlyStopping", "Validation", "Watch", "check_scorer", "split"]
 
 Scorer = Callable[..., float]
 
@@ -89,6 +91,62 @@ class EarlyStopping:
         if better:
             self.best, self.best_epoch = value, epoch
         return better, self._without >= self._patience
+
+
+class Watch(Listener):
+    """Looks at the validation data after each epoch, and remembers the best one.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Gets the curves, and the number of the best epoch.
+    validation : Validation or None
+        The data; without any, nothing happens.
+    settings : Settings
+        Says when to stop, and whether to go back to the best epoch then.
+    model : Model
+        What is trained.
+    """
+
+    def __init__(self, estimator: BaseMLP, validation: Validation | None, settings: Settings, model: Model) -> None:
+        self._estimator = estimator
+        self._validation = validation
+        self._model = model
+        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
+        self._restores = settings.early_stopping
+        self._best: Any = None
+        self._last = -1
+
+    def begin(self) -> None:
+        """Begin the curves."""
+        if self._validation is not None:
+            self._estimator.__dict__.setdefault("validation_loss_curve_", [])
+            if self._validation.scorer is not None:
+                self._estimator.__dict__.setdefault("validation_scores_", [])
+
+    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
+        """Measure an epoch, add that to its figures, and return whether to stop."""
+        validation, estimator = self._validation, self._estimator
+        if validation is None:
+            return False
+        loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
+        estimator.validation_loss_curve_.append(loss)
+        value = -loss
+        if validation.scorer is not None:
+            value = stats["validation_score"] = validation.score(estimator)
+            estimator.validation_scores_.append(value)
+        better, stop = self._stopping.update(epoch, value)
+        self._last = epoch
+        if better:
+            estimator.best_epoch_ = epoch
+            if self._restores:
+                self._best = self._model.get_state()
+        return stop and self._restores
+
+    def end(self) -> None:
+        """Go back to the best epoch."""
+        if self._best is not None and self._stopping.best_epoch != self._last:
+            self._model.set_state(self._best)
 
 
 def check_scorer(value: Any) -> None:

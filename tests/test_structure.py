@@ -28,8 +28,10 @@ LEVELS = [
     [
         "network",
         "training",
+        "listeners",
         "validation",
         "epoch_bar",
+        "callbacks",
         "interrupt",
         "settings",
         "fitted",

@@ -212,6 +212,34 @@ def test_partial_fit_takes_weights_but_cannot_balance():
         classifier(class_weight={1: 2.0}).fit(X, np.stack([Y > 7, Y > 3], axis=1).astype(int))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_weights_of_labels_are_those_of_the_call(method, builder):
+    y = np.stack([Y > 7, Y % 2 == 0], axis=1).astype(int)
+    weights = np.array([[1.0, 50.0], [3.0, 1.0]])
+    given = [{1: 50.0}, {0: 3.0}]
+    mlp = classifier(builder=builder, batch_size=len(X), n_epochs=1, warm_start=True, class_weight=given)
+    getattr(mlp, method)(X, y)
+    for class_weight, entries in ((None, np.ones_like(y)), (given, weights[[0, 1], y])):
+        probability = mlp.predict_proba(X)
+        losses = -np.log(np.where(y == 1, probability, 1 - probability))
+        getattr(mlp.set_params(class_weight=class_weight), method)(X, y)
+        np.testing.assert_allclose(mlp.loss_curve_[-1], np.average(losses, weights=entries), rtol=1e-6)
+
+
+def test_a_fit_that_fails_keeps_the_weights_of_labels():
+    y = np.stack([Y > 7, Y % 2 == 0], axis=1).astype(int)
+    mlp = classifier(n_epochs=1, warm_start=True, class_weight=[{1: 50.0}, {}]).fit(X, y)
+    kept = mlp.network_.output.label_weights_.copy()
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    for class_weight in ([{1: 2.0}, {}], None):
+        with pytest.raises(ZeroDivisionError):
+            mlp.set_params(class_weight=class_weight).fit(X, y, monitor=fail)
+        np.testing.assert_array_equal(mlp.network_.output.label_weights_, kept)
+
+
 # --- warm starts and the bar
 
 

@@ -26,8 +26,8 @@ __all__ = ["ESTIMATORS", "FORMAT", "describe", "restore"]
 FORMAT = 1
 #: What a file can hold.
 ESTIMATORS: dict[str, type[BaseMLP]] = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
-#: What of an estimator's attributes is saved in a form of its own.
-_APART = ("_fitted", "network_", "_metadata_request")
+#: What of an estimator's attributes is saved in a form of its own, or belongs to a process: callbacks.
+_APART = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
 
 Json = dict[str, Any]
 

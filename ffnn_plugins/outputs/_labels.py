@@ -58,6 +58,8 @@ class LabelOutput(Output):
         """Set ``n_outputs_``, or refuse this number of classes."""
 
     def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
+        if class_weight is None:
+            return
         if isinstance(class_weight, str):
             if class_weight != "balanced":
                 raise ValueError(f"class_weight={class_weight!r}: expected a dict, 'balanced' or None.")

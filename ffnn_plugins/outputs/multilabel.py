@@ -64,6 +64,9 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         return self
 
     def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
+        if class_weight is None:
+            self.label_weights_ = None
+            return
         y = _dense(y)
         if isinstance(class_weight, str) and class_weight == "balanced":
             counts = np.stack([((y == value) * sample_weight[:, None]).sum(axis=0) for value in (0, 1)], axis=1)

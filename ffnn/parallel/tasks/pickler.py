@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.blobs import LEAST, Blob, Hashes
 from ffnn.parallel.tasks.wire import Buffer
 
@@ -92,7 +93,7 @@ class TaskPickler(cloudpickle.Pickler):
                 return _view, (thing.view(np.int64), thing.dtype)
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
                 return self._hashes.contiguous(thing).__reduce_ex__(5)
-        return super().reducer_override(thing)
+        return callbacks.reduced(thing) or super().reducer_override(thing)
 
 
 class TaskUnpickler(pickle.Unpickler):

@@ -21,6 +21,7 @@ import cloudpickle
 
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
+from ffnn.parallel.tasks.callbacks import with_word
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
@@ -156,7 +157,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
         name = task.name
         start = time.perf_counter()  # the time of the task itself
-        result = task()
+        result = with_word(task())
         seconds = time.perf_counter() - start
         return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
     except BaseException as error:

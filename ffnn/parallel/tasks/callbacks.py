@@ -1,0 +1,75 @@
+"""scikit-learn's callbacks in tasks: what they report over a Unix socket, where that socket cannot be reached.
+
+``ProgressBar`` and ``ScoringMonitor`` tell the process that fits, over a socket in its file system, what happens in
+others. In a container and on another machine there is no such file, and the first message would end the fit. There the
+messages are dropped, and the process that submitted the task is told so with its result. The callbacks themselves are
+called as anywhere: they may still stop a training.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["reduced", "with_word"]
+
+_HANDLE = ("sklearn.callback._transport", "ListenerHandle")  # private, as the whole of sklearn.callback is experimental
+
+_dropped: set[str] = set()  # on a worker: the sockets of the task that were not there
+_warned: set[str] = set()  # where tasks are submitted: those whose loss was told
+
+
+def reduced(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
+    """Return how the address of such a socket is pickled; None for all else."""
+    kind = type(thing)
+    return (_arrive, (kind, tuple(thing))) if (kind.__module__, kind.__name__) == _HANDLE else None
+
+
+def _arrive(kind: Callable[..., Any], parts: tuple[str, bytes]) -> Any:
+    """Return the address on a worker, where what is sent to it is dropped if nobody is there."""
+    from sklearn.callback import _transport
+
+    handle = kind(*parts)
+    here = handle.address in _transport._message_consumers
+    if not here and not _transport.can_reuse_listener(handle):
+        _transport._message_consumers[handle.address] = _drop
+    if _transport._message_consumers.get(handle.address) is _drop:
+        _dropped.add(handle.address)
+    return handle
+
+
+def _drop(message: Any) -> None:
+    pass
+
+
+def with_word(result: Any) -> Any:
+    """Return a task's result, so that a warning comes with it if messages of the task's callbacks were dropped."""
+    if not _dropped:
+        return result
+    addresses = tuple(_dropped)
+    _dropped.clear()
+    return _Told(result, addresses)
+
+
+class _Told:
+    """A result that is unpickled as itself, and warns then."""
+
+    def __init__(self, result: Any, addresses: tuple[str, ...]) -> None:
+        self._parts = result, addresses
+
+    def __reduce__(self) -> Any:
+        return _tell, self._parts
+
+
+def _tell(result: Any, addresses: tuple[str, ...]) -> Any:
+    if not _warned.issuperset(addresses):
+        _warned.update(addresses)
+        warnings.warn(
+            "The callbacks of scikit-learn report over a Unix socket of this machine, which a worker in a container or "
+            "on another machine does not reach: what they say there (ProgressBar, ScoringMonitor) is dropped. The fits "
+            "are not affected. A search shows its progress by ffnn.pool(..., progress=True).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return result
