@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 
 if TYPE_CHECKING:
+    from ffnn import preprocessing, presets
     from ffnn.builders.keras import KerasBuilder
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
-    from ffnn.schedules import Cosine, Exponential, InverseScaling, OneCycle, Stepwise, WarmUp
+    from ffnn.schedules import Cosine, CosLog, Exponential, InverseScaling, Linear, OneCycle, Stepwise, WarmUp
     from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 
 __version__ = "0.1.0"
@@ -27,11 +28,13 @@ _HOMES = {
     "Adagrad": "ffnn.solvers",
     "Adam": "ffnn.solvers",
     "AdamW": "ffnn.solvers",
+    "CosLog": "ffnn.schedules",
     "Cosine": "ffnn.schedules",
     "Exponential": "ffnn.schedules",
     "InverseScaling": "ffnn.schedules",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
+    "Linear": "ffnn.schedules",
     "LossCurveDisplay": "ffnn.displays",
     "MLPClassifier": "ffnn.classifier",
     "MLPRegressor": "ffnn.regressor",
@@ -46,6 +49,8 @@ _HOMES = {
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
     "pool": "ffnn.parallel.pool",
+    "preprocessing": "ffnn.preprocessing",
+    "presets": "ffnn.presets",
     "save": "ffnn.persistence",
 }
 
@@ -55,10 +60,12 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "CosLog",
     "Cosine",
     "Exponential",
     "InverseScaling",
     "KerasBuilder",
+    "Linear",
     "LossCurveDisplay",
     "MLPClassifier",
     "MLPRegressor",
@@ -72,6 +79,8 @@ __all__ = [
     "load",
     "make_backend_factory",
     "pool",
+    "preprocessing",
+    "presets",
     "save",
 ]
 
@@ -79,7 +88,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ffnn' has no attribute {name!r}; it has {', '.join(__all__)}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
+    module = importlib.import_module(_HOMES[name])
+    value = module if module.__name__ == f"ffnn.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -40,8 +40,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
     activation : str, callable or None, default="relu"
         The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (which brings
-        alpha dropout), ``"gelu"``, ``"silu"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor that the
-        builder's engine understands; None for linear.
+        alpha dropout), ``"gelu"``, ``"silu"``, ``"mish"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor
+        that the builder's engine understands; None for linear.
     builder : str or Builder, default="tf"
         What builds and trains the network: ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
         ``KerasBuilder(build=my_function)``.
@@ -60,8 +60,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         (``learning_rate__initial``); or a function of a step's number.
     weight_decay : float, default=0.0
         The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.
-    early_stopping : bool, default=False
-        Whether to stop when the validation data sees no improvement any more, and to go back to the best epoch.
+    early_stopping : bool or "training", default=False
+        Whether to stop when the validation data sees no improvement any more, and to go back to the best epoch; or,
+        with ``"training"``, when the training's own loss falls no more, as scikit-learn's networks do.
     validation_fraction : float, default=0.1
         The share of the samples that ``early_stopping`` sets apart, of each class alike, unless ``X_val`` is given.
     n_iter_no_change : int, default=10
@@ -132,7 +133,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         solver: str | Solver = "adam",
         learning_rate: float | Schedule | Callable[[int], float] = 1e-3,
         weight_decay: float = 0.0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,

@@ -54,7 +54,7 @@ class Fittable(CallbackSupport, BaseEstimator, ABC):
         solver: str | Solver = "adam",
         learning_rate: float | Schedule | Callable[[int], float] = 1e-3,
         weight_decay: float = 0.0,
-        early_stopping: bool = False,
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,

@@ -19,7 +19,7 @@ from ffnn.listeners import Listeners, Monitored, Run
 from ffnn.output import Output
 from ffnn.settings import Settings, check_weight, root_seed
 from ffnn.training import Training
-from ffnn.validation import Validation, Watch, scorer_of, split
+from ffnn.validation import Settling, Validation, Watch, scorer_of, split
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
@@ -84,7 +84,10 @@ def fit(
     settings.check_monitor(monitor)
     first = not ((partial or estimator.warm_start) and hasattr(estimator, "_fitted"))
     if partial and settings.early_stopping:
-        raise ValueError("early_stopping=True needs fit, which sees all epochs; set it to False for partial_fit.")
+        raise ValueError(
+            f"early_stopping={settings.early_stopping!r} needs fit, which sees all epochs; set it to False for "
+            "partial_fit."
+        )
     dtype = settings.dtype_for(X) if first else estimator.network_.dtype
     before = dict(estimator.__dict__)
     try:
@@ -125,7 +128,7 @@ def _take(
         check_consistent_length(X_val, y_val)
         weight_val = check_weight(held.sample_weight, X_val)
         validation = Validation(X_val, y_val, weight_val, None if held.sample_weight is None else weight_val, scorer)
-    elif settings.early_stopping:
+    elif settings.early_stopping is True:
         rows, test = split(estimator, X, y, weight, root_seed(copy.copy(estimator.random_state)))
         scored = None if sample_weight is None else weight[test]
         validation = Validation(_safe_indexing(X, test), _safe_indexing(y, test), weight[test], scored, scorer)
@@ -212,6 +215,7 @@ def _train(
     listeners = Listeners(
         [
             Watch(estimator, data.validation, settings, model),
+            Settling(settings),
             EpochBar(settings.verbose, len(epochs), type(estimator).__name__),
             *settings.builder.listeners(run),
             callbacks,

@@ -6,7 +6,7 @@ Which targets it takes, how they are encoded, the loss, the probabilities, and h
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -45,7 +45,7 @@ class Output(BaseEstimator, ABC):
     #: Whether the first ``partial_fit`` must be told all classes.
     needs_classes: ClassVar[bool] = False
     #: The layers from the last hidden block to the scores; ``units`` binds to ``n_outputs_``.
-    head: ClassVar[tuple[str | Layer, ...]] = ("dropout", "affine")
+    head: Sequence[str | Layer] = ("dropout", "affine")
 
     n_outputs_: int
 

@@ -1,63 +1,22 @@
-"""Schedules of the learning rate: a number for each step, the same on every engine.
-
-Where a step stands is said by its number and by the time, in epochs, at which it is taken; the horizon is the
-estimator's ``n_epochs``. So a ``fit`` of k epochs and k calls of ``partial_fit`` take the same steps. Past the horizon
-the rate stays where the schedule ends.
-"""
+"""The schedules of the learning rate, and what a plain number or function means as one."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 
-from ffnn.parameters import check_number
+from ffnn.parameters import check_integer, check_number
+from ffnn.schedule import Schedule
 
-__all__ = ["Constant", "Cosine", "Exponential", "InverseScaling", "OneCycle", "Schedule", "Stepwise", "WarmUp"]
+__all__ = [
+    "Constant", "CosLog", "Cosine", "Exponential", "InverseScaling", "Linear", "OneCycle", "Schedule", "Stepwise",
+    "WarmUp",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-class Schedule(BaseEstimator, ABC):
-    """How the learning rate changes while a network is trained; its parameters are axes of a grid."""
-
-    def check(self, name: str = "learning_rate") -> None:
-        """Check the schedule's own parameters; `name` is what it is called in an error.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If one is out of range.
-        """
-        for parameter, value in self.get_params(deep=False).items():
-            self._check(parameter, f"{name}.{parameter}", value)
-
-    def _check(self, parameter: str, name: str, value: Any) -> None:
-        check_number(name, value, "It is the size of a step; 1e-3 is usual.", positive=parameter != "final")
-
-    def __str__(self) -> str:
-        return repr(self)
-
-    @abstractmethod
-    def rates(self, steps: Array, times: Array, horizon: float) -> Array:
-        """Return the learning rate of each step.
-
-        Parameters
-        ----------
-        steps : integer ndarray of shape (n_steps,)
-            The numbers of the steps, counted from the estimator's first, 0.
-        times : float64 ndarray of shape (n_steps,)
-            The time of each step in epochs: 2.5 is in the middle of the third.
-        horizon : float
-            The time at which the training is meant to end, in epochs.
-
-        Returns
-        -------
-        float64 ndarray of shape (n_steps,)
-        """
 
 
 class Constant(Schedule):
@@ -96,6 +55,35 @@ class Cosine(Schedule):
 
     def rates(self, steps: Array, times: Array, horizon: float) -> Array:
         return _anneal(self.initial, self.final, np.minimum(times / horizon, 1.0))
+
+
+class CosLog(Schedule):
+    """Up to ``maximum`` and down to 0 again some times, each time for about twice as long as the time before.
+
+    D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
+    tabular data", NeurIPS, arXiv 2407.04491: coslog_k.
+
+    Parameters
+    ----------
+    maximum : float, default=1e-2
+        The highest rate.
+    n_cycles : int, default=4
+        How often it is reached.
+    """
+
+    def __init__(self, maximum: float = 1e-2, n_cycles: int = 4) -> None:
+        self.maximum = maximum
+        self.n_cycles = n_cycles
+
+    def _check(self, parameter: str, name: str, value: Any) -> None:
+        if parameter == "n_cycles":
+            check_integer(name, value, "It is how often the rate rises and falls; 4 is usual.")
+        else:
+            super()._check(parameter, name, value)
+
+    def rates(self, steps: Array, times: Array, horizon: float) -> Array:
+        share = np.minimum(times / horizon, 1.0)
+        return np.asarray(self.maximum * (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.n_cycles - 1) * share))) / 2)
 
 
 class Exponential(Schedule):
@@ -139,6 +127,23 @@ class InverseScaling(Schedule):
 
     def rates(self, steps: Array, times: Array, horizon: float) -> Array:
         return self.initial / (steps + 1.0) ** self.power
+
+
+class Linear(Schedule):
+    """From ``initial`` to ``final`` in a straight line.
+
+    Parameters
+    ----------
+    initial, final : float, default=1e-3, 0.0
+        The rates at the beginning and at the end.
+    """
+
+    def __init__(self, initial: float = 1e-3, final: float = 0.0) -> None:
+        self.initial = initial
+        self.final = final
+
+    def rates(self, steps: Array, times: Array, horizon: float) -> Array:
+        return np.asarray(self.initial + (self.final - self.initial) * np.minimum(times / horizon, 1.0))
 
 
 class OneCycle(Schedule):

@@ -57,7 +57,7 @@ class Settings:
     solver: Solver
     schedule: Schedule
     weight_decay: float
-    early_stopping: bool
+    early_stopping: bool | str
     validation_fraction: float
     n_iter_no_change: int
     tol: float
@@ -83,13 +83,13 @@ class Settings:
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
             builder=cls.builder_of(e),
-            block=_block(e.block),
+            block=_recipe("block", e.block),
             input_layer=_end("input", e.input_layer, Input),
             output_layer=_end("output", e.output_layer, Output),
             solver=clone(resolve_solver(e.solver)),
             schedule=as_schedule(e.learning_rate),
             weight_decay=check_number("weight_decay", e.weight_decay, "Use 0.0 for none."),
-            early_stopping=check_flag("early_stopping", e.early_stopping),
+            early_stopping=_early_stopping(e.early_stopping),
             validation_fraction=check_share("validation_fraction", e.validation_fraction),
             n_iter_no_change=check_integer(
                 "n_iter_no_change", e.n_iter_no_change, "It is the number of epochs without improvement; 10 is usual."
@@ -168,6 +168,7 @@ class Settings:
         TypeError, ValueError
             If a layer is unknown, has a value that is out of range, or cannot be trained by the solver.
         """
+        _recipe("output_layer.head", output.head)
         network = describe(
             input,
             output,
@@ -230,15 +231,23 @@ def _activation(value: Any) -> Any:
     return value
 
 
-def _block(value: Any) -> tuple[str | Layer, ...]:
+def _recipe(parameter: str, value: Any) -> tuple[str | Layer, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise TypeError(
-            f"block={value!r}: expected a sequence of layers, such as ('dropout', 'affine', 'activation'); "
+            f"{parameter}={value!r}: expected a sequence of layers, such as ('dropout', 'affine', 'activation'); "
             f"got {type(value).__name__}."
         )
     for item in value:
-        registry.resolve("layer", item, "block", Layer)
+        registry.resolve("layer", item, parameter, Layer)
     return tuple(value)
+
+
+def _early_stopping(value: Any) -> bool | str:
+    if not isinstance(value, str):
+        return check_flag("early_stopping", value)
+    if value != "training":
+        raise unknown_name("early_stopping", value, ["training"], "True or False")
+    return value
 
 
 def _end(kind: Any, value: Any, base: type) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ffnn.base import BaseMLP
     from ffnn.settings import Settings
 
-__all__ = ["EarlyStopping", "Validation", "Watch", "check_scorer", "split"]
+__all__ = ["EarlyStopping", "Settling", "Validation", "Watch", "check_scorer", "split"]
 
 Scorer = Callable[..., float]
 
@@ -113,7 +113,7 @@ class Watch(Listener):
         self._validation = validation
         self._model = model
         self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
-        self._restores = settings.early_stopping
+        self._restores = settings.early_stopping is True
         self._best: Any = None
         self._last = -1
 
@@ -147,6 +147,24 @@ class Watch(Listener):
         """Go back to the best epoch."""
         if self._best is not None and self._stopping.best_epoch != self._last:
             self._model.set_state(self._best)
+
+
+class Settling(Listener):
+    """Stops a training whose own loss falls no more, as scikit-learn's networks do.
+
+    Parameters
+    ----------
+    settings : Settings
+        Says whether to, and after how many epochs without how large a fall.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
+        self._stops = settings.early_stopping == "training"
+
+    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
+        """Return whether the loss has settled."""
+        return self._stops and self._stopping.update(epoch, -stats["loss"])[1]
 
 
 def check_scorer(value: Any) -> None:

@@ -12,6 +12,7 @@ def ffnn_inputs() -> dict[str, str]:
         "dense": "ffnn_plugins.inputs.dense:DenseInput",
         "sparse": "ffnn_plugins.inputs.sparse:SparseInput",
         "plr": "ffnn_plugins.inputs.plr:PLRInput",
+        "scaled": "ffnn_plugins.inputs.scaled:ScaledInput",
     }
 
 
@@ -27,6 +28,7 @@ def ffnn_layers() -> dict[str, str]:
         "layer_norm": "ffnn_plugins.layers.layer_norm:LayerNorm",
         "prelu": "ffnn_plugins.layers.prelu:PReLU",
         "gaussian_noise": "ffnn_plugins.layers.gaussian_noise:GaussianNoise",
+        "ntk_affine": "ffnn_plugins.layers.ntk_affine:NTKAffine",
         "residual": "ffnn_plugins.layers.residual:Residual",
     }
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from ffnn import Cosine, Exponential, InverseScaling, MLPClassifier, OneCycle, Stepwise, WarmUp
+from ffnn import Cosine, CosLog, Exponential, InverseScaling, Linear, MLPClassifier, OneCycle, Stepwise, WarmUp
 from ffnn.schedules import Constant, as_schedule
 
 X, Y = load_iris(return_X_y=True)
@@ -20,7 +20,7 @@ def halved(step):
 
 SCHEDULES = [
     0.01, Cosine(0.02, 0.001), Exponential(0.02, 0.5), InverseScaling(0.05), OneCycle(0.05), WarmUp(0.02, 1.5),
-    WarmUp(Cosine(0.02), 2), Stepwise(halved), halved,
+    WarmUp(Cosine(0.02), 2), Stepwise(halved), halved, Linear(0.02), CosLog(0.05),
 ]  # fmt: skip
 
 
@@ -117,3 +117,25 @@ def test_a_schedules_parameters_are_axes_of_a_grid():
 def test_a_wrong_one_is_refused_by_name(value, error, message):
     with pytest.raises(error, match=message):
         MLPClassifier(learning_rate=value).fit(X, Y)
+
+
+def test_a_line_falls_evenly_and_stays():
+    found = rates(Linear(0.5, 0.1), n_epochs=20, horizon=10)
+    np.testing.assert_allclose(found[:101], np.linspace(0.5, 0.1, 101))
+    np.testing.assert_allclose(found[100:], 0.1)
+
+
+def test_coslog_rises_and_falls_in_cycles_each_about_twice_as_long_as_the_last():
+    """The paper's formula with 4 cycles: they end where 1 + 15 t is a power of two."""
+    found = rates(CosLog(0.5, n_cycles=4), n_epochs=15)
+    t = np.arange(150) / 150
+    np.testing.assert_allclose(found, 0.5 * (0.5 - 0.5 * np.cos(2 * np.pi * np.log2(1 + 15 * t))), atol=1e-12)
+    np.testing.assert_allclose(found[[0, 10, 30, 70]], 0, atol=1e-12)
+    peaks = [i for i in range(1, 149) if found[i - 1] < found[i] >= found[i + 1]]
+    assert len(peaks) == 4
+    assert found.max() == pytest.approx(0.5, rel=1e-3)
+
+
+def test_coslog_counts_its_cycles():
+    with pytest.raises(TypeError, match="learning_rate.n_cycles=2.5: expected a positive integer"):
+        as_schedule(CosLog(n_cycles=2.5))

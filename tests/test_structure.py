@@ -24,7 +24,7 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedules"],
+    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedule", "schedules"],
     [
         "network",
         "training",
@@ -40,7 +40,7 @@ LEVELS = [
         "parallel",
     ],
     ["fittable", "inside", "base", "classifier", "regressor"],
-    ["displays", "persistence"],
+    ["displays", "persistence", "preprocessing", "presets"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -293,3 +293,24 @@ def test_what_is_wrong_is_refused_by_name(parameters, data, error, message):
 def test_partial_fit_cannot_stop_early():
     with pytest.raises(ValueError, match="early_stopping=True needs fit"):
         classifier(early_stopping=True).partial_fit(X, Y, classes=np.arange(10))
+
+
+def test_training_stops_when_its_own_loss_has_settled(builder):
+    """As scikit-learn's: counted in epochs whose loss is not below the best by `tol`; nothing is set apart."""
+    fitted = classifier(
+        n_epochs=300, early_stopping="training", n_iter_no_change=3, tol=0.01, learning_rate=0.01, builder=builder
+    ).fit(X, Y)
+    assert 4 <= fitted.n_iter_ < 300
+    losses, best, without = fitted.loss_curve_, np.inf, []
+    for loss in losses:
+        without.append(loss > best - 0.01)
+        best = min(best, loss)
+    assert without[-3:] == [True] * 3
+    assert not any(all(without[i : i + 3]) for i in range(len(without) - 3))
+    assert not hasattr(fitted, "validation_loss_curve_")
+
+
+def test_the_loss_that_settles_may_be_watched_beside_validation_data():
+    fitted = classifier(n_epochs=300, early_stopping="training", n_iter_no_change=3, tol=0.01, learning_rate=0.01)
+    fitted.fit(X, Y, X_val=X[:50], y_val=Y[:50])
+    assert len(fitted.validation_loss_curve_) == fitted.n_iter_ < 300

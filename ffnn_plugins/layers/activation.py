@@ -19,6 +19,7 @@ ACTIVATIONS = {
     "gelu": "gelu",
     "leaky_relu": "leaky_relu",
     "logistic": "sigmoid",
+    "mish": "mish",
     "relu": "relu",
     "selu": "selu",
     "sigmoid": "sigmoid",
@@ -56,13 +57,22 @@ class Activation(Layer):
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
         if callable(self.activation):
             return _call(self.activation, self.activation, x)
-        return getattr(ops, ACTIVATIONS[str(self.activation)])(x)
+        name = ACTIVATIONS[str(self.activation)]
+        return mish(ops, x) if name == "mish" else getattr(ops, name)(x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         if dtype == "float64" and self.activation in _ROUNDED:
             return NotImplemented
         function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
         return _call(self.activation, keras.layers.Activation(function, name=name, dtype=dtype), x)
+
+
+def mish(ops: Ops, x: Tensor) -> Tensor:
+    """Return ``x * tanh(softplus(x))``.
+
+    D. Misra (2020), "Mish: a self regularized non-monotonic activation function", BMVC.
+    """
+    return x * ops.tanh(ops.softplus(x))
 
 
 def _call(activation: Any, function: Callable[[Any], Any], x: Tensor) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Self
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number, unknown_name
 from ffnn.structure import parameters_key
+
+if TYPE_CHECKING:
+    from ffnn.layer import Layer
 
 __all__ = [
     "CLASSIFICATION_LOSSES",
@@ -45,6 +48,10 @@ class ChosenLoss:
     _loss: Any
     n_outputs_: int
 
+    def structure(self) -> Hashable:
+        """Return what a traced program depends on."""
+        return self._key_without()
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name."""
         params: dict[str, Any] = super().get_params(deep=deep)  # type: ignore[misc]  # BaseEstimator's
@@ -58,9 +65,12 @@ class ChosenLoss:
         return self
 
     def _key_without(self, *names: str) -> Hashable:
-        """Return what a program depends on where the parameters ``names`` reach it through the targets alone."""
+        """Return what a program depends on where the parameters ``names`` reach it through the targets alone.
+
+        The layers of the head are stages of the network, which say so themselves.
+        """
         key: Any = parameters_key(self)
-        kept = (entry for entry in key[1:] if entry[0] not in names)
+        kept = (entry for entry in key[1:] if entry[0] not in (*names, "head"))
         return (key[0], *kept, self.n_outputs_)
 
 
@@ -72,10 +82,17 @@ class ClassificationLoss(ChosenLoss):
     gamma: float = 2.0
     label_smoothing: float = 0.0
 
-    def __init__(self, loss: str = "log_loss", gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        loss: str = "log_loss",
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        head: Sequence[str | Layer] = ("dropout", "affine"),
+    ) -> None:
         self._loss = loss
         self.gamma = gamma
         self.label_smoothing = label_smoothing
+        self.head = head
 
     def _check_loss(self) -> None:
         """Refuse a loss that is unknown, or a parameter of one that is out of range; called by ``fit``.

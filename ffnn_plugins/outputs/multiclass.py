@@ -25,6 +25,8 @@ class MulticlassOutput(_losses.ClassificationLoss, LabelOutput):
         The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true class.
     label_smoothing : float, default=0.0
         The share of each target that is spread over all classes alike, in [0, 1).
+    head : sequence of str or Layer, default=("dropout", "affine")
+        The layers from the last hidden block to the scores: registered names, or instances.
     """
 
     activation = "softmax"

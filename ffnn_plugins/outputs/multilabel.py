@@ -36,6 +36,8 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true answer.
     label_smoothing : float, default=0.0
         The share of each known entry that is spread over yes and no alike, in [0, 1).
+    head : sequence of str or Layer, default=("dropout", "affine")
+        The layers from the last hidden block to the scores: registered names, or instances.
     """
 
     estimator_type = "classifier"

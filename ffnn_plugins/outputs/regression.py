@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Self
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.metrics import r2_score
@@ -12,6 +12,9 @@ from sklearn.utils import Tags
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn_plugins.outputs import _losses
+
+if TYPE_CHECKING:
+    from ffnn.layer import Layer
 
 __all__ = ["RegressionOutput"]
 
@@ -39,6 +42,8 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         The error beyond which Huber's loss is linear, in the unit of y, and the same for all targets.
     quantile : float, default=0.5
         Which quantile ``loss="quantile"`` predicts, in (0, 1).
+    head : sequence of str or Layer, default=("dropout", "affine")
+        The layers from the last hidden block to the scores: registered names, or instances.
 
     Attributes
     ----------
@@ -53,10 +58,17 @@ class RegressionOutput(_losses.ChosenLoss, Output):
     delta: float = 1.0
     quantile: float = 0.5
 
-    def __init__(self, loss: str = "squared_error", delta: float = 1.0, quantile: float = 0.5) -> None:
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        delta: float = 1.0,
+        quantile: float = 0.5,
+        head: Sequence[str | Layer] = ("dropout", "affine"),
+    ) -> None:
         self._loss = loss
         self.delta = delta
         self.quantile = quantile
+        self.head = head
 
     def adjust_tags(self, tags: Tags) -> None:
         tags.target_tags.positive_only = self._loss == "poisson"

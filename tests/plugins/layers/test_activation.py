@@ -40,6 +40,7 @@ def test_each_function_is_the_same_on_numpy_and_the_engine(name, dtype):
         ("softplus", np.log1p(np.exp(-1))),
         ("silu", -1 / (1 + np.e)),
         ("gelu", -0.15865525393145707),
+        ("mish", -np.tanh(np.log1p(np.exp(-1)))),
     ],
 )
 def test_a_functions_value(name, at_minus_one):

@@ -419,3 +419,24 @@ def expected(estimator):
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected)
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
+
+
+HEADED = [
+    (MLPClassifier, BinaryOutput, np.arange(60) % 2),
+    (MLPClassifier, MulticlassOutput, np.arange(60) % 3),
+    (MLPClassifier, MultilabelOutput, np.eye(3)[np.arange(60) % 3]),
+    (MLPRegressor, RegressionOutput, np.arange(60.0)),
+]
+
+
+@pytest.mark.parametrize(("kind", "output", "y"), HEADED, ids=lambda value: getattr(value, "__name__", ""))
+def test_the_head_is_a_parameter(kind, output, y):
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    model = kind((4,), n_epochs=1, output_layer=output(head=["layer_norm", "affine"])).fit(X, y)
+    assert [stage.name for stage in model.network_.stages][-2:] == ["output.layernorm", "output.affine"]
+    # the head's layers are stages, which say what they are: so a list, too, shares a program with its equal
+    assert model.network_.output.structure() == output().fit(y, None, np.ones(60)).structure()
+    with pytest.raises(TypeError, match="output_layer.head='affine': expected a sequence of layers"):
+        kind(output_layer=output(head="affine")).fit(X, y)
+    with pytest.raises(ValueError, match="output_layer.head must name a layer that is registered; got 'afine'. Did you mean 'affine'"):
+        kind(output_layer=output(head=("afine",))).fit(X, y)

@@ -1,0 +1,132 @@
+"""Preparation of tabular data, as scikit-learn transformers."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ffnn.parameters import check_number
+
+__all__ = ["RobustSmoothClip", "categorical_columns"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Scales each feature by its quartiles and bends what is far out towards ``±limit``.
+
+    ``z = (x - median) / (q75 - q25)`` becomes ``z / sqrt(1 + (z / limit) ** 2)``: almost z in the middle, and never
+    beyond the limit. Where the quartiles are equal, half the range takes their distance's place; a constant feature
+    becomes 0.
+
+    D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
+    tabular data", NeurIPS, arXiv 2407.04491.
+
+    Parameters
+    ----------
+    limit : float, default=3.0
+        What no value goes beyond.
+
+    Attributes
+    ----------
+    center_ : float64 ndarray of shape (n_features,)
+        The medians.
+    scale_ : float64 ndarray of shape (n_features,)
+        What is divided by; 1 for a constant feature.
+    n_features_in_ : int
+        The number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had such.
+
+    Examples
+    --------
+    >>> from ffnn.preprocessing import RobustSmoothClip
+    >>> RobustSmoothClip().fit_transform([[0.0], [1.0], [2.0], [3.0], [1000.0]]).round(1).ravel().tolist()
+    [-0.9, -0.5, 0.0, 0.5, 3.0]
+    """
+
+    def __init__(self, limit: float = 3.0) -> None:
+        self.limit = limit
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the medians and scales.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : object, optional
+            Not used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``limit`` is no positive number, or X is sparse or has NaN or infinity in it.
+        """
+        check_number(
+            "RobustSmoothClip.limit", self.limit, "It is what no value goes beyond; 3 is usual.", positive=True
+        )
+        X = validate_data(self, X, dtype=[np.float64, np.float32])
+        low, self.center_, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
+        scale = high - low
+        scale = np.where(scale > 0, scale, (X.max(axis=0).astype(np.float64) - X.min(axis=0)) / 2)
+        self._constant = scale == 0
+        self.scale_ = np.where(self._constant, 1.0, scale)
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the samples, scaled and clipped.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            float32 for a float32 X, float64 otherwise.
+
+        Raises
+        ------
+        NotFittedError
+            If the transformer is not fitted.
+        ValueError
+            If ``X`` has another number of features than at ``fit``, or NaN or infinity in it.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        # a feature that was constant says nothing, whatever it is now
+        z = np.where(self._constant, 0.0, (X - self.center_) / self.scale_)
+        return np.asarray(z / np.hypot(1, z / self.limit), dtype=X.dtype)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def categorical_columns(X: Any) -> list[Any]:
+    """Return the names of the columns of a frame that hold categories: text, objects, categories and booleans.
+
+    For ``sklearn.compose.ColumnTransformer``, like ``sklearn.compose.make_column_selector``, which refuses arrays.
+
+    Parameters
+    ----------
+    X : pandas frame or array-like
+        Samples. What is no pandas frame has no such columns.
+
+    Returns
+    -------
+    list
+    """
+    if not hasattr(X, "select_dtypes"):
+        return []
+    return list(X.select_dtypes(include=["bool", "category", "object", "string"]).columns)

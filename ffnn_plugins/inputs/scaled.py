@@ -1,0 +1,54 @@
+"""The input called ``scaled``: each feature multiplied by a learned factor.
+
+D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
+tabular data", NeurIPS, arXiv 2407.04491: the scaling layer, a soft selection of features.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import scipy.sparse
+from sklearn.utils import Tags
+
+from ffnn.input import Rows
+from ffnn.layer import Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_number
+from ffnn_plugins.inputs.dense import DenseInput
+
+__all__ = ["ScaledInput"]
+
+
+class ScaledInput(DenseInput):
+    """Takes a dense X and multiplies each of its features by a factor that is learned, at first 1.
+
+    Parameters
+    ----------
+    rate : float, default=6.0
+        How fast the factors learn, relative to the network's weights, with a solver that does not depend on the
+        gradient's scale (Adam, RMSprop).
+    """
+
+    def __init__(self, rate: float = 6.0) -> None:
+        self.rate = rate
+
+    def prepare(self, X: Any, dtype: str) -> Rows:
+        if scipy.sparse.issparse(X):
+            raise TypeError(
+                "input_layer='scaled': X is sparse; expected a dense array. Use X.toarray(), or input_layer='sparse'."
+            )
+        return super().prepare(X, dtype)
+
+    def adjust_tags(self, tags: Tags) -> None:
+        tags.input_tags.sparse = False
+
+    def weights(self, n_features: int) -> dict[str, Weight]:
+        remedy = "It is how fast the factors learn, relative to the weights; 6 is usual."
+        check_number("ScaledInput.rate", self.rate, remedy, positive=True)
+        return {"factor": Weight((n_features,), "ones", scale=1 / self.rate)}
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        # a step on the factor is a step of `rate` times that on what X is multiplied by
+        return x * (self.rate * p.factor)

@@ -1,0 +1,72 @@
+"""The layer called ``ntk_affine``: a matrix product and a bias whose rates of learning do not depend on the width.
+
+A. Jacot, F. Gabriel and C. Hongler (2018), "Neural tangent kernel: convergence and generalization in neural networks",
+NeurIPS; with the bias of D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned
+MLPs and boosted trees on tabular data", NeurIPS, arXiv 2407.04491.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from ffnn.layer import Layer, Weight
+from ffnn.ops import Ops, Tensor
+from ffnn.parameters import check_flag, check_number
+
+__all__ = ["NTKAffine"]
+
+
+@dataclass(frozen=True)
+class NTKAffine(Layer):
+    """``x @ weight / sqrt(n_inputs) + bias_rate * bias``, all of it drawn so that the sum begins with variance 1.
+
+    The weights are standard normal whatever the width, so that one learning rate suits all widths; with Adam it is
+    about ``sqrt(n_inputs)`` times that of ``affine``. It takes the place of ``"affine"`` in a block or a head. Its
+    weights are not in ``coefs_``.
+
+    Parameters
+    ----------
+    units : int or None
+        The number of outputs; None takes the width of the block.
+    zero : bool, default=False
+        Whether all weights begin at zero: for a head, which then first says the same of every sample.
+    bias_rate : float, default=0.1
+        How fast the bias learns, relative to the weights, with a solver that does not depend on the gradient's scale
+        (Adam, RMSprop). It begins as a standard normal draw all the same.
+    """
+
+    units: int | None = None
+    zero: bool = False
+    bias_rate: float = 0.1
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        check_flag("NTKAffine.zero", self.zero)
+        remedy = "It is how fast the bias learns, relative to the weights; 0.1 is usual."
+        check_number("NTKAffine.bias_rate", self.bias_rate, remedy, positive=True)
+        return super().bind(values)
+
+    def n_outputs(self, n_inputs: int) -> int:
+        return self._width
+
+    def weights(self, n_inputs: int) -> dict[str, Weight]:
+        drawn = "zeros" if self.zero else "standard_normal"
+        return {
+            "weight": Weight((n_inputs, self._width), drawn, decays=True),
+            "bias": Weight((self._width,), drawn, scale=1 / self.bias_rate),
+        }
+
+    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        n_inputs = p.weight.shape[0]
+        return ops.matmul(x, p.weight) * (1 / math.sqrt(n_inputs)) + self.bias_rate * p.bias
+
+    @property
+    def _width(self) -> int:
+        if self.units is None:
+            raise ValueError(
+                "NTKAffine: units is None; expected a positive integer, or a block that gives it its width."
+            )
+        return self.units
