@@ -438,5 +438,5 @@ def test_the_head_is_a_parameter(kind, output, y):
     assert model.network_.output.structure() == output().fit(y, None, np.ones(60)).structure()
     with pytest.raises(TypeError, match="output_layer.head='affine': expected a sequence of layers"):
         kind(output_layer=output(head="affine")).fit(X, y)
-    with pytest.raises(ValueError, match="output_layer.head must name a layer that is registered; got 'afine'. Did you mean 'affine'"):
+    with pytest.raises(ValueError, match="output_layer.head must name a layer that is registered; got 'afine'"):
         kind(output_layer=output(head=("afine",))).fit(X, y)
