@@ -74,8 +74,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, list of dict, "balanced" or None, default=None
         How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all. For
         multilabel targets a list of ``{0: weight, 1: weight}``, one a label.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
+        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
+        ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
     verbose : int, default=0

@@ -148,7 +148,9 @@ def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dt
         )
     output = output.fit(y, classes, weight)
     _balance(estimator, output, data, partial=partial)
-    network = settings.describe(settings.input_for(X), output, n_features=X.shape[1], dtype=dtype)
+    network = settings.describe(
+        settings.input_for(X), output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
+    )
     estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
     estimator.network_ = network
     for name in _LEARNED:
@@ -181,7 +183,9 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
     old = estimator.network_
     output = copy.copy(old.output)  # what the last call weighed classes by stays with what it trained
     _balance(estimator, output, data, partial=partial)
-    network = settings.describe(old.input, output, n_features=old.n_features, dtype=old.dtype)
+    network = settings.describe(
+        old.input, output, n_features=old.n_features, dtype=old.dtype, compute_dtype=old.compute_dtype
+    )
     if network.weights != old.weights:
         raise ValueError(
             f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the "

@@ -62,6 +62,9 @@ class Layer(ABC):
     random: ClassVar[bool] = False
     #: Whether :meth:`forward` takes sparse rows as they are; otherwise it is given them dense.
     takes_sparse: ClassVar[bool] = False
+    #: Whether :meth:`forward` takes a batch in bfloat16 and returns one, while ``p`` stays in float32; otherwise it is
+    #: given the batch in the network's dtype.
+    takes_bfloat16: ClassVar[bool] = False
     #: Whether a row's result in training depends on the other rows; then :meth:`forward` finds in ``p.row_weight`` what
     #: each one counts, so that a weight of 2 can be the same as a row that is there twice.
     weighs_rows: ClassVar[bool] = False
@@ -125,7 +128,7 @@ class Layer(ABC):
         name : str
             The name for the Keras layer.
         dtype : str
-            The dtype that every Keras layer must be given.
+            The dtype, or the name of the dtype policy, that every Keras layer must be given.
         """
         return NotImplemented
 

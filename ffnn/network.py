@@ -67,7 +67,9 @@ class Network:
     n_features : int
         The width of X.
     dtype : str
-        ``"float32"`` or ``"float64"``.
+        That of weights, scores and losses: ``"float32"`` or ``"float64"``.
+    compute_dtype : str or None
+        What the hidden layers compute in where they can, if not ``dtype``: ``"bfloat16"``.
     """
 
     input: Input
@@ -75,6 +77,7 @@ class Network:
     output: Output
     n_features: int
     dtype: str
+    compute_dtype: str | None = None
 
     @property
     def n_outputs(self) -> int:
@@ -106,6 +109,11 @@ class Network:
         """Return the network without its last stages; None is all of it."""
         return self if n_stages is None else dataclasses.replace(self, stages=self.stages[:n_stages])
 
+    def dtype_of(self, stage: Stage) -> str:
+        """Return the dtype of the batch that a stage takes."""
+        low = stage.name.startswith("hidden") and isinstance(stage.layer, Layer) and stage.layer.takes_bfloat16
+        return self.compute_dtype or self.dtype if low else self.dtype
+
     def entering(self, ops: Ops, x: Tensor) -> Tensor | SparseRows:
         """Return a dense batch, of which no entry may be left out, in the form that the input's ``forward`` takes."""
         if not self.input.sparse or type(self.input).forward is Input.forward:
@@ -132,7 +140,7 @@ class Network:
     def structure(self) -> Hashable:
         """Return a key: networks of equal keys share a traced program."""
         stages = tuple((stage.name, stage.layer.structure(), stage.n_inputs) for stage in self.stages)
-        return (stages, self.output.structure(), self.n_features, self.dtype)
+        return (stages, self.output.structure(), self.n_features, self.dtype, self.compute_dtype)
 
     def apply(
         self,
@@ -183,10 +191,15 @@ class Network:
                 p.row_weight, p.updates = row_weight, {}
             if isinstance(x, SparseRows) and isinstance(layer, Layer) and not layer.takes_sparse:
                 x = x.dense(ops)
+            x = self._cast(ops, x, self.dtype_of(stage))
             x = layer.forward(ops, x, p, training=training)
             if training and updates is not None:
                 updates.update({f"{stage.name}.{name}": value for name, value in p.updates.items()})
-        return x
+        return self._cast(ops, x, self.dtype)
+
+    def _cast(self, ops: Ops, x: Tensor | SparseRows, dtype: str) -> Tensor | SparseRows:
+        # what is stored of sparse rows stays as it is until it is dense
+        return x if self.compute_dtype is None or isinstance(x, SparseRows) else ops.cast(x, dtype)
 
     def _inputs_of_stages(self) -> Iterator[tuple[Stage, int, int]]:
         """Yield each stage with the index of its first scalar and the number of random stages before it."""
@@ -206,6 +219,7 @@ def describe(
     values: Mapping[str, Any],
     n_features: int,
     dtype: str,
+    compute_dtype: str | None = None,
 ) -> Network:
     """Return the network that an estimator's parameters describe.
 
@@ -221,8 +235,8 @@ def describe(
         What the layers' open fields are bound to: ``rate``, ``activation``.
     n_features : int
         The width of X.
-    dtype : str
-        ``"float32"`` or ``"float64"``.
+    dtype, compute_dtype
+        The network's.
 
     Raises
     ------
@@ -256,4 +270,4 @@ def describe(
             f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values a row; expected "
             f"{output.n_outputs_}, one a score. End it with 'affine'."
         )
-    return Network(input, tuple(stages), output, n_features, dtype)
+    return Network(input, tuple(stages), output, n_features, dtype, compute_dtype)

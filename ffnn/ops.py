@@ -100,7 +100,7 @@ class NumpyOps:
         return getattr(np, name)
 
     def cast(self, x: Any, dtype: str) -> Any:
-        return np.asarray(x).astype(dtype)
+        return np.asarray(x).astype(dtype, copy=False)
 
     def relu(self, x: Any) -> Any:
         return np.maximum(x, 0)

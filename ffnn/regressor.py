@@ -55,8 +55,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         What counts as an improvement.
     scoring : str or callable, default="loss"
         What is measured on the validation data: ``"loss"``, or a scikit-learn scorer, or its name.
-    dtype : {"auto", "float32", "float64"}, default="auto"
-        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32.
+    dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
+        What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
+        ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
     verbose : int, default=0

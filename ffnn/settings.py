@@ -39,6 +39,7 @@ __all__ = ["Settings", "check_weight", "root_seed"]
 #: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
 TINY = 2**15
 _DTYPES = ("float32", "float64")
+_MIXED = "mixed_bfloat16"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class Settings:
         e: Any = estimator
         check_scorer(e.scoring)
         check_flag("warm_start", e.warm_start)
+        solver = clone(resolve_solver(e.solver))
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_integer("batch_size", e.batch_size, "It is the number of samples a step; 64 is usual."),
@@ -86,7 +88,7 @@ class Settings:
             block=_recipe("block", e.block),
             input_layer=_end("input", e.input_layer, Input),
             output_layer=_end("output", e.output_layer, Output),
-            solver=clone(resolve_solver(e.solver)),
+            solver=solver,
             schedule=as_schedule(e.learning_rate),
             weight_decay=check_number("weight_decay", e.weight_decay, "Use 0.0 for none."),
             early_stopping=_early_stopping(e.early_stopping),
@@ -95,7 +97,7 @@ class Settings:
                 "n_iter_no_change", e.n_iter_no_change, "It is the number of epochs without improvement; 10 is usual."
             ),
             tol=check_number("tol", e.tol, "It is what counts as an improvement; 1e-4 is usual."),
-            dtype=_dtype(e.dtype),
+            dtype=_dtype(e.dtype, solver),
             verbose=bool(check_number("verbose", int(e.verbose) if e.verbose is True else e.verbose, "Use 0 or 1.")),
         )
 
@@ -121,12 +123,19 @@ class Settings:
             )
 
     def dtype_for(self, X: Any) -> str:
-        """Return the dtype to compute in: the one named, or for ``"auto"`` the solver's, or one by the data's size."""
+        """Return the network's dtype: the one named, or for ``"auto"`` the solver's, or one by the data's size."""
+        if self.dtype == _MIXED:
+            return "float32"
         if self.dtype != "auto":
             return self.dtype
         shape = getattr(X, "shape", None)
         tiny = shape is None or np.prod(shape, dtype=np.float64) <= TINY
         return self.solver.dtype or ("float64" if tiny else "float32")
+
+    @property
+    def compute_dtype(self) -> str | None:
+        """What the hidden layers compute in, if not the network's dtype."""
+        return "bfloat16" if self.dtype == _MIXED else None
 
     def input_for(self, X: Any) -> Input:
         """Return the input to take ``X`` with."""
@@ -160,7 +169,9 @@ class Settings:
             "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
         )
 
-    def describe(self, input: Input, output: Output, *, n_features: int, dtype: str) -> Network:
+    def describe(
+        self, input: Input, output: Output, *, n_features: int, dtype: str, compute_dtype: str | None
+    ) -> Network:
         """Return the network between an input and a fitted output.
 
         Raises
@@ -177,6 +188,7 @@ class Settings:
             values={"rate": self.dropout, "activation": self.activation},
             n_features=n_features,
             dtype=dtype,
+            compute_dtype=compute_dtype,
         )
         if network.extras and not self.solver.stochastic:
             layer, _, name = next(iter(network.extras)).rpartition(".")
@@ -257,11 +269,17 @@ def _end(kind: Any, value: Any, base: type) -> Any:
     return value
 
 
-def _dtype(value: Any) -> str:
+def _dtype(value: Any, solver: Solver) -> str:
+    names = ("auto", *_DTYPES, _MIXED)
     try:
         name = value if isinstance(value, str) else str(np.dtype(value).name)
     except TypeError:
         name = ""
-    if value is None or name not in ("auto", *_DTYPES):
-        raise unknown_name("dtype", value, ("auto", *_DTYPES), "leave it at 'auto'")
+    if value is None or name not in names:
+        raise unknown_name("dtype", value, names, "leave it at 'auto'")
+    if name == _MIXED and not solver.stochastic:
+        raise ValueError(
+            f"dtype={value!r} cannot be used with solver={type(solver).__name__.lower()!r}: the rounding of bfloat16 "
+            "hides what its small steps gain. Use dtype='auto', or a solver that trains by batches, such as 'adam'."
+        )
     return name

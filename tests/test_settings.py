@@ -82,9 +82,9 @@ CASES = [
     ("solver", ffnn.Adam(epsilon=0), ValueError, "Adam.epsilon=0: expected a finite number greater than 0. It keeps"),
     ("solver", ffnn.SGD(momentum="x"), TypeError, "SGD.momentum='x': expected a finite number.*got str. It is the share"),
     ("solver", ffnn.LBFGS(memory=0), ValueError, "LBFGS.memory=0: expected a positive integer. .*10 is usual"),
-    ("dtype", "float16", ValueError, "dtype='float16' is not known.* Expected one of auto, float32, float64"),
-    ("dtype", None, ValueError, "dtype=None is not known.* Expected one of auto, float32, float64"),
-    ("dtype", "int32", ValueError, "dtype='int32' is not known.* Expected one of auto, float32, float64"),
+    ("dtype", "float16", ValueError, "dtype='float16' is not known.* Expected one of auto, float32, float64, mixed_bfloat16"),
+    ("dtype", None, ValueError, "dtype=None is not known.* Expected one of auto, float32, float64, mixed_bfloat16"),
+    ("dtype", "int32", ValueError, "dtype='int32' is not known.* Expected one of auto, float32, float64, mixed_bfloat16"),
 ]  # fmt: skip
 IDS = [f"{name}={value!r}" for name, value, _, _ in CASES]
 

@@ -65,11 +65,12 @@ class NetworkLayer(keras.layers.Layer):
         # zeros: the core draws the weights
         for name, weight in self.wrapped.weights(self.n_inputs).items():
             self._p[name] = self.add_weight(
-                name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype, trainable=weight.trainable
-            )
+                name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype, trainable=weight.trainable,
+                autocast=False,
+            )  # fmt: skip
         for name in self.wrapped.tensors if self.traced else ():
             self.scalars[name] = self.add_weight(
-                name=name, shape=(), initializer="zeros", dtype=self.dtype, trainable=False
+                name=name, shape=(), initializer="zeros", dtype=self.dtype, trainable=False, autocast=False
             )
         self.built = True
 
@@ -78,11 +79,11 @@ class NetworkLayer(keras.layers.Layer):
         p = SimpleNamespace(**{name: keras.ops.convert_to_tensor(v) for name, v in self._p.items()})
         if training:
             for name, value in zip(self.wrapped.tensors, self.wrapped.scalars(), strict=True):
-                setattr(p, name, keras.ops.cast(self.scalars.get(name, value), self.compute_dtype))
+                setattr(p, name, keras.ops.cast(self.scalars.get(name, value), self.dtype))
             if self.wrapped.random:
                 p.seed = self.seed_generator.next()
             weight = _row_weight.get()
-            p.row_weight = keras.ops.ones_like(x[:, 0]) if weight is None else weight
+            p.row_weight = keras.ops.ones_like(x[:, 0], dtype=self.dtype) if weight is None else weight
             p.updates = {}
         if isinstance(self.wrapped, Input) and self.wrapped.sparse:
             rows, columns = keras.ops.nonzero(x)

@@ -36,7 +36,7 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
         if not takes or state or (on_host and stage.weights):
             break
         n += 1
-    return dataclasses.replace(network, stages=network.stages[:n]), network.stages[n:]
+    return dataclasses.replace(network, stages=network.stages[:n], compute_dtype=None), network.stages[n:]
 
 
 def network_template(network: Network, prefix: Network, stages: Sequence[Stage], *, traced: bool) -> Template:
@@ -89,11 +89,13 @@ def _keras_model(
     network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, traced: bool
 ) -> tuple[Any, list[Any]]:
     """Return the model that gives the scores, and what leaves each stage."""
-    dtype = network.dtype
-    x = inputs = keras.Input((n_inputs,), dtype=dtype, name="x")
+    x = inputs = keras.Input((n_inputs,), dtype=network.dtype, name="x")
     values = []
     for stage in stages:
         stage_name = stage.name.replace(".", "_")
+        dtype = network.dtype_of(stage)
+        if dtype != network.dtype:
+            dtype = f"mixed_{dtype}"  # what Keras calls float32 for its variables
         # Keras's own layers would fix the one and ignore the other
         wrap = (traced and stage.layer.tensors) or (name == "template" and getattr(stage.layer, "weighs_rows", False))
         y = NotImplemented if wrap else stage.layer.to_keras(keras, x, stage_name, dtype)

@@ -72,6 +72,7 @@ def _describe_fitted(fitted: Fitted, writer: Writer) -> Json:
         "output": writer.write(network.output, "output"),
         "n_features": network.n_features,
         "dtype": network.dtype,
+        "compute_dtype": network.compute_dtype,
         "solver": writer.write(fitted.solver, "solver"),
         "root_seed": fitted.root_seed,
         "step": state.step,
@@ -138,6 +139,8 @@ def _network(saved: Json, reader: Reader) -> Network:
     taken, output = reader.read(saved["input"]), reader.read(saved["output"])
     check(isinstance(taken, Input) and isinstance(output, Output), "The file's network has no input, or no output")
     check(saved["dtype"] in ("float32", "float64"), f"The file's network has the dtype {saved['dtype']!r}")
+    computes = saved.get("compute_dtype")  # files of earlier versions have none
+    check(computes in (None, "bfloat16"), f"The file's network computes in {computes!r}")
     stages: list[Stage] = []
     width = saved["n_features"]
     for stage in saved["stages"]:
@@ -149,7 +152,7 @@ def _network(saved: Json, reader: Reader) -> Network:
         width = leaving
     check(stages and stages[0].layer is taken, "The file's network does not begin with its input")
     check(width == output.n_outputs_, "The file's network does not end with its output")
-    network = Network(taken, tuple(stages), output, saved["n_features"], saved["dtype"])
+    network = Network(taken, tuple(stages), output, saved["n_features"], saved["dtype"], computes)
     hash(network.structure())
     check(np.isfinite(network.scalars()).all(), "The file's network has odd numbers")
     return network

@@ -159,6 +159,19 @@ class LayerSuite(Suite):
             assert result.shape == (9, self.bound().n_outputs(self.n_inputs))
             assert result.dtype == dtype
 
+    @pytest.mark.parametrize("training", [False, True])
+    def test_bfloat16_comes_out_where_it_goes_in(self, training: bool) -> None:
+        if not self.bound().takes_bfloat16:
+            pytest.skip("the layer computes in the network's dtype")
+        ops = FixedDraws(engine_ops())
+        # of values with few digits the layer's own rounding is all that differs
+        low = ops.cast(self.batch("float32"), "bfloat16")
+        result = self.run(ops, low, training=training, dtype="float32")
+        assert result.dtype == low.dtype
+        expected = to_numpy(self.run(ops, ops.cast(low, "float32"), training=training, dtype="float32"))
+        error = to_numpy(ops.cast(result, "float32")) - expected
+        assert np.linalg.norm(error) < 0.02 * np.linalg.norm(expected)
+
     # -- what it computes
 
     @pytest.mark.parametrize("training", [False, True])

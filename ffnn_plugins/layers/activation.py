@@ -46,6 +46,8 @@ class Activation(Layer):
 
     activation: str | Callable[[Any], Any] | None = None
 
+    takes_bfloat16 = True
+
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         bound = super().bind(values)
         if not isinstance(bound, Activation) or bound.activation in _LINEAR:

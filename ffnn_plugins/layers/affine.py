@@ -27,6 +27,8 @@ class Affine(Layer):
     units: int | None = None
     initializer: str | None = None
 
+    takes_bfloat16 = True
+
     def n_outputs(self, n_inputs: int) -> int:
         return self._width
 
@@ -37,7 +39,7 @@ class Affine(Layer):
         }
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        return ops.matmul(x, p.weight) + p.bias
+        return ops.matmul(x, ops.cast(p.weight, x.dtype)) + ops.cast(p.bias, x.dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         # zeros: the core draws the weights; Keras's own draw would be work thrown away

@@ -36,6 +36,7 @@ class AlphaDropout(Layer):
 
     tensors = ("rate",)
     random = True
+    takes_bfloat16 = True
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         bound = super().bind(values)
@@ -44,10 +45,11 @@ class AlphaDropout(Layer):
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
         if not training:
             return x
-        keep = ops.uniform(ops.shape(x), p.seed, x.dtype) >= p.rate
+        keep = ops.uniform(ops.shape(x), p.seed, p.rate.dtype) >= p.rate
         scale = 1 / ops.sqrt((1 - p.rate) * (1 + p.rate * _SATURATION**2))
         shift = -scale * _SATURATION * p.rate
-        return scale * ops.where(keep, x, _SATURATION * ops.ones_like(x)) + shift
+        kept = ops.where(keep, x, _SATURATION * ops.ones_like(x))
+        return ops.cast(scale, x.dtype) * kept + ops.cast(shift, x.dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.AlphaDropout(self.rate, name=name, dtype=dtype)(x)

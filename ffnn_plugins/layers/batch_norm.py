@@ -42,6 +42,7 @@ class BatchNorm(Layer):
     epsilon: float = 1e-3
 
     weighs_rows = True
+    takes_bfloat16 = True
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the share of the moving averages that a batch leaves; 0.9 is usual."
@@ -60,6 +61,7 @@ class BatchNorm(Layer):
         }
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        dtype, x = x.dtype, ops.cast(x, p.gamma.dtype)  # a mean of many numbers needs more digits than each
         mean, variance = p.moving_mean, p.moving_variance
         if training:
             share = ops.reshape(p.row_weight, (-1, 1))
@@ -73,7 +75,7 @@ class BatchNorm(Layer):
             rate = several * (1 - self.momentum)
             p.updates["moving_mean"] = p.moving_mean + rate * (batch_mean - p.moving_mean)
             p.updates["moving_variance"] = p.moving_variance + rate * (batch_variance - p.moving_variance)
-        return (x - mean) * (p.gamma / ops.sqrt(variance + self.epsilon)) + p.beta
+        return ops.cast((x - mean) * (p.gamma / ops.sqrt(variance + self.epsilon)) + p.beta, dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         normalise = keras.layers.BatchNormalization(

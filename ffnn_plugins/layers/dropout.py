@@ -37,6 +37,7 @@ class Dropout(Layer):
     tensors = ("rate",)
     random = True
     takes_sparse = True
+    takes_bfloat16 = True
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         if values.get("activation") == "selu":
@@ -49,8 +50,8 @@ class Dropout(Layer):
             return x
 
         def drop(values: Tensor) -> Tensor:
-            keep = ops.uniform(ops.shape(values), p.seed, values.dtype) >= p.rate
-            return ops.where(keep, values * (1 / (1 - p.rate)), ops.zeros_like(values))
+            keep = ops.uniform(ops.shape(values), p.seed, p.rate.dtype) >= p.rate
+            return ops.where(keep, values * ops.cast(1 / (1 - p.rate), values.dtype), ops.zeros_like(values))
 
         return x.map(drop) if isinstance(x, SparseRows) else drop(x)
 

@@ -32,6 +32,7 @@ class GaussianNoise(Layer):
 
     tensors = ("stddev",)
     random = True
+    takes_bfloat16 = True
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the standard deviation of the noise, in the unit of what enters the layer."
@@ -42,9 +43,9 @@ class GaussianNoise(Layer):
             return x
         # G. E. P. Box and M. E. Muller (1958): two uniform draws make a normal one
         shape = ops.shape(x)
-        draws = ops.uniform((2, shape[0], shape[1]), p.seed, x.dtype)
+        draws = ops.uniform((2, shape[0], shape[1]), p.seed, p.stddev.dtype)
         radius = ops.sqrt(-2 * ops.log(1 - draws[0]))
-        return x + p.stddev * radius * ops.cos(2 * math.pi * draws[1])
+        return x + ops.cast(p.stddev * radius * ops.cos(2 * math.pi * draws[1]), x.dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.GaussianNoise(self.stddev, name=name, dtype=dtype)(x)

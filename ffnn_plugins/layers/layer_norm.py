@@ -31,6 +31,8 @@ class LayerNorm(Layer):
 
     epsilon: float = 1e-3
 
+    takes_bfloat16 = True
+
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It keeps a division from blowing up; 1e-3 is usual."
         check_number("LayerNorm.epsilon", self.epsilon, remedy, positive=True)
@@ -40,9 +42,10 @@ class LayerNorm(Layer):
         return {"gamma": Weight((n_inputs,), "ones"), "beta": Weight((n_inputs,), "zeros")}
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+        dtype, x = x.dtype, ops.cast(x, p.gamma.dtype)  # a mean of many numbers needs more digits than each
         centred = x - ops.mean(x, axis=1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
-        return centred / ops.sqrt(variance + self.epsilon) * p.gamma + p.beta
+        return ops.cast(centred / ops.sqrt(variance + self.epsilon) * p.gamma + p.beta, dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, dtype=dtype)(x)

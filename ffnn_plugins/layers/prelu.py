@@ -23,11 +23,13 @@ class PReLU(Layer):
     The slopes begin at 0.25 and are not decayed, as in the paper. It takes the place of ``"activation"`` in a block.
     """
 
+    takes_bfloat16 = True
+
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         return {"alpha": Weight((n_inputs,), "ones", scale=0.25)}
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        return ops.relu(x) - p.alpha * ops.relu(-x)
+        return ops.relu(x) - ops.cast(p.alpha, x.dtype) * ops.relu(-x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.PReLU(name=name, dtype=dtype)(x)

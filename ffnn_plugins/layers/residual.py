@@ -82,6 +82,10 @@ class Residual(Layer):
     def weighs_rows(self) -> bool:  # type: ignore[override]  # a class's constant
         return any(layer.weighs_rows for _, layer in self._inside)
 
+    @property
+    def takes_bfloat16(self) -> bool:  # type: ignore[override]  # a class's constant
+        return all(layer.takes_bfloat16 for _, layer in self._inside)
+
     # -- a layer
 
     def n_outputs(self, n_inputs: int) -> int:
@@ -119,7 +123,7 @@ class Residual(Layer):
             y = layer.forward(ops, y, inner, training=training)
             if training:
                 p.updates.update({f"{prefix}{name}": value for name, value in inner.updates.items()})
-        return y + (ops.matmul(x, p.projection) if hasattr(p, "projection") else x)
+        return y + (ops.matmul(x, ops.cast(p.projection, x.dtype)) if hasattr(p, "projection") else x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         y = x

@@ -1,0 +1,41 @@
+"""What every builder's models do where hidden layers compute in less than the weights' dtype."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ffnn.testing._suite import Problem, Suite, make_problem
+
+__all__ = ["PrecisionSuite"]
+
+SPARSE = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+BLOCKS = {"plain": ("dropout", "affine", "activation"), "normalised": ("affine", "batch_norm", "layer_norm", "prelu")}
+
+
+class PrecisionSuite(Suite):
+    """A part of the suite of builders."""
+
+    def model(self, problem: Problem) -> Any:
+        """Return a model with a state and the problem's data."""
+        raise NotImplementedError  # BuilderSuite, which inherits this, has it
+
+    @SPARSE
+    @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+    def test_mixed_precision_is_close_to_float32_and_not_the_same(self, block: Any, sparse: bool) -> None:
+        found = []
+        for compute_dtype in (None, "bfloat16"):
+            problem = make_problem(dtype="float32", sparse=sparse, block=block, hidden_units=(16, 8), n_features=40)
+            problem.network = dataclasses.replace(problem.network, compute_dtype=compute_dtype)
+            model = self.model(problem)
+            outputs = [model.forward(problem.x), model.forward(problem.x, 0)]
+            losses = [model.train_epoch(problem.plan(epoch)) for epoch in range(3)]
+            state = model.get_state()
+            arrays = [*outputs, model.input_gradient(problem.x), *state.weights.values(), *state.slots.values()]
+            assert {array.dtype for array in arrays} == {np.dtype("float32")}
+            found.append([*outputs, np.array(losses)])
+        for exact, mixed in zip(*found, strict=True):
+            assert 1e-4 < np.linalg.norm(mixed - exact) / np.linalg.norm(exact) < 0.01
