@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ class KerasTensorFlowModel(ProgramModel):
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._source.initial_weights(rng)
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context in which arrays keep their dtype: TensorFlow's always do."""
+        return nullcontext()
 
     @property
     def native(self) -> Any:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from ffnn.builder import Builder, Model
 from ffnn.builders._quiet import quieten_tensorflow
 from ffnn.parameters import unknown_name
+from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
+    from ffnn.listeners import Listener, Run
     from ffnn.network import Network
     from ffnn.solver import Solver
 
@@ -44,18 +48,28 @@ class KerasBuilder(Builder):
     returns : {"auto", "scores", "probabilities"}
         What that model returns for a classifier: with "auto", probabilities if its last layer ends in a sigmoid or a
         softmax, otherwise scores. It must be said for a subclassed model, whose last layer cannot be seen.
+    callbacks : sequence of keras.callbacks.Callback, optional
+        Told of the training and its epochs, with ``loss``, ``learning_rate`` and, where there is validation data,
+        ``val_loss`` and ``val_score`` as logs; ``model.stop_training = True`` ends it. Each fit has copies of them,
+        which the estimator keeps as ``callbacks_``. What waits for batches, or for Keras's optimizer, is refused.
     """
 
     engine = "keras"
     requirement = "keras tensorflow"
 
-    def __init__(self, build: Callable[[Network], Any] | None = None, returns: str = "auto") -> None:
+    def __init__(
+        self,
+        build: Callable[[Network], Any] | None = None,
+        returns: str = "auto",
+        callbacks: Sequence[Any] | None = None,
+    ) -> None:
         # not self.build, which is what every builder does
         self._build = build
         self.returns = returns
+        self.callbacks = callbacks
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {"build": self._build, "returns": self.returns}
+        return {"build": self._build, "returns": self.returns, "callbacks": self.callbacks}
 
     def set_params(self, **params: Any) -> Self:
         if "build" in params:
@@ -72,6 +86,37 @@ class KerasBuilder(Builder):
         if self.returns not in _RETURNS:
             raise unknown_name("KerasBuilder.returns", self.returns, _RETURNS, "leave it at 'auto'")
         super().check_installed(parameter)
+        self._check_callbacks()
+
+    def _check_callbacks(self) -> None:
+        callbacks: Any = self.callbacks
+        if callbacks is None:
+            return
+        if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+            raise TypeError(
+                f"KerasBuilder.callbacks={callbacks!r}: expected a list of keras.callbacks.Callback, or None; got "
+                f"{type(callbacks).__name__}."
+            )
+        if callbacks and "keras" in sys.modules:  # else none of them can be one of its callbacks
+            from ffnn.builders._keras_callbacks import check_callback
+
+            for i, callback in enumerate(callbacks):
+                check_callback(callback, f"KerasBuilder.callbacks[{i}]")
+        elif callbacks:
+            raise TypeError(
+                f"KerasBuilder.callbacks[0]={callbacks[0]!r}: expected an instance of keras.callbacks.Callback; got "
+                f"{type(callbacks[0]).__name__}."
+            )
+
+    def structure(self) -> Hashable:
+        return parameters_key(copy.copy(self).set_params(callbacks=None))  # who looks on is no part of a model
+
+    def listeners(self, run: Run) -> Sequence[Listener]:
+        if not self.callbacks:
+            return ()
+        from ffnn.builders._keras_callbacks import KerasCallbacks
+
+        return [KerasCallbacks(self.callbacks, run)]
 
     def build(self, network: Network, solver: Solver) -> Model:
         quieten_tensorflow()
