@@ -115,7 +115,8 @@ class Fittable(CallbackSupport, BaseEstimator, ABC):
         X_val, y_val : array-like, optional
             Samples and targets, in the forms of X and y, that are not trained on but looked at after each epoch. In a
             pipeline, ``Pipeline(steps, transform_input=["X_val"])`` takes X_val through the steps before. Without
-            them, ``early_stopping=True`` sets a share of X apart.
+            them, ``early_stopping=True`` sets a share of X apart. A search hands them to each fit whole, unless they
+            have as many rows as X, when scikit-learn splits them as it splits X.
         sample_weight_val : array-like, optional
             The weight of each sample of X_val, in its loss and its score.
         monitor : callable, optional

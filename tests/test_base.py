@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import tensorflow as tf
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
@@ -195,16 +196,31 @@ def test_no_global_seed_is_touched(builder):
 # --- sample weights
 
 
-@pytest.mark.parametrize("kind", ["classifier", "regressor"])
+KINDS = {
+    "binary": Y > 0,
+    "multiclass": Y,
+    "multilabel": np.where(X[:, 3:] > 2, -1, X[:, :3] > X[:, :3].mean(axis=0)),
+    "regression": X[:, 0] * 3,
+    "regressions": X[:, :2] * 3,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_weight_is_a_repetition_on_a_full_batch(kind, builder):
-    repeats = np.random.default_rng(0).integers(0, 4, size=60)
-    x, y = X[::2][:60], (Y if kind == "classifier" else X[:, 0] * 3)[::2][:60]
-    make = classifier if kind == "classifier" else regressor
-    weighted = make(batch_size=500, n_epochs=5, builder=builder).fit(x, y, sample_weight=repeats)
-    repeated = make(batch_size=500, n_epochs=5, builder=builder).fit(
-        np.repeat(x, repeats, axis=0), np.repeat(y, repeats)
-    )
+    repeats = np.random.default_rng(0).integers(0, 4, size=75)
+    x, y = X[::2], KINDS[kind][::2]
+    make = (regressor if "regression" in kind else classifier)(batch_size=500, n_epochs=5, builder=builder)
+    many = np.repeat(x, repeats, axis=0), np.repeat(y, repeats, axis=0)
+    n_val = repeats[:40].sum()
+    weighted = clone(make).fit(x, y, repeats, X_val=x[:40], y_val=y[:40], sample_weight_val=repeats[:40])
+    repeated = clone(make).fit(*many, X_val=many[0][:n_val], y_val=many[1][:n_val])
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.validation_loss_curve_, repeated.validation_loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(weighted._scores(x), repeated._scores(x), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(weighted.score(x, y, repeats), weighted.score(*many), rtol=1e-12)
+    first = {} if "regression" in kind or kind == "multilabel" else {"classes": np.unique(y)}
+    weighted, repeated = clone(make).partial_fit(x, y, sample_weight=repeats, **first), clone(make)
+    repeated.partial_fit(*many, **first)
     np.testing.assert_allclose(weighted._scores(x), repeated._scores(x), rtol=1e-6, atol=1e-9)
 
 
