@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
 
 from ffnn.builder import Array, Model, State
+from ffnn.documented import Without
 from ffnn.fittable import Fittable
 from ffnn.fitted import Fitted
 from ffnn.inside import Inside
@@ -91,12 +92,21 @@ class BaseMLP(Inside, Fittable):
     @property
     def coefs_(self) -> list[Array]:
         """The kernel of each affine layer, as a list of ndarrays of shape (n_inputs, n_outputs)."""
-        return [array for name, array in self._state().weights.items() if re.search(r"affine\d*[._]weight$", name)]
+        return [array for name, array in self._state().weights.items() if re.search(r"[._]affine\d*[._]weight$", name)]
 
     @property
     def intercepts_(self) -> list[Array]:
         """The bias of each affine layer, as a list of ndarrays of shape (n_outputs,)."""
-        return [array for name, array in self._state().weights.items() if re.search(r"affine\d*[._]bias$", name)]
+        return [array for name, array in self._state().weights.items() if re.search(r"[._]affine\d*[._]bias$", name)]
+
+    # scikit-learn looks at every attribute to list them, and to show them; this one would be built for that, by an engine
+
+    def __dir__(self) -> list[str]:
+        names = [name for name in object.__dir__(self) if name != "model_" and hasattr(self, name)]
+        return [*names, "model_"] if hasattr(self, "_fitted") else names
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        return Fittable._get_fitted_attr_html(Without(self, "model_"), doc_link)
 
     # -- scikit-learn's protocol ----------------------------------------------------------------------------------
 

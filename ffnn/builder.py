@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.documented import Documented
 from ffnn.exceptions import EngineNotInstalledError
 from ffnn.structure import parameters_key
 
@@ -182,7 +183,7 @@ class Model(Protocol):
         ...
 
 
-class Builder(BaseEstimator, ABC):
+class Builder(Documented, BaseEstimator, ABC):
     """Turns a network into a model on one engine. Constructing one imports no engine."""
 
     #: The engine's top-level module, and what to install for it.

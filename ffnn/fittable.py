@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 
 from ffnn import fitting
 from ffnn.callbacks import CallbackSupport
+from ffnn.documented import Documented
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 
@@ -37,7 +38,7 @@ def _has_partial_fit(estimator: Fittable) -> bool:
     return True
 
 
-class Fittable(CallbackSupport, BaseEstimator, ABC):
+class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
     """What :class:`ffnn.base.BaseMLP` is trained by."""
 
     def __init__(

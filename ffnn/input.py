@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.documented import Documented
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class SparseRows:
         return ops.scatter(self.rows, self.columns, self.values, self.shape)
 
 
-class Input(BaseEstimator, ABC):
+class Input(Documented, BaseEstimator, ABC):
     """Takes X to the engine.
 
     An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.documented import Documented
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["Output"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Output(BaseEstimator, ABC):
+class Output(Documented, BaseEstimator, ABC):
     """Owns everything about y.
 
     The estimator clones the user's output and fits the clone, so that a parameter is never changed.

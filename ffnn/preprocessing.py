@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ffnn.documented import Documented
 from ffnn.parameters import check_number
 
 __all__ = ["RobustSmoothClip", "categorical_columns"]
@@ -15,7 +16,7 @@ __all__ = ["RobustSmoothClip", "categorical_columns"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, Documented, BaseEstimator):
     """Scales each feature by its quartiles and bends what is far out towards ``±limit``.
 
     ``z = (x - median) / (q75 - q25)`` becomes ``z / sqrt(1 + (z / limit) ** 2)``: almost z in the middle, and never

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.documented import Documented
 from ffnn.parameters import check_number
 
 __all__ = ["Schedule"]
@@ -20,7 +21,7 @@ __all__ = ["Schedule"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Schedule(BaseEstimator, ABC):
+class Schedule(Documented, BaseEstimator, ABC):
     """How the learning rate changes while a network is trained; its parameters are axes of a grid."""
 
     def check(self, name: str = "learning_rate") -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from ffnn.documented import Documented
 from ffnn.parameters import check_number
 from ffnn.structure import parameters_key
 
@@ -26,7 +27,7 @@ __all__ = ["Solver", "StochasticSolver", "clipped"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Solver(BaseEstimator, ABC):
+class Solver(Documented, BaseEstimator, ABC):
     """How a network is trained."""
 
     #: Whether ``weight_decay`` shrinks the weights themselves, at the learning rate, rather than adding the gradient

@@ -23,7 +23,7 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 # From the bottom up; a module imports from its own level or from those below it.
 LEVELS = [
     ["exceptions"],
-    ["ops", "structure", "parameters", "initializers", "plugins"],
+    ["ops", "structure", "documented", "parameters", "initializers", "plugins"],
     ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedule", "schedules"],
     [
         "network",

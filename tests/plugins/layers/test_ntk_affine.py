@@ -45,6 +45,7 @@ def test_weights_and_bias_begin_as_standard_normal_draws_or_at_zero():
     assert weights["hidden1.ntkaffine.weight"].std() == pytest.approx(1, rel=0.1)
     assert (0.1 * weights["hidden1.ntkaffine.bias"]).std() == pytest.approx(1, rel=0.1)
     np.testing.assert_allclose(model.predict_proba(X), 1 / 3, atol=1e-6)
+    assert model.coefs_ == model.intercepts_ == []
 
 
 def test_the_bias_learns_at_its_rate():
