@@ -99,7 +99,7 @@ class BaseMLP(Inside, Fittable):
         """The bias of each affine layer, as a list of ndarrays of shape (n_outputs,)."""
         return [array for name, array in self._state().weights.items() if re.search(r"[._]affine\d*[._]bias$", name)]
 
-    # scikit-learn looks at every attribute to list them, and to show them; this one would be built for that, by an engine
+    # to list attributes, or show them, scikit-learn looks at each; this one would be built for that, by an engine
 
     def __dir__(self) -> list[str]:
         names = [name for name in object.__dir__(self) if name != "model_" and hasattr(self, name)]

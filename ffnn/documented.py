@@ -40,7 +40,7 @@ def _published() -> str:
     except importlib.metadata.PackageNotFoundError:  # run from a folder, not installed
         return ""
     urls = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL") or [])
-    return urls.get("Documentation", "")
+    return str(urls.get("Documentation", ""))
 
 
 class Without:
