@@ -77,6 +77,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
         ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
+    device : str or None, default=None
+        Where to compute: ``"cpu"``, ``"gpu"`` or, where there are several, ``"gpu:1"``; None is the engine's choice, or
+        what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
     verbose : int, default=0
@@ -141,6 +144,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scoring: str | Callable[..., float] = "loss",
         class_weight: Mapping[Any, float] | Sequence[Mapping[Any, float]] | str | None = None,
         dtype: str = "auto",
+        device: str | None = None,
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
@@ -165,6 +169,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             tol=tol,
             scoring=scoring,
             dtype=dtype,
+            device=device,
             warm_start=warm_start,
             verbose=verbose,
             random_state=random_state,

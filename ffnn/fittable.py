@@ -61,6 +61,7 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         tol: float = 1e-4,
         scoring: str | Callable[..., float] = "loss",
         dtype: str = "auto",
+        device: str | None = None,
         warm_start: bool = False,
         verbose: int = 0,
         random_state: Any = None,
@@ -84,6 +85,7 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         self.tol = tol
         self.scoring = scoring
         self.dtype = dtype
+        self.device = device
         self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 __all__ = [
+    "check_device",
     "check_flag",
     "check_integer",
     "check_number",
@@ -31,6 +33,24 @@ def unknown_name(parameter: str, value: Any, names: Iterable[str], otherwise: st
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
+
+
+def check_device(parameter: str, value: Any) -> str | None:
+    """Return ``value``, None or what can be a device's name; whether there is such a device, its engine knows.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor None.
+    ValueError
+        If it is no such name.
+    """
+    expected = "expected 'cpu', 'gpu', one with its number such as 'gpu:1', or None for the engine's choice"
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{parameter}={value!r}: {expected}; got {type(value).__name__}.")
+    if value is not None and not re.fullmatch(r"(cpu|gpu)(:\d+)?", value):
+        raise ValueError(f"{parameter}={value!r}: {expected}.")
+    return value
 
 
 def check_flag(parameter: str, value: Any) -> bool:

@@ -58,6 +58,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
         ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
+    device : str or None, default=None
+        Where to compute: ``"cpu"``, ``"gpu"`` or, where there are several, ``"gpu:1"``; None is the engine's choice, or
+        what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
     verbose : int, default=0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from ffnn.layer import Layer
 from ffnn.network import Network, describe
 from ffnn.output import Output
 from ffnn.parameters import (
+    check_device,
     check_flag,
     check_integer,
     check_number,
@@ -108,9 +110,16 @@ class Settings:
         Raises
         ------
         TypeError, ValueError
-            If there is no such builder, or its engine is not installed.
+            If there is no such builder, if its engine is not installed, or it cannot be told a device.
         """
         builder: Builder = registry.resolve("builder", estimator.builder, "builder", Builder)
+        if check_device("device", estimator.device) is not None:
+            if "device" not in builder.get_params(deep=False):
+                raise ValueError(
+                    f"device={estimator.device!r}: {builder!r} has no parameter device. Use None, which leaves the "
+                    "choice to it."
+                )
+            builder = copy.copy(builder).set_params(device=estimator.device)
         builder.check_installed()
         return builder
 

@@ -6,11 +6,12 @@ import copy
 import importlib
 import sys
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ffnn.builder import Builder, Model
+from ffnn.builders._devices import check_found, keras_devices, placed, share_gpus
 from ffnn.builders._quiet import quieten_tensorflow
-from ffnn.parameters import unknown_name
+from ffnn.parameters import check_device, unknown_name
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ class KerasBuilder(Builder):
         Told of the training and its epochs, with ``loss``, ``learning_rate`` and, where there is validation data,
         ``val_loss`` and ``val_score`` as logs; ``model.stop_training = True`` ends it. Each fit has copies of them,
         which the estimator keeps as ``callbacks_``. What waits for batches, or for Keras's optimizer, is refused.
+    device : str, optional
+        Where to compute: ``"cpu"``, ``"gpu"`` or, where there are several, ``"gpu:1"``; None is the engine's choice.
+        The estimator's parameter ``device`` stands for it.
     """
 
     engine = "keras"
@@ -62,14 +66,16 @@ class KerasBuilder(Builder):
         build: Callable[[Network], Any] | None = None,
         returns: str = "auto",
         callbacks: Sequence[Any] | None = None,
+        device: str | None = None,
     ) -> None:
         # not self.build, which is what every builder does
         self._build = build
         self.returns = returns
         self.callbacks = callbacks
+        self.device = device
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {"build": self._build, "returns": self.returns, "callbacks": self.callbacks}
+        return {"build": self._build, "returns": self.returns, "callbacks": self.callbacks, "device": self.device}
 
     def set_params(self, **params: Any) -> Self:
         if "build" in params:
@@ -85,6 +91,7 @@ class KerasBuilder(Builder):
             )
         if self.returns not in _RETURNS:
             raise unknown_name("KerasBuilder.returns", self.returns, _RETURNS, "leave it at 'auto'")
+        check_device("KerasBuilder.device", self.device)
         super().check_installed(parameter)
         self._check_callbacks()
 
@@ -120,6 +127,15 @@ class KerasBuilder(Builder):
 
     def build(self, network: Network, solver: Solver) -> Model:
         quieten_tensorflow()
+        share_gpus()
+        import keras
+
+        if self.device is None:
+            return self._make(network, solver)
+        name = check_found(self.device, keras_devices())
+        return cast("Model", placed(lambda: self._make(network, solver), lambda: keras.device(name)))
+
+    def _make(self, network: Network, solver: Solver) -> Model:
         import keras
 
         from ffnn.builders._keras_source import NetworkSource, Source
@@ -130,7 +146,7 @@ class KerasBuilder(Builder):
             from ffnn.builders._keras_user import UserSource
 
             source = UserSource(network, self._build, self.returns)
-        return model(network, solver, source)
+        return cast("Model", model(network, solver, source))
 
 
 def _model_on(engine: str) -> Any:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ffnn.builder import Builder, Model
+from ffnn.builders._devices import check_found, placed, share_gpus, tensorflow_devices
 from ffnn.builders._quiet import quieten_tensorflow
+from ffnn.parameters import check_device
 
 if TYPE_CHECKING:
     from ffnn.network import Network
@@ -19,13 +21,32 @@ class TensorFlowBuilder(Builder):
 
     An epoch is one call into TensorFlow. Networks of the same architecture share one traced program in a process.
     TensorFlow prints errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise.
+
+    Parameters
+    ----------
+    device : str, optional
+        Where to compute: ``"cpu"``, ``"gpu"`` or, where there are several, ``"gpu:1"``; None is TensorFlow's choice.
+        The estimator's parameter ``device`` stands for it.
     """
 
     engine = "tensorflow"
     requirement = "tensorflow"
 
+    def __init__(self, device: str | None = None) -> None:
+        self.device = device
+
+    def check_installed(self, parameter: str = "builder") -> None:
+        check_device("TensorFlowBuilder.device", self.device)
+        super().check_installed(parameter)
+
     def build(self, network: Network, solver: Solver) -> Model:
         quieten_tensorflow()
+        share_gpus()
+        import tensorflow as tf
+
         from ffnn.builders._tensorflow_model import TensorFlowModel
 
-        return TensorFlowModel(network, solver)
+        if self.device is None:
+            return TensorFlowModel(network, solver)
+        name = check_found(self.device, tensorflow_devices())
+        return cast("Model", placed(lambda: TensorFlowModel(network, solver), lambda: tf.device(name)))
