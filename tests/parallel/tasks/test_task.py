@@ -34,7 +34,10 @@ from ffnn.parallel.tasks.wire import Kind
 
 
 class Stubborn(Exception):
-    """Can be pickled, but not back."""
+    """Can be pickled, but not back: in ``__new__`` too, since a process that imported Dask goes round ``__init__``."""
+
+    def __new__(cls, one: int, two: int) -> Stubborn:
+        return super().__new__(cls, one)
 
     def __init__(self, one: int, two: int) -> None:
         super().__init__(one)
