@@ -46,9 +46,21 @@ class Rows:
 
 @dataclass(frozen=True)
 class SparseRows:
-    """A batch in coordinates: row, column and value of each stored entry, in CSR order."""
+    """A batch of sparse rows.
 
-    rows: Tensor
+    Parameters
+    ----------
+    splits : integer tensor of shape (n_rows + 1,)
+        Where each row's entries begin among the stored ones, and where the last row's end.
+    columns : integer tensor of shape (n_stored,)
+        The column of each stored entry.
+    values : tensor of shape (n_stored,)
+        Its value.
+    shape : sequence of int or scalar tensor
+        Of the matrix.
+    """
+
+    splits: Tensor
     columns: Tensor
     values: Tensor
     shape: Sequence[Any]
@@ -59,7 +71,11 @@ class SparseRows:
 
     def dense(self, ops: Ops) -> Tensor:
         """Return the batch as a dense tensor."""
-        return ops.scatter(self.rows, self.columns, self.values, self.shape)
+        return ops.scatter(self.splits, self.columns, self.values, self.shape)
+
+    def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
+        """Return the product with a matrix of shape (n_columns, n), at a cost that follows the stored entries."""
+        return ops.sparse_matmul(self.splits, self.columns, self.values, weight)
 
 
 class Input(Documented, BaseEstimator, ABC):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -105,6 +106,13 @@ class Network:
         ends = {stage.name.partition(".")[0]: n for n, stage in enumerate(self.stages, start=1)}
         return tuple(n for name, n in ends.items() if name.startswith("hidden"))
 
+    @functools.cached_property
+    def n_entry(self) -> int:
+        """The number of leading stages that act on sparse rows and have no weights: what a batch goes through first."""
+        takes = (isinstance(s.layer, Input) or s.layer.takes_sparse for s in self.stages)
+        entry = itertools.takewhile(all, zip(takes, (not s.weights for s in self.stages), strict=True))
+        return sum(1 for _ in entry) if self.input.sparse else 0
+
     def first(self, n_stages: int | None) -> Network:
         """Return the network without its last stages; None is all of it."""
         return self if n_stages is None else dataclasses.replace(self, stages=self.stages[:n_stages])
@@ -119,11 +127,9 @@ class Network:
         if not self.input.sparse or type(self.input).forward is Input.forward:
             return x
         n_rows, n_columns = ops.shape(x)
-        columns = ops.reshape(ops.arange(n_columns, "int32"), (1, -1))
-        rows = ops.reshape(ops.arange(n_rows, "int32"), (-1, 1))
-        rows, columns = rows + ops.zeros_like(columns), columns + ops.zeros_like(rows)
-        rows, columns, values = (ops.reshape(part, (-1,)) for part in (rows, columns, x))
-        return SparseRows(rows, columns, values, (n_rows, n_columns))
+        splits = ops.arange(n_rows + 1, "int32") * n_columns
+        columns = ops.arange(n_rows * n_columns, "int32") % n_columns
+        return SparseRows(splits, columns, ops.reshape(x, (-1,)), (n_rows, n_columns))
 
     def initial_weights(self, rng: np.random.Generator) -> dict[str, Array]:
         """Return freshly drawn weights, the same for every builder."""
@@ -153,7 +159,8 @@ class Network:
         row_weight: Tensor | None = None,
         updates: dict[str, Tensor] | None = None,
         training: bool = False,
-    ) -> Tensor:
+        start: int = 0,
+    ) -> Tensor | SparseRows:
         """Return the scores of a batch.
 
         Parameters
@@ -174,12 +181,15 @@ class Network:
             Filled in training with the new values of :attr:`extras`.
         training : bool
             Whether layers such as dropout act.
+        start : int
+            The number of stages that the batch has gone through already.
 
         Returns
         -------
         scores : tensor of shape (n_rows, n_outputs)
+            Of a network cut short by :meth:`first`, what leaves its last stage.
         """
-        for stage, first_scalar, seed_shift in self._inputs_of_stages():
+        for stage, first_scalar, seed_shift in itertools.islice(self._inputs_of_stages(), start, None):
             layer = stage.layer
             p = SimpleNamespace(**{name.rpartition(".")[2]: weights[name] for name in stage.weights})
             if training and scalars is not None:

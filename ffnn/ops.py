@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.sparse
 import scipy.special
 
 __all__ = ["NumpyOps", "Ops", "Tensor"]
@@ -74,17 +75,19 @@ class Ops(Protocol):
         """Return the entries of ``x`` along its first axis that the integers ``indices`` name."""
         ...
 
-    def repeat(self, x: Tensor, repeats: Tensor) -> Tensor:
-        """Return the entries of the vector ``x``, each as often as the vector ``repeats`` says."""
-        ...
-
-    def ranges(self, starts: Tensor, lengths: Tensor) -> Tensor:
-        """Return start, start + 1, … of each of the ``starts``, as many as ``lengths`` says, one after the other."""
-        ...
-
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor: ...
-    def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
-        """Return a matrix of zeros with ``values`` at (``rows``, ``columns``), no two at the same place."""
+
+    # sparse rows: row i has the entries from splits[i] to splits[i + 1] of columns and values, no two in one column
+    def take_rows(self, splits: Tensor, columns: Tensor, values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the splits, columns and values of the rows that the integers ``rows`` name."""
+        ...
+
+    def scatter(self, splits: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
+        """Return sparse rows as a dense matrix."""
+        ...
+
+    def sparse_matmul(self, splits: Tensor, columns: Tensor, values: Tensor, y: Tensor) -> Tensor:
+        """Return the product of sparse rows and a dense matrix; no row's result depends on another row."""
         ...
 
     # randomness
@@ -141,15 +144,19 @@ class NumpyOps:
     def take(self, x: Any, indices: Any) -> Any:
         return np.take(x, indices, axis=0)
 
-    def ranges(self, starts: Any, lengths: Any) -> Any:
-        # entry k is its range's start, plus k, less the entries of the ranges before
-        shifts = starts - (np.cumsum(lengths) - lengths)
-        return np.repeat(shifts, lengths) + np.arange(np.sum(lengths), dtype=starts.dtype)
+    def take_rows(self, splits: Any, columns: Any, values: Any, rows: Any) -> Any:
+        some = _csr(splits, columns, values)[np.asarray(rows)]
+        return some.indptr, some.indices, some.data
 
-    def scatter(self, rows: Any, columns: Any, values: Any, shape: Sequence[Any]) -> Any:
-        dense = np.zeros(tuple(shape), dtype=values.dtype)
-        dense[rows, columns] = values
-        return dense
+    def scatter(self, splits: Any, columns: Any, values: Any, shape: Sequence[Any]) -> Any:
+        return _csr(splits, columns, values, shape[1]).toarray()
+
+    def sparse_matmul(self, splits: Any, columns: Any, values: Any, y: Any) -> Any:
+        return _csr(splits, columns, values, len(y)) @ y
 
     def uniform(self, shape: Sequence[Any], seed: Any, dtype: str) -> Any:
         return np.random.default_rng([int(s) for s in seed]).random(tuple(shape), dtype=np.dtype(dtype).type)
+
+
+def _csr(splits: Any, columns: Any, values: Any, n_columns: int = 2**31 - 1) -> Any:
+    return scipy.sparse.csr_array((values, columns, splits), (len(splits) - 1, n_columns))

@@ -14,6 +14,8 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(5, 4))
 NAMES = [name for name, _ in inspect.getmembers(Ops, inspect.isfunction) if not name.startswith("_")]
 
+ROWS = (np.array([0, 2, 2, 3, 6]), np.array([2, 1, 0, 0, 1, 2]), np.array([1.0, 5.0, 2.0, 3.0, 4.0, 6.0]))
+
 #: The arguments to call each operation with; what is not here takes one array.
 ARGUMENTS = {
     "log": (np.abs(X) + 0.1,),
@@ -32,10 +34,10 @@ ARGUMENTS = {
     "transpose": (X.reshape(5, 2, 2), (1, 0, 2)),
     "concatenate": ([X, X], 1),
     "take": (X, np.array([4, 0, 0])),
-    "repeat": (np.arange(3), np.array([2, 0, 3])),
-    "ranges": (np.array([7, 3, 0]), np.array([2, 0, 3])),
     "one_hot": (np.array([2, 0]), 3, "float32"),
-    "scatter": (np.array([0, 1, 0]), np.array([2, 0, 1]), np.array([1.0, 2.0, 5.0]), (2, 3)),
+    "take_rows": (*ROWS, np.array([3, 1, 0, 0])),
+    "scatter": (*ROWS, (4, 3)),
+    "sparse_matmul": (*ROWS, X[:3]),
 }
 
 
@@ -43,9 +45,11 @@ ARGUMENTS = {
 def test_numpy_and_tensorflow_agree(name):
     arguments = ARGUMENTS.get(name, (X,))
     expected = getattr(NumpyOps(), name)(*arguments)
-    result = np.asarray(getattr(engine_ops(), name)(*arguments))
-    assert result.shape == np.shape(expected)
-    np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
+    result = getattr(engine_ops(), name)(*arguments)
+    several = name == "take_rows"
+    for part, wanted in zip(*(r if several else (r,) for r in (result, expected)), strict=True):
+        assert np.shape(part) == np.shape(wanted)
+        np.testing.assert_allclose(np.asarray(part), wanted, rtol=1e-9, atol=1e-12)
 
 
 def test_keywords_agree():
@@ -57,8 +61,25 @@ def test_keywords_agree():
             assert getattr(ops, name)(X, axis=None).shape == ()
 
 
-def test_values_at_the_same_place_are_added():
-    np.testing.assert_array_equal(NumpyOps().scatter(*ARGUMENTS["scatter"]), [[0, 5, 1], [2, 0, 0]])
+def test_sparse_rows_made_dense():
+    dense = [[0, 5, 1], [0, 0, 0], [2, 0, 0], [3, 4, 6]]
+    np.testing.assert_array_equal(NumpyOps().scatter(*ARGUMENTS["scatter"]), dense)
+    taken = NumpyOps().take_rows(*ARGUMENTS["take_rows"])
+    np.testing.assert_array_equal(NumpyOps().scatter(*taken, (4, 3)), [dense[3], dense[1], dense[0], dense[0]])
+
+
+@pytest.mark.parametrize("gpu", [False, True], ids=["as on a CPU", "as beside a GPU"])
+def test_tensorflows_gradients_through_sparse_rows(gpu, monkeypatch):
+    import tensorflow as tf
+
+    ops = engine_ops()
+    monkeypatch.setattr(ops, "_on_gpu", lambda: gpu)
+    splits, columns, values = ops.take_rows(*map(tf.constant, ROWS), tf.constant([3, 1, 0]))
+    np.testing.assert_array_equal(splits, [0, 3, 3, 5])
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        total = tf.reduce_sum(ops.scatter(splits, columns, values, (3, 3)) * X[:3, :3])
+    np.testing.assert_allclose(tape.gradient(total, values), X[[0, 0, 0, 2, 2], [0, 1, 2, 2, 1]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

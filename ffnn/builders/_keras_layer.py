@@ -89,7 +89,9 @@ class NetworkLayer(keras.layers.Layer):
             rows, columns = keras.ops.nonzero(x)
             flat = keras.ops.cast(rows, "int64") * self.n_inputs + keras.ops.cast(columns, "int64")
             values = keras.ops.take(keras.ops.reshape(x, (-1,)), flat)
-            x = SparseRows(rows, columns, values, (keras.ops.shape(x)[0], self.n_inputs))
+            lengths = keras.ops.sum(keras.ops.cast(x != 0, "int32"), axis=1)
+            splits = keras.ops.concatenate([keras.ops.zeros_like(lengths[:1]), keras.ops.cumsum(lengths)])
+            x = SparseRows(splits, columns, values, (keras.ops.shape(x)[0], self.n_inputs))
         y = self.wrapped.forward(ops, x, p, training=bool(training))
         for name, value in p.updates.items() if training else ():
             self._p[name].assign(value)

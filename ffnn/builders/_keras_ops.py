@@ -66,14 +66,23 @@ class KerasOps:
         picked = ops.take_along_axis(scores, ops.cast(targets, "int32")[:, None], axis=1)[:, 0]
         return ops.logsumexp(scores, axis=-1) - picked
 
-    def ranges(self, starts: Tensor, lengths: Tensor) -> Tensor:
-        shifts = starts - (ops.cumsum(lengths) - lengths)
-        return ops.repeat(shifts, lengths) + ops.arange(ops.sum(lengths), dtype=starts.dtype)
+    def take_rows(self, splits: Tensor, columns: Tensor, values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        starts = ops.take(splits, rows)
+        lengths = ops.take(splits, rows + 1) - starts
+        ends = ops.cumsum(lengths)
+        # entry k is its row's start, plus k, less the entries of the rows before
+        stored = ops.repeat(starts - (ends - lengths), lengths) + ops.arange(ops.sum(lengths), dtype=starts.dtype)
+        splits = ops.concatenate([ops.zeros_like(ends[:1]), ends])
+        return splits, ops.take(columns, stored), ops.take(values, stored)
 
-    def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
+    def scatter(self, splits: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
         n_rows, n_columns = shape
-        flat = ops.cast(rows, "int32") * n_columns + ops.cast(columns, "int32")
+        rows = ops.repeat(ops.arange(n_rows, dtype="int32"), ops.cast(splits[1:] - splits[:-1], "int32"))
+        flat = rows * n_columns + ops.cast(columns, "int32")
         return ops.reshape(ops.scatter(flat[:, None], values, (n_rows * n_columns,)), (n_rows, n_columns))
+
+    def sparse_matmul(self, splits: Tensor, columns: Tensor, values: Tensor, y: Tensor) -> Tensor:
+        return ops.matmul(self.scatter(splits, columns, values, (ops.shape(splits)[0] - 1, ops.shape(y)[0])), y)
 
     def uniform(self, shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
         return keras.random.uniform(shape, seed=_Seed(seed), dtype=keras.backend.standardize_dtype(dtype))

@@ -91,7 +91,7 @@ def to_numpy(x: Any) -> Any:
     """Return a tensor, or a batch of sparse rows, as a dense array."""
     if isinstance(x, SparseRows):
         x = SparseRows(
-            np.asarray(x.rows), np.asarray(x.columns), np.asarray(x.values), tuple(int(n) for n in x.shape)
+            np.asarray(x.splits), np.asarray(x.columns), np.asarray(x.values), tuple(int(n) for n in x.shape)
         ).dense(NumpyOps())
     return np.asarray(x)
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.base import clone
 
 from ffnn.builder import State
@@ -204,8 +205,8 @@ class LayerSuite(Suite):
         if not self.bound().takes_sparse:
             pytest.skip("the layer takes dense rows alone")
         x = self.batch()
-        rows, columns = np.nonzero(x)
-        sparse = SparseRows(rows, columns, x[rows, columns], x.shape)
+        stored = scipy.sparse.csr_array(x)
+        sparse = SparseRows(stored.indptr, stored.indices, stored.data, x.shape)
         result = self.run(NumpyOps(), sparse, training=False)
         np.testing.assert_allclose(to_numpy(result), self.run(NumpyOps(), x, training=False))
 

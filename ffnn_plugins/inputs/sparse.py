@@ -38,10 +38,5 @@ class SparseInput(Input):
         return Rows(arrays, X.shape[0])
 
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> SparseRows:
-        indptr, columns, values = arrays
-        starts = ops.take(indptr, rows)
-        lengths = ops.take(indptr, rows + 1) - starts
-        n_rows = ops.shape(rows)[0]
-        batch_row = ops.repeat(ops.arange(n_rows, dtype="int32"), lengths)
-        stored = ops.ranges(starts, lengths)
-        return SparseRows(batch_row, ops.take(columns, stored), ops.take(values, stored), (n_rows, n_features))
+        splits, columns, values = arrays
+        return SparseRows(*ops.take_rows(splits, columns, values, rows), (ops.shape(rows)[0], n_features))

@@ -35,12 +35,12 @@ def test_a_share_is_dropped_and_the_mean_stays(rate):
 
 
 def test_sparse_rows_keep_their_places():
-    rows, columns = np.array([0, 0, 2]), np.array([1, 3, 2])
-    x = SparseRows(rows, columns, np.full(3, 2.0), (3, 4))
+    splits, columns = np.array([0, 2, 2, 3]), np.array([1, 3, 2])
+    x = SparseRows(splits, columns, np.full(3, 2.0), (3, 4))
     p = namespace(Dropout(0.5), 4, NumpyOps(), "float64", training=True)
     result = Dropout(0.5).forward(NumpyOps(), x, p, training=True)
     assert isinstance(result, SparseRows)
-    assert result.rows is rows
+    assert result.splits is splits
     assert result.columns is columns
     assert set(result.values) <= {0.0, 4.0}
 
