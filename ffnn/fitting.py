@@ -148,8 +148,9 @@ def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dt
         )
     output = output.fit(y, classes, weight)
     _balance(estimator, output, data, partial=partial)
+    input = settings.input_for(X).fit(X, settings.batch_size)
     network = settings.describe(
-        settings.input_for(X), output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
+        input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
     )
     estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
     estimator.network_ = network

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -87,6 +87,8 @@ class Input(Documented, BaseEstimator, ABC):
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
+    #: Whether products with sparse rows go entry by entry, where an engine can; otherwise the rows are made dense.
+    stored_: bool = False
     #: As a layer's; an input that transforms its batch draws nothing by default.
     tensors: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False
@@ -95,6 +97,10 @@ class Input(Documented, BaseEstimator, ABC):
     @abstractmethod
     def accepts(cls, X: Any) -> bool:
         """Return whether ``input_layer="auto"`` may choose this input for ``X``, an array or a CSR matrix."""
+
+    def fit(self, X: Any, batch_size: int) -> Self:
+        """Settle for a data set, ``X`` as :meth:`accepts` knows it, what every later one is taken by; return self."""
+        return self
 
     @abstractmethod
     def prepare(self, X: Any, dtype: str) -> Rows:

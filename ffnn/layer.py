@@ -65,6 +65,9 @@ class Layer(ABC):
     #: Whether :meth:`forward` takes a batch in bfloat16 and returns one, while ``p`` stays in float32; otherwise it is
     #: given the batch in the network's dtype.
     takes_bfloat16: ClassVar[bool] = False
+    #: The weights whose i-th row is multiplied by feature i and by nothing else, where sparse rows are taken: a batch
+    #: without feature i gives that row no gradient.
+    by_feature: ClassVar[tuple[str, ...]] = ()
     #: Whether a row's result in training depends on the other rows; then :meth:`forward` finds in ``p.row_weight`` what
     #: each one counts, so that a weight of 2 can be the same as a row that is there twice.
     weighs_rows: ClassVar[bool] = False

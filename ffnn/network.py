@@ -113,6 +113,17 @@ class Network:
         entry = itertools.takewhile(all, zip(takes, (not s.weights for s in self.stages), strict=True))
         return sum(1 for _ in entry) if self.input.sparse else 0
 
+    @property
+    def by_feature(self) -> tuple[str, ...]:
+        """The names of the weights that have a row a feature, if they meet the entries of sparse rows."""
+        stages = self.stages[self.n_entry : self.n_entry + 1]
+        return tuple(
+            f"{stage.name}.{name}"
+            for stage in stages
+            if self.input.sparse and isinstance(stage.layer, Layer) and stage.layer.takes_sparse
+            for name in stage.layer.by_feature
+        )
+
     def first(self, n_stages: int | None) -> Network:
         """Return the network without its last stages; None is all of it."""
         return self if n_stages is None else dataclasses.replace(self, stages=self.stages[:n_stages])
@@ -160,7 +171,7 @@ class Network:
         updates: dict[str, Tensor] | None = None,
         training: bool = False,
         start: int = 0,
-    ) -> Tensor | SparseRows:
+    ) -> Tensor:
         """Return the scores of a batch.
 
         Parameters
@@ -187,7 +198,7 @@ class Network:
         Returns
         -------
         scores : tensor of shape (n_rows, n_outputs)
-            Of a network cut short by :meth:`first`, what leaves its last stage.
+            Of a network cut short by :meth:`first`, what leaves its last stage, which may be :class:`SparseRows`.
         """
         for stage, first_scalar, seed_shift in itertools.islice(self._inputs_of_stages(), start, None):
             layer = stage.layer

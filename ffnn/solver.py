@@ -19,6 +19,7 @@ from ffnn.parameters import check_number
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
+    from ffnn.idling import Idling
     from ffnn.ops import Ops, Tensor
     from ffnn.training import Training
 
@@ -121,6 +122,10 @@ class StochasticSolver(Solver):
             step += plan.n_batches
             if training.end_epoch(model.train_epoch(plan)):
                 break
+
+    def idling(self) -> Idling | None:
+        """Return what steps at a zero gradient do, if many of them can be made up for at once; None by default."""
+        return None
 
     @abstractmethod
     def update(

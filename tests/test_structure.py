@@ -24,7 +24,8 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 LEVELS = [
     ["exceptions"],
     ["ops", "structure", "documented", "parameters", "initializers", "plugins"],
-    ["builder", "input", "layer", "output", "executor", "solver", "solvers", "lbfgs", "schedule", "schedules"],
+    ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],
+    ["schedule", "schedules"],
     [
         "network",
         "training",

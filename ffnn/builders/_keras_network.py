@@ -20,7 +20,7 @@ __all__ = ["network_template", "public_model", "split"]
 def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...]]:
     """Return what of a network acts on sparse rows, as a network of its own, and the stages after it, for Keras.
 
-    Keras has no layers for rows in coordinates. The first part is empty where the input is dense.
+    Keras has no layers for sparse rows that are fast. The first part is empty where the input is dense.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
         Whether the first part is to run in NumPy: then it has no weights, since NumPy gives no gradients.
     """
     n = 0
-    for stage in network.stages if network.input.sparse else ():
+    for stage in network.stages[:-1] if network.input.sparse else ():  # one is left: a model has a layer
         takes = isinstance(stage.layer, Input) or stage.layer.takes_sparse
         state = any(not weight.trainable for weight in stage.weights.values())
         if not takes or state or (on_host and stage.weights):

@@ -58,10 +58,11 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
     ) -> tuple[Any, list[Any], Any]:  # fmt: skip
         if network.input.sparse:
             named = dict(zip(names, weights[:n], strict=True))
-            x = prefix.first(n_stages).apply(ops, x, named, scalars, seed, training=training)
+            part = prefix.first(n_stages)
+            x = part.apply(ops, x, named, scalars, seed, training=training, start=network.n_entry)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
         return template(weights[n:], extras, x, seed, training, scalars, row_weight, n_stages=rest)
 
     template.release()
-    return Program(network, solver, list(decays.values()), forward), decays, specs
+    return Program(network, solver, decays, prefix.by_feature, forward), decays, specs

@@ -13,9 +13,10 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
+from ffnn.builders._tensorflow_touched import IdleRows
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
-from ffnn.solver import Solver
+from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
@@ -51,9 +52,10 @@ class ProgramModel:
         self.trainable = dict(trainable)
         self._specs = specs
         self._scalars = tf.constant(network.scalars())
-        variables = [tf.Variable(tf.zeros(shape, dtype)) for shape, dtype in specs.values()]
-        self._weights, self._extras = variables[: len(trainable)], variables[len(trainable) :]
+        self._weights: list[Any] = []
+        self._extras: list[Any] = []
         self._slots: list[list[Any]] = []
+        self._idle: IdleRows | None = None
         self._step = 0
         self._data: tuple[Any, ...] = ()
 
@@ -62,13 +64,15 @@ class ProgramModel:
 
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
-        for name, variable in self.variables.items():
-            variable.assign(state.weights[name])
+        variables = [tf.Variable(tf.constant(state.weights[name], dtype)) for name, (_, dtype) in self._specs.items()]
+        self._weights, self._extras = variables[: len(self.trainable)], variables[len(self.trainable) :]
         self._slots = initial_slots(self._solver, self._weights)
         fill_slots(state, self._solver, self.trainable, self._slots, lambda v, value: v.assign(value))
+        self._idle = None
         self._step = state.step
 
     def get_state(self) -> State:
+        self._settle()
         weights = {name: variable.numpy().copy() for name, variable in self.variables.items()}
         slots = {
             f"{name}/{slot}": variable.numpy().copy()
@@ -88,9 +92,24 @@ class ProgramModel:
         self._data = ()
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        loss = self._program.train_epoch(self._weights, self._extras, self._slots, self._data, self._scalars, plan)
+        idles = self._program.idles(plan.weight_decay)
+        if not idles:
+            self._settle()
+        elif self._idle is None:
+            assert isinstance(self._solver, StochasticSolver)
+            idling = self._solver.idling()
+            assert idling is not None  # since the program idles
+            self._idle = IdleRows(idling, self._network.n_features)
+        loss = self._program.train_epoch(
+            self._weights, self._extras, self._slots, self._data, self._scalars, plan, self._idle if idles else None
+        )
         self._step += plan.n_batches
         return loss
+
+    def _settle(self) -> None:
+        """Take the steps that were left for later."""
+        if self._idle is not None:
+            self._program.settle(self._weights, self._slots, self._idle)
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         for name, variable in zip(self.trainable, self._weights, strict=True):
@@ -99,10 +118,12 @@ class ProgramModel:
         return loss, dict(zip(self.trainable, gradients, strict=True))
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
+        self._settle()
         arrays = tuple(tf.constant(a) for a in x.arrays)
         return np.asarray(self._program.forward(self._weights, self._extras, arrays, x.n_rows, layer))
 
     def input_gradient(self, x: Rows) -> Array:
+        self._settle()
         arrays = tuple(tf.constant(a) for a in x.arrays)
         return np.asarray(self._program.input_gradient(self._weights, self._extras, arrays, x.n_rows))
 
@@ -138,9 +159,11 @@ def _make_program(network: Network, solver: Solver) -> Program:
         named = dict(zip(names, [*weights, *extras], strict=True))
         updates: dict[str, Any] = {}
         x = network.first(n_stages).apply(
-            ops, x, named, scalars, seed, row_weight=row_weight, updates=updates, training=training
-        )
+            ops, x, named, scalars, seed,
+            row_weight=row_weight, updates=updates, training=training, start=network.n_entry,
+        )  # fmt: skip
         x = x.dense(ops) if isinstance(x, SparseRows) else x
         return x, [updates.get(name, named[name]) for name in network.extras], None
 
-    return Program(network, solver, [w.decays for w in network.trained.values()], forward)
+    decays = {name: weight.decays for name, weight in network.trained.items()}
+    return Program(network, solver, decays, network.by_feature, forward)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from ffnn.input import SparseRows
 from ffnn.layer import Layer, Weight
 from ffnn.ops import Ops, Tensor
 
@@ -28,6 +29,8 @@ class Affine(Layer):
     initializer: str | None = None
 
     takes_bfloat16 = True
+    takes_sparse = True
+    by_feature = ("weight",)
 
     def n_outputs(self, n_inputs: int) -> int:
         return self._width
@@ -39,7 +42,10 @@ class Affine(Layer):
         }
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        return ops.matmul(x, ops.cast(p.weight, x.dtype)) + ops.cast(p.bias, x.dtype)
+        dtype = (x.values if isinstance(x, SparseRows) else x).dtype
+        weight = ops.cast(p.weight, dtype)
+        product = x.matmul(ops, weight) if isinstance(x, SparseRows) else ops.matmul(x, weight)
+        return product + ops.cast(p.bias, dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         # zeros: the core draws the weights; Keras's own draw would be work thrown away

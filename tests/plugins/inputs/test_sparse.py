@@ -6,6 +6,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import to_numpy
 from ffnn.testing.inputs import InputSuite
@@ -33,7 +34,8 @@ def test_any_rows_of_any_matrix_are_gathered(dense, data):
     batch = SparseInput().gather(NumpyOps(), arrays, np.array(order, dtype=np.int32), 4)
     np.testing.assert_array_equal(to_numpy(batch), X[order])
     # CSR order: what dropout's mask is defined over
-    assert (np.diff(batch.rows) >= 0).all()
+    assert batch.splits[0] == 0
+    assert (np.diff(batch.splits) >= 0).all()
 
 
 def test_indices_have_32_bits_where_they_suffice():
@@ -59,3 +61,32 @@ def test_an_entry_stored_twice_counts_as_the_sum_and_the_users_matrix_stays():
     batch = SparseInput().gather(NumpyOps(), arrays, np.array([0], dtype=np.int32), 3)
     np.testing.assert_array_equal(to_numpy(batch), [[2.0, 0.0, 5.0]])
     np.testing.assert_array_equal(X.data, [1.0, 2.0, 4.0])
+
+
+def wide(n_rows=400, n_features=20_000, n_stored=5):
+    return scipy.sparse.random(n_rows, n_features, n_stored / n_features, format="csr", random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("X", "batch_size", "stored"),
+    [
+        (wide(), 64, True),
+        (wide(), 10_000, True),  # all of it meets few features
+        (wide(n_stored=2000), 64, False),  # a batch meets nearly all
+        (wide(n_features=2000), 64, False),
+    ],
+)
+def test_batches_are_of_stored_entries_if_they_meet_few_features(X, batch_size, stored):
+    assert SparseInput().fit(X, batch_size).stored_ == stored
+    assert SparseInput(batches="dense").fit(X, batch_size).stored_ is False
+    assert SparseInput(batches="stored").fit(X, batch_size).stored_ is True
+
+
+def test_another_way_is_another_program():
+    ways = [SparseInput(batches).fit(wide(), 64).structure() for batches in ("auto", "stored", "dense")]
+    assert ways[0] == ways[1] != ways[2]
+
+
+def test_an_unknown_way_is_refused():
+    with pytest.raises(ValueError, match="SparseInput.batches='dens' .*'dense'"):
+        MLPClassifier(input_layer=SparseInput("dens")).fit(wide(), np.arange(400) % 2)

@@ -1,0 +1,203 @@
+"""An epoch on TensorFlow: a loop of steps, in one call into the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_touched import Touched, compact
+from ffnn.idling import Idling
+from ffnn.solver import Solver, StochasticSolver, clipped
+from ffnn.solvers import Adam, AdamW
+
+if TYPE_CHECKING:
+    from ffnn.network import Network
+
+__all__ = ["Epoch", "Forward"]
+
+Tensor = Any
+Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
+
+
+def _adam(weight: Any, slots: Sequence[Any], gradient: Tensor, step_size: Tensor, solver: Adam) -> None:
+    """Take a step of Adam by TensorFlow's fused kernel, which writes to the variables in place."""
+    tf.raw_ops.ResourceApplyAdam(
+        var=weight.handle,
+        m=slots[0].handle,
+        v=slots[1].handle,
+        beta1_power=tf.zeros((), weight.dtype),  # the step size has the bias correction already
+        beta2_power=tf.zeros((), weight.dtype),
+        lr=step_size,
+        beta1=tf.constant(solver.beta_1, weight.dtype),
+        beta2=tf.constant(solver.beta_2, weight.dtype),
+        epsilon=tf.constant(solver.epsilon, weight.dtype),
+        grad=gradient,
+    )
+
+
+#: Solvers that TensorFlow has a fused kernel for, which beats the same formula in separate operations.
+_FUSED: dict[type[Solver], Callable[..., None]] = {Adam: _adam, AdamW: _adam}
+
+
+class Epoch:
+    """The steps of an epoch, to be traced.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : StochasticSolver
+        What takes the steps.
+    decays : sequence of bool
+        Whether weight decay acts on each trained weight, in these epochs.
+    forward : callable
+        As in :class:`ffnn.builders._tensorflow_program.Program`.
+    batches : Batches
+        What makes the batches.
+    by_feature : sequence of int
+        The trained weights that have a row a feature; empty unless batches are of stored entries.
+    """
+
+    def __init__(
+        self, network: Network, solver: StochasticSolver, decays: Sequence[bool], forward: Forward, batches: Batches,
+        by_feature: Sequence[int],
+    ) -> None:  # fmt: skip
+        self._network = network
+        self._solver = solver
+        self._decays = tuple(decays)
+        self._forward = forward
+        self._batches = batches
+        self._by_feature = tuple(by_feature)
+        decaying = {self._decays[k] for k in by_feature}
+        #: Whether each step shrinks the weights that have a row a feature.
+        self.shrinks = solver.decoupled and decaying == {True}
+        #: How the rows of features that a batch lacks are left for later, if they are: the gradient of an L2 penalty is
+        #: not zero where that of the loss is.
+        self.idling: Idling | None = None
+        if decaying == {False} or self.shrinks:
+            self.idling = solver.idling()
+
+    def __call__(
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], last: Any, data: tuple[Any, ...],
+        scalars: Tensor, plan: Mapping[str, Any],
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Train an epoch; return the sum of the batches' losses and the sum of their masses.
+
+        Parameters
+        ----------
+        weights, extras : list of tf.Variable
+            What the gradient trains, and what is learned otherwise; both change in place.
+        slots : list of list of tf.Variable
+            The solver's, a list a weight.
+        last : tf.Variable or None
+            What :class:`~ffnn.builders._tensorflow_touched.IdleRows` keeps.
+        data : tuple
+            The arrays of X, the targets and the weights of the rows.
+        scalars : tensor of shape (n_scalars,)
+            The network's.
+        plan : mapping of str to tensor
+            The fields of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` returned.
+        """
+        n_batches = tf.size(plan["step_sizes"])
+
+        def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
+            i = tf.minimum(i, n_batches - 1)
+            rows = plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
+            return self._batches.take(data, rows, scalars, plan["seeds"][i])
+
+        def step(i: Tensor, total: Tensor, total_mass: Tensor, now: Any) -> tuple[Any, ...]:
+            ahead = batch(i + 1)  # made while this step is under way
+            loss, mass = self._step(weights, extras, slots, last, now, scalars, plan, i)
+            return i + 1, total + tf.cast(loss, tf.float64), total_mass + tf.cast(mass, tf.float64), ahead
+
+        zero = tf.zeros((), tf.float64)
+        first = batch(0)
+        shapes = tf.nest.map_structure(lambda t: tf.TensorShape([None, *t.shape[1:]]), first)
+        _, total, mass, _ = tf.while_loop(
+            lambda i, *_: i < n_batches,
+            step,
+            (0, zero, zero, first),
+            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]), shapes),
+            parallel_iterations=1,  # one step at a time: each needs the weights of the last
+        )
+        return total, mass
+
+    def _step(
+        self, variables: list[Any], extras: list[Any], slots: list[list[Any]], last: Any,
+        batch: tuple[Any, Tensor, Tensor], scalars: Tensor, plan: Mapping[str, Any], i: Tensor,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        parts, y, w = batch
+        x = self._batches.whole(parts)
+        weights: list[Any] = list(variables)
+        named = [dict(zip(self._solver.slots, of_weight, strict=True)) for of_weight in slots]
+        touched, columns = None, None
+        if self._by_feature:
+            columns, x = compact(x)
+            if self.idling is not None:
+                touched = Touched(self.idling, last, columns, plan, i)
+            for k in self._by_feature:
+                if touched is None:
+                    weights[k] = tf.gather(variables[k], columns)
+                else:
+                    weights[k], named[k] = touched.take(variables[k], named[k])
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            scores, updates, penalty = self._forward(weights, extras, x, scalars, plan["seeds"][i], w, True)
+            loss, mass = self._network.output.loss(ops, scores, y, w)
+            if penalty is not None:
+                loss += penalty * mass
+            # a batch of nothing but missing labels has no mass: its loss is 0, never NaN
+            mean = tf.math.divide_no_nan(loss, mass)
+        gradients = tape.gradient(mean, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
+        for k, gradient in enumerate(gradients):
+            if k in self._by_feature and touched is not None:
+                rows = self._stepped(weights[k], named[k], gradient, plan, i, self._decays[k])
+                touched.put([variables[k], *slots[k]], rows)
+                continue
+            if k in self._by_feature:
+                gradient = tf.math.unsorted_segment_sum(gradient, columns, self._network.n_features)
+            self._update(variables[k], slots[k], gradient, plan, i, self._decays[k])
+        if touched is not None:
+            touched.tick()
+        for extra, value in zip(extras, updates, strict=True):
+            extra.assign(value)
+        return loss, mass
+
+    def _update(
+        self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], i: Tensor, decays: bool
+    ) -> None:
+        """Take a step of a weight's variables."""
+        solver = self._solver
+        if type(solver) in _FUSED:
+            if decays and solver.decoupled:
+                weight.assign_sub(tf.cast(plan["shrinkages"][i], weight.dtype) * weight)
+            elif decays:
+                gradient = gradient + tf.cast(plan["decay"], weight.dtype) * weight
+            step_size = tf.cast(plan["step_sizes"][i], weight.dtype)
+            _FUSED[type(solver)](weight, slots, gradient, step_size, solver)
+            return
+        named = dict(zip(solver.slots, slots, strict=True))
+        values = self._stepped(weight, named, gradient, plan, i, decays)
+        for variable, value in zip([weight, *slots], values, strict=True):
+            variable.assign(value)
+
+    def _stepped(
+        self, weight: Tensor, slots: Mapping[str, Tensor], gradient: Tensor, plan: Mapping[str, Any], i: Tensor,
+        decays: bool,
+    ) -> list[Tensor]:  # fmt: skip
+        """Return the weight and its slots after a step."""
+        # a user's own Keras layers may have another dtype
+        size, shrinkage, ridge = (
+            tf.cast(value, weight.dtype) for value in (plan["step_sizes"][i], plan["shrinkages"][i], plan["decay"])
+        )
+        if decays and self._solver.decoupled:
+            weight = weight - shrinkage * weight
+        elif decays:
+            gradient = gradient + ridge * weight
+        value, new = self._solver.update(ops, weight, gradient, slots, size, weight.dtype.name)
+        return [value, *(new[name] for name in self._solver.slots)]

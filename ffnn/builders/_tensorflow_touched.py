@@ -1,0 +1,132 @@
+"""The rows of a weight that a batch of very sparse rows meets; see :mod:`ffnn.idling`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ffnn.builder import EpochPlan
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.idling import Clock, Idling
+from ffnn.input import SparseRows
+
+__all__ = ["IdleRows", "Touched", "catch_up", "compact"]
+
+Tensor = Any
+
+#: Rows that are brought up to date at a time: a few megabytes.
+_CHUNK = 8192
+
+
+def compact(x: SparseRows) -> tuple[Tensor, SparseRows]:
+    """Return the columns that have entries, and the batch without the others."""
+    columns, places = tf.unique(x.columns)
+    return columns, SparseRows(x.splits, places, x.values, (x.shape[0], tf.size(columns)))
+
+
+class IdleRows:
+    """What one fit remembers of the rows that it left for later.
+
+    Parameters
+    ----------
+    idling : Idling
+        What the solver does to them.
+    n_features : int
+        The number of rows.
+    """
+
+    def __init__(self, idling: Idling, n_features: int) -> None:
+        self.clock = Clock(idling)
+        #: For each row the number of steps after which it was up to date.
+        self.last = tf.Variable(tf.zeros(n_features, tf.int32), trainable=False)
+
+    def advance(self, plan: EpochPlan, shrinks: bool) -> dict[str, Tensor]:
+        """Count an epoch's steps, and return what :class:`Touched` needs to know of them."""
+        start = self.clock.now
+        moves, logs = self.clock.advance(plan, shrinks)
+        return {"start": tf.constant(start, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(logs)}
+
+    def present(self) -> dict[str, Tensor]:
+        """Return the same for the moment."""
+        now = self.clock.now
+        moves = self.clock.moves(np.array([now]))
+        return {"start": tf.constant(now, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(self.clock.logs)}
+
+
+class Touched:
+    """The rows of some features in weights that have a row a feature: taken out up to date, and put back.
+
+    Parameters
+    ----------
+    idling : Idling
+        What the solver does to the other rows.
+    last : tf.Variable of shape (n_features,)
+        What :class:`IdleRows` keeps.
+    features : integer tensor
+        The features.
+    times : mapping of str to tensor
+        What :meth:`IdleRows.advance` returned.
+    i : scalar tensor
+        The step of the epoch.
+    """
+
+    def __init__(self, idling: Idling, last: Any, features: Tensor, times: Mapping[str, Tensor], i: Tensor) -> None:
+        self._idling = idling
+        self._last = last
+        self._features = features
+        self._now = times["start"] + i
+        then = tf.gather(last, features)
+        self._gap = self._now - then
+        moves = times["moves"][i]
+        self._moves = tf.gather(moves, tf.minimum(self._gap, tf.shape(moves)[0] - 1))
+        self._kept = tf.exp(times["logs"][self._now] - tf.gather(times["logs"], then))
+
+    def take(self, weight: Any, slots: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the rows of a weight, and of its slots."""
+
+        def by_row(factor: Tensor) -> Tensor:
+            return tf.reshape(tf.cast(factor, weight.dtype), [-1, *[1] * (weight.shape.rank - 1)])
+
+        rows = tf.gather(weight, self._features)
+        named = {name: tf.gather(slot, self._features) for name, slot in slots.items()}
+        if self._idling.shrinks:
+            rows *= by_row(self._kept)
+        if self._idling.directions is not None:
+            for k, direction in enumerate(self._idling.directions(ops, named)):
+                rows += by_row(self._moves[:, k]) * direction
+        gap = tf.cast(self._gap, tf.float64)
+        for name, decay in self._idling.decays.items():
+            if decay != 1:
+                named[name] *= by_row(tf.constant(decay, tf.float64) ** gap)
+        return rows, named
+
+    def put(self, variables: Sequence[Any], rows: Sequence[Tensor]) -> None:
+        """Write rows back to where they came from."""
+        for variable, value in zip(variables, rows, strict=True):
+            tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=self._features, updates=value)
+
+    def tick(self) -> None:
+        """Say that the rows have taken this step."""
+        updates = tf.fill(tf.shape(self._features), self._now + 1)
+        tf.raw_ops.ResourceScatterUpdate(resource=self._last.handle, indices=self._features, updates=updates)
+
+
+def catch_up(
+    idling: Idling, last: Any, weights: Sequence[tuple[Any, Sequence[Any]]], present: Mapping[str, Tensor]
+) -> None:
+    """Bring all rows of the weights up to date, a chunk at a time, and start to count from there."""
+    n_features = last.shape[0]
+
+    def chunk(start: Tensor) -> tuple[Tensor]:
+        features = tf.range(start, tf.minimum(start + _CHUNK, n_features))
+        touched = Touched(idling, last, features, present, tf.constant(0))
+        for weight, slots in weights:
+            rows, named = touched.take(weight, dict(zip(idling.decays, slots, strict=True)))
+            touched.put([weight, *slots], [rows, *named.values()])
+        return (start + _CHUNK,)
+
+    tf.while_loop(lambda start: start < n_features, chunk, (0,), parallel_iterations=1)
+    last.assign(tf.zeros_like(last))
