@@ -149,9 +149,7 @@ def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dt
     output = output.fit(y, classes, weight)
     _balance(estimator, output, data, partial=partial)
     input = settings.input_for(X).fit(X, settings.batch_size)
-    network = settings.describe(
-        input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
-    )
+    network = settings.describe(input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype)
     estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
     estimator.network_ = network
     for name in _LEARNED:
