@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
+    from ffnn.exporting import export
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
@@ -46,6 +47,7 @@ _HOMES = {
     "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
+    "export": "ffnn.exporting",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
     "pool": "ffnn.parallel.pool",
@@ -76,6 +78,7 @@ __all__ = [
     "Stepwise",
     "TensorFlowBuilder",
     "WarmUp",
+    "export",
     "load",
     "make_backend_factory",
     "pool",

@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
 
 from ffnn.builder import Array, Model, State
+from ffnn.convertible import Convertible
 from ffnn.documented import Without
 from ffnn.fittable import Fittable
 from ffnn.fitted import Fitted
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BaseMLP"]
 
 
-class BaseMLP(Inside, Fittable):
+class BaseMLP(Convertible, Inside, Fittable):
     """The base of :class:`~ffnn.MLPClassifier` and :class:`~ffnn.MLPRegressor`."""
 
     n_features_in_: int

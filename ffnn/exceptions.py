@@ -12,6 +12,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         ├── EngineNotInstalledError     (also ValueError)
         ├── TrainingDivergedError       (also ArithmeticError)
         ├── PersistenceError            (also ValueError)
+        ├── ExportError                 (also ValueError)
         └── ExecutorError
             ├── HostError
             │   ├── HostKeyError
@@ -34,6 +35,7 @@ import pickle
 __all__ = [
     "EngineNotInstalledError",
     "ExecutorError",
+    "ExportError",
     "FfnnError",
     "HostError",
     "HostKeyError",
@@ -84,6 +86,10 @@ class TrainingDivergedError(FfnnError, ArithmeticError):
 
 class PersistenceError(FfnnError, ValueError):
     """An estimator cannot be saved in a file, or a file is damaged, from a later ffnn, or none of ffnn's."""
+
+
+class ExportError(FfnnError, ValueError):
+    """An estimator cannot be exported in that format."""
 
 
 class ExecutorError(FfnnError):

@@ -55,6 +55,9 @@ class Ops(Protocol):
     def mean(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
     def matmul(self, x: Tensor, y: Tensor) -> Tensor: ...
     def log_softmax(self, x: Tensor) -> Tensor: ...
+    def argmax(self, x: Tensor) -> Tensor:
+        """Return the place of the largest entry along the last axis, the first one among equals."""
+        ...
 
     # losses, one value an entry
     def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
@@ -128,6 +131,9 @@ class NumpyOps:
 
     def softplus(self, x: Any) -> Any:
         return np.logaddexp(0, x)
+
+    def argmax(self, x: Any) -> Any:
+        return np.argmax(x, axis=-1)
 
     def log_softmax(self, x: Any) -> Any:
         return scipy.special.log_softmax(x, axis=-1)

@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from ffnn.documented import Documented
+from ffnn.exceptions import ExportError
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
@@ -145,6 +146,32 @@ class Output(Documented, BaseEstimator, ABC):
     def probabilities(self, scores: Array) -> Array:
         """Return class probabilities, strictly inside (0, 1); a classifier's output only."""
         raise TypeError(f"{type(self).__name__} has no probabilities: it is a {self.estimator_type}'s output.")
+
+    def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        """Return what an exported model gives for its scores, by name.
+
+        Parameters
+        ----------
+        ops : Ops
+            The array operations of the format: TensorFlow's, ONNX's, or NumPy's.
+        scores : tensor of shape (n_rows, n_outputs)
+            What the network returns.
+
+        Returns
+        -------
+        dict of str to tensor
+            For a classifier what :meth:`decode` returns, as ``"label"``, and what :meth:`probabilities` returns, as
+            ``"probabilities"``; for a regressor what :meth:`decode` returns, as ``"value"``.
+
+        Raises
+        ------
+        ExportError
+            If the output does not say.
+        """
+        raise ExportError(
+            f"{type(self).__name__} does not say in array operations what predictions it makes of scores. Write its "
+            "method export(ops, scores), or use format='keras', which needs none."
+        )
 
     def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
         """Return the Keras tensor that a Keras model of this network ends in: what its user would call a prediction.

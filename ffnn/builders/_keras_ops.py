@@ -46,6 +46,9 @@ class KerasOps:
         count = math.prod(shape) if axis is None else shape[axis]
         return ops.sum(x, axis=axis, keepdims=keepdims) / count
 
+    def argmax(self, x: Tensor) -> Tensor:
+        return ops.argmax(x, axis=-1)
+
     def gelu(self, x: Tensor) -> Tensor:
         return ops.gelu(x, approximate=False)
 

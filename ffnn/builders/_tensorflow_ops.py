@@ -45,6 +45,10 @@ def sum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return tf.reduce_sum(x, axis=axis, keepdims=keepdims)
 
 
+def argmax(x: Tensor) -> Tensor:
+    return tf.argmax(x, axis=-1)
+
+
 def mean(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return tf.reduce_mean(x, axis=axis, keepdims=keepdims)
 

@@ -15,6 +15,7 @@ from ffnn.parameters import check_device, unknown_name
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
+    from ffnn.builders._keras_source import Source
     from ffnn.listeners import Listener, Run
     from ffnn.network import Network
     from ffnn.solver import Solver
@@ -138,15 +139,18 @@ class KerasBuilder(Builder):
     def _make(self, network: Network, solver: Solver) -> Model:
         import keras
 
-        from ffnn.builders._keras_source import NetworkSource, Source
-
         model = _model_on(keras.backend.backend())
-        source: Source = NetworkSource(network)
-        if self._build is not None:
-            from ffnn.builders._keras_user import UserSource
+        return cast("Model", model(network, solver, self.source(network)))
 
-            source = UserSource(network, self._build, self.returns)
-        return cast("Model", model(network, solver, source))
+    def source(self, network: Network) -> Source:
+        """Return what makes the Keras models: of the network, or the user's own."""
+        from ffnn.builders._keras_source import NetworkSource
+
+        if self._build is None:
+            return NetworkSource(network)
+        from ffnn.builders._keras_user import UserSource
+
+        return UserSource(network, self._build, self.returns)
 
 
 def _model_on(engine: str) -> Any:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ import safetensors
 import safetensors.numpy
 
 import ffnn
+from ffnn.atomic import replacing
 from ffnn.base import BaseMLP
 from ffnn.exceptions import PersistenceError
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
@@ -138,21 +137,9 @@ def _path(path: Any) -> Path:
 
 def _write(path: Path, *parts: bytes) -> None:
     """Write a file that is, at any moment and after a crash, the old one or the whole new one."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}. Make it first.")
-    beside = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            for part in parts:
-                file.write(part)
-            if path.exists():
-                os.chmod(beside, stat.S_IMODE(path.stat().st_mode))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with replacing(path) as beside, open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+        for part in parts:
+            file.write(part)
 
 
 def _header_end(data: bytes) -> int:

@@ -12,10 +12,12 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 
+from ffnn.exceptions import ExportError
+from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn.parameters import check_number
 
-__all__ = ["Array", "LabelOutput", "inside", "is_labels"]
+__all__ = ["Array", "LabelOutput", "exported_probabilities", "inside", "is_labels"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,6 +31,12 @@ def inside(probabilities: Array) -> Array:
     """Return probabilities clipped to strictly inside (0, 1), so that their logarithms are finite."""
     epsilon = np.finfo(probabilities.dtype).eps
     return np.clip(probabilities, epsilon, 1 - epsilon)
+
+
+def exported_probabilities(ops: Ops, probabilities: Tensor) -> Tensor:
+    """Return what :func:`inside` does, in array operations."""
+    epsilon = np.finfo(np.float64).eps * ops.ones_like(probabilities)
+    return ops.minimum(ops.maximum(probabilities, epsilon), 1 - epsilon)
 
 
 class LabelOutput(Output):
@@ -84,6 +92,22 @@ class LabelOutput(Output):
 
     def weigh(self, y: Any, sample_weight: Array) -> Array:
         return np.asarray(sample_weight * self.class_weights_[self._codes(y)])
+
+    def _exported_label(self, ops: Ops, codes: Tensor) -> Tensor:
+        """Return the classes of these codes.
+
+        Raises
+        ------
+        ExportError
+            If they are neither numbers nor strings.
+        """
+        classes = np.array(self.classes_.tolist())
+        if classes.dtype.kind not in "biufU" or len({type(label) for label in self.classes_.tolist()}) > 1:
+            raise ExportError(
+                f"classes_={self.classes_[:10].tolist()}: expected numbers or strings, all of one type, which other "
+                "programs have too. Fit the estimator to str(label), or to codes of sklearn.preprocessing.LabelEncoder."
+            )
+        return ops.take(classes, codes)
 
     def _codes(self, y: Any) -> Array:
         """Return the index in ``classes_`` of each label."""

@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs import _losses
-from ffnn_plugins.outputs._labels import Array, LabelOutput, inside, is_labels
+from ffnn_plugins.outputs._labels import Array, LabelOutput, exported_probabilities, inside, is_labels
 
 __all__ = ["BinaryOutput"]
 
@@ -69,3 +69,10 @@ class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
 
     def decode(self, scores: Array) -> Array:
         return np.asarray(self.classes_[(scores[:, 0] > 0).astype(np.intp)])
+
+    def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        positive = ops.sigmoid(ops.cast(scores, "float64"))
+        return {
+            "label": self._exported_label(ops, ops.cast(ops.reshape(scores, (-1,)) > 0, "int64")),
+            "probabilities": exported_probabilities(ops, ops.concatenate([1 - positive, positive], 1)),
+        }

@@ -9,7 +9,7 @@ import scipy.special
 
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs import _losses
-from ffnn_plugins.outputs._labels import Array, LabelOutput, inside, is_labels
+from ffnn_plugins.outputs._labels import Array, LabelOutput, exported_probabilities, inside, is_labels
 
 __all__ = ["MulticlassOutput"]
 
@@ -61,3 +61,10 @@ class MulticlassOutput(_losses.ClassificationLoss, LabelOutput):
 
     def decode(self, scores: Array) -> Array:
         return np.asarray(self.classes_[scores.argmax(axis=1)])
+
+    def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        probabilities = ops.exp(ops.log_softmax(ops.cast(scores, "float64")))
+        return {
+            "label": self._exported_label(ops, ops.argmax(scores)),
+            "probabilities": exported_probabilities(ops, probabilities),
+        }

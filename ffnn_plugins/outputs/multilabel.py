@@ -13,7 +13,7 @@ from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn.parameters import check_number
 from ffnn_plugins.outputs import _losses
-from ffnn_plugins.outputs._labels import Array, inside
+from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
 
 __all__ = ["MultilabelOutput"]
 
@@ -116,6 +116,13 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
 
     def decode(self, scores: Array) -> Array:
         return (scores > 0).astype(np.int64)
+
+    def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        probabilities = ops.sigmoid(ops.cast(scores, "float64"))
+        return {
+            "label": ops.cast(scores > 0, "int64"),
+            "probabilities": exported_probabilities(ops, probabilities),
+        }
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
         """Return the share of rows whose known labels are all predicted right; rows with none known do not count."""

@@ -131,6 +131,14 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
+    def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        # in float64 as in `decode`: a date in seconds has more digits than float32
+        scores = ops.cast(scores, "float64")
+        if self._loss == "poisson":
+            scores = ops.exp(ops.minimum(scores, _losses.HIGHEST_LOG * ops.ones_like(scores)))
+        value = scores * self.scale_ + self.mean_
+        return {"value": ops.reshape(value, (-1,)) if self.n_dimensions_ == 1 else value}
+
     def in_units(self, slopes: Array) -> Array:
         if self._loss == "poisson":
             return slopes  # of the logarithm

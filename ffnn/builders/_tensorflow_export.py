@@ -1,0 +1,90 @@
+"""A network as a SavedModel of TensorFlow's, which runs without ffnn and without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from ffnn.builder import Arrays
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.input import SparseRows
+from ffnn.network import Network
+
+__all__ = ["save_tensorflow"]
+
+Tensor = Any
+Scores = Callable[[Mapping[str, Tensor], Any], Tensor]
+
+
+class _Exported(tf.Module):
+    """A network, its weights, and what is made of its scores."""
+
+    def __init__(self, network: Network, weights: Arrays, scores: Scores) -> None:
+        super().__init__()
+        self.variables_by_name = {name: tf.Variable(value, trainable=False) for name, value in weights.items()}
+        self._network = network
+        self._scores = scores
+
+    def dense(self, X: Tensor) -> dict[str, Tensor]:
+        return self._predict(self._network.entering(ops, tf.cast(X, self._network.dtype)))
+
+    def coordinates(self, row: Tensor, col: Tensor, data: Tensor, n_rows: Tensor) -> dict[str, Tensor]:
+        values = tf.cast(data, self._network.dtype)
+        return self._predict(SparseRows(row, col, values, (n_rows, self._network.n_features)))
+
+    def _predict(self, x: Any) -> dict[str, Tensor]:
+        weights = {name: tf.convert_to_tensor(variable) for name, variable in self.variables_by_name.items()}
+        return {
+            name: tf.identity(value, name=name)
+            for name, value in self._network.output.export(ops, self._scores(weights, x)).items()
+        }
+
+
+def network_scores(network: Network) -> Scores:
+    """Return the function that computes a network's scores."""
+
+    def scores(weights: Mapping[str, Tensor], x: Any) -> Tensor:
+        scores = network.apply(ops, x, weights)
+        return scores.dense(ops) if isinstance(scores, SparseRows) else scores
+
+    return scores
+
+
+def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, scores: Scores | None = None) -> None:
+    """Write a SavedModel.
+
+    Its signature ``serving_default`` takes ``X`` of shape (n_rows, n_features); where the network was trained on sparse
+    rows there is another, ``coo``, which takes what a SciPy matrix of the format COO has: ``row``, ``col`` and ``data``
+    of each stored entry, in the order of CSR, and ``n_rows``.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    weights : dict of str to ndarray
+        What was learned.
+    dtype : str
+        Of the X that the model takes.
+    path : Path
+        The folder.
+    scores : callable, optional
+        What computes the scores, where the network does not.
+    """
+    module = _Exported(network, weights, scores or network_scores(network))
+    rows = tf.TensorSpec([None, network.n_features], dtype, name="X")
+    module.__call__ = tf.function(module.dense, input_signature=[rows], autograph=False)
+    signatures = {"serving_default": module.__call__.get_concrete_function()}
+    if network.input.sparse and scores is None:
+        index = tf.TensorSpec([None], tf.int64)
+        specs = [
+            tf.TensorSpec(index.shape, index.dtype, name="row"),
+            tf.TensorSpec(index.shape, index.dtype, name="col"),
+            tf.TensorSpec([None], dtype, name="data"),
+            tf.TensorSpec([], tf.int64, name="n_rows"),
+        ]
+        module.coo = tf.function(module.coordinates, input_signature=specs, autograph=False)
+        signatures["coo"] = module.coo.get_concrete_function()
+    tf.saved_model.save(module, str(path), signatures=signatures)

@@ -1,0 +1,166 @@
+"""Exporting: what may be exported, in which format, and where it lies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ffnn.atomic import replacing
+from ffnn.builders._quiet import quieten_tensorflow
+from ffnn.exceptions import ExportError
+from ffnn.exporting.subject import Subject
+from ffnn.ops import NumpyOps
+from ffnn.output import Output
+from ffnn.parameters import unknown_name
+from ffnn.settings import Settings
+
+__all__ = ["export"]
+
+#: The formats, by the suffix that a path has for each.
+_SUFFIXES = {".onnx": "onnx", ".keras": "keras", "": "savedmodel"}
+
+
+def export(estimator: Any, path: str | os.PathLike[str], format: str | None = None, *, X: Any = None) -> None:
+    """Export a fitted estimator, or a pipeline that ends in one, as a model that runs without ffnn and scikit-learn.
+
+    A SavedModel and an ONNX model take rows as the user has them and give what the estimator gives: for a classifier
+    ``label``, decoded, and ``probabilities``; for a regressor ``value``, in the unit of y. A Keras file is the
+    network as the Keras model that ``model_`` is with ``builder="keras"``, without labels. Dropout and noise are off.
+    Whatever builder trained the estimator, the model is the same.
+
+    What is at ``path`` already is replaced, by a model that is complete or not there: it is written beside its place
+    and then moved.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor, Pipeline or search
+        What is fitted. Of a search its ``best_estimator_`` is exported. A pipeline with transformers can be exported
+        to ONNX.
+    path : str or PathLike
+        The file, or for a SavedModel the folder. Such a folder is replaced only if it is a SavedModel or empty.
+    format : {"onnx", "keras", "savedmodel"}, optional
+        Left out, it follows from the path: ``.onnx``, ``.keras``, or no suffix for a SavedModel.
+    X : array-like, DataFrame or sequence of str, optional
+        A few rows of the kind that the model is to take: their dtype becomes that of the model's input, and a
+        DataFrame's columns become inputs of their own. Without it a model takes strings where a pipeline begins with
+        a vectorizer of texts, and otherwise numbers of the network's dtype (``estimator.network_.dtype``).
+
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ExportError
+        If it cannot be exported in that format, with what can be done instead. (It is a ``ValueError``.)
+    TypeError, ValueError
+        If an argument cannot be used.
+    ImportError
+        If a library that the format needs is not installed.
+    OSError
+        If the model cannot be written there.
+    """
+    subject = Subject.of(estimator)
+    target, name = _target(path, format)
+    if name != "onnx":
+        subject.check_alone(name)
+        quieten_tensorflow()
+    if name != "keras":
+        _check_output(subject.mlp.network_.output)
+    write = _WRITERS[name]
+    with replacing(target) as beside:
+        write(subject, beside, X)
+
+
+def _target(path: Any, format: Any) -> tuple[Path, str]:
+    """Return the place, which a symbolic link leads to, and the format."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"path={path!r}: expected the name of a file or a folder, such as 'model.onnx'; got "
+            f"{type(path).__name__}. It is ffnn.export(estimator, path)."
+        )
+    target = Path(os.path.realpath(os.fsdecode(path)))
+    otherwise = "None, to go by the suffix of path: .onnx, .keras, or none for a SavedModel"
+    if format is None:
+        suffix = Path(os.fsdecode(path)).suffix
+        if suffix not in _SUFFIXES:
+            raise ValueError(
+                f"path={os.fspath(path)!r}: the suffix {suffix!r} says no format. Expected .onnx, .keras, or none for "
+                "a SavedModel; or say format='onnx', 'keras' or 'savedmodel'."
+            )
+        format = _SUFFIXES[suffix]
+    if format not in _WRITERS:
+        raise unknown_name("format", format, _WRITERS, otherwise)
+    if format == "keras" and target.suffix != ".keras":
+        raise ValueError(f"path={os.fspath(path)!r}: Keras reads only files that end in .keras. Name it so.")
+    if format == "savedmodel":
+        _check_folder(target)
+    elif target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / ('model.' + format)}.")
+    return target, str(format)
+
+
+def _check_folder(target: Path) -> None:
+    if target.is_dir():
+        if any(target.iterdir()) and not (target / "saved_model.pb").is_file():
+            raise FileExistsError(
+                f"{target} is a folder with other things than a SavedModel in it, which would be lost. Name one in "
+                f"it, such as {target / 'model'}, or remove it."
+            )
+    elif target.exists():
+        raise FileExistsError(f"{target} is a file; a SavedModel is a folder. Name another path, or remove the file.")
+
+
+def _check_output(output: Output) -> None:
+    """Refuse an output whose `export` is not the same as its `decode` and `probabilities`.
+
+    A subclass that overrides one of them alone would export something else than the estimator predicts.
+    """
+    scores = np.random.default_rng(0).normal(size=(16, output.n_outputs_))
+    exported = output.export(NumpyOps(), scores)
+    expected = {"value": output.decode(scores)}
+    if output.estimator_type == "classifier":
+        expected = {"label": output.decode(scores), "probabilities": output.probabilities(scores)}
+    for name, value in expected.items():
+        numbers = value.dtype.kind == "f"
+        same = np.allclose if numbers else np.array_equal
+        if name not in exported or exported[name].shape != value.shape or not same(exported[name], value):
+            raise ExportError(
+                f"{type(output).__name__}.export gives another {name!r} than the estimator does. Write the method so "
+                "that it does what decode and probabilities do, or use format='keras', which does not call it."
+            )
+
+
+# -- formats; each imports its libraries itself
+
+
+def _write_onnx(subject: Subject, path: Path, X: Any) -> None:
+    from ffnn.exporting.onnx_file import onnx_model
+
+    path.write_bytes(onnx_model(subject, X).SerializeToString())
+
+
+def _write_keras(subject: Subject, path: Path, X: Any) -> None:
+    from ffnn.builders._keras_export import save_keras
+
+    save_keras(Settings.builder_of(subject.mlp), subject.mlp.network_, subject.mlp._state().weights, path)
+
+
+def _write_savedmodel(subject: Subject, path: Path, X: Any) -> None:
+    from ffnn.builders._tensorflow_export import save_tensorflow
+
+    network, weights, scores = subject.mlp.network_, subject.mlp._state().weights, None
+    if not network.weights.keys() <= weights.keys():
+        from ffnn.builders._keras_export import own_model_scores
+
+        scores = own_model_scores(Settings.builder_of(subject.mlp), network)
+    save_tensorflow(network, weights, subject.dtype(X), path, scores)
+
+
+_WRITERS: dict[str, Callable[[Subject, Path, Any], None]] = {
+    "onnx": _write_onnx,
+    "keras": _write_keras,
+    "savedmodel": _write_savedmodel,
+}

@@ -1,0 +1,100 @@
+"""A network as part of the ONNX model that skl2onnx makes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ffnn.builder import Arrays
+from ffnn.exceptions import ExportError
+from ffnn.exporting.onnx_ops import OnnxOps
+from ffnn.exporting.onnx_tensor import Array, Graph, OnnxTensor
+from ffnn.input import SparseRows
+from ffnn.network import Network
+from ffnn.ops import NumpyOps
+
+__all__ = ["convert", "output_types"]
+
+
+def output_types(network: Network) -> dict[str, Any]:
+    """Return the type of each output by its name."""
+    from skl2onnx.common import data_types
+
+    kinds = {
+        "b": data_types.BooleanTensorType, "f": data_types.DoubleTensorType, "i": data_types.Int64TensorType,
+        "U": data_types.StringTensorType,
+    }  # fmt: skip
+    outputs = network.output.export(NumpyOps(), np.zeros((1, network.n_outputs), network.dtype))
+    return {name: kinds[value.dtype.kind]([None, *value.shape[1:]]) for name, value in outputs.items()}
+
+
+def convert(network: Network, weights: Arrays, scope: Any, operator: Any, container: Any) -> None:
+    """Add the operations of a network to the model, as a converter of skl2onnx does.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    weights : dict of str to ndarray
+        What was learned.
+    scope, operator, container
+        skl2onnx's: what names there are, what comes and goes, and where nodes are added.
+
+    Raises
+    ------
+    ExportError
+        If what the network does is none of ONNX's operations.
+    """
+    graph = Graph(scope.get_unique_operator_name("ffnn"))
+    inputs = [(variable.onnx_name, variable.type) for variable in operator.inputs]
+    results = _write(graph, inputs, network, weights)
+    for name, value in graph.constants.items():
+        _add_constant(container, name, value)
+    for node in graph.nodes:
+        container.add_node(node.op_type, node.inputs, [node.output], name=node.output, **node.attributes)
+    for result, variable in zip(results, operator.outputs, strict=True):
+        container.add_node("Identity", [result.name], [variable.onnx_name], name=f"{result.name}_output")
+
+
+def _write(graph: Graph, inputs: list[tuple[str, Any]], network: Network, weights: Arrays) -> list[OnnxTensor]:
+    """Write a network down in the graph and return its outputs."""
+    from skl2onnx.common.data_types import guess_numpy_type
+
+    ops = OnnxOps(graph)
+    missing = network.weights.keys() - weights.keys()
+    if missing:
+        raise ExportError(
+            "The network was made by the builder, such as KerasBuilder(build=...), and ffnn does not know what it "
+            "does. Use format='savedmodel' or 'keras', or what its engine has: estimator.model_.export(path)."
+        )
+    # skl2onnx gives the columns of a table one by one; one that the network was not fitted with shows when it runs
+    width = network.n_features if len(inputs) == 1 else 1
+    columns = [
+        graph.cast(OnnxTensor(graph, name, np.zeros((2, width), guess_numpy_type(kind))), network.dtype)
+        for name, kind in inputs
+    ]
+    tensors = {name: graph.constant(np.asarray(weights[name])) for name in network.weights}
+    try:
+        with np.errstate(all="ignore"):  # of the examples, which mean nothing
+            x = columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
+            scores = network.apply(ops, network.entering(ops, x), tensors)
+            scores = scores.dense(ops) if isinstance(scores, SparseRows) else scores
+            return [ops.tensor(value) for value in network.output.export(ops, scores).values()]
+    except ExportError:
+        raise
+    except Exception as error:  # whatever a layer of somebody's makes of tensors that are none of its engine's
+        raise ExportError(
+            f"The network cannot be written in ONNX's operations: {type(error).__name__}: {error} What calls an "
+            "engine's own functions can be exported by format='savedmodel'."
+        ) from error
+
+
+def _add_constant(container: Any, name: str, value: Array) -> None:
+    import onnx
+
+    if value.dtype.kind == "U":
+        texts = [text.encode() for text in value.ravel().tolist()]
+        container.add_initializer(name, onnx.TensorProto.STRING, list(value.shape), texts)
+    else:
+        container.add_initializer(name, None, None, onnx.numpy_helper.from_array(np.ascontiguousarray(value)))

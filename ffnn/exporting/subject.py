@@ -1,0 +1,128 @@
+"""What is exported: an estimator of ours, and the transformers before it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from ffnn.base import BaseMLP
+from ffnn.exceptions import ExportError
+
+__all__ = ["Subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Fitted transformers and the estimator after them.
+
+    Parameters
+    ----------
+    transformers : tuple
+        The steps before it that do something.
+    mlp : MLPClassifier or MLPRegressor
+        The estimator.
+    """
+
+    transformers: tuple[Any, ...]
+    mlp: BaseMLP
+
+    @classmethod
+    def of(cls, estimator: Any) -> Subject:
+        """Return what is inside of an estimator, a pipeline or a search.
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        ExportError, TypeError
+            If it does not end in an estimator of ours.
+        """
+        if isinstance(estimator, BaseSearchCV):
+            check_is_fitted(estimator)
+            if not hasattr(estimator, "best_estimator_"):
+                raise ExportError(
+                    f"estimator: the {type(estimator).__name__} has refit={estimator.refit!r}, so it has no "
+                    "best_estimator_ to export. Fit it with refit=True, or export an estimator that you fit yourself."
+                )
+            return cls.of(estimator.best_estimator_)
+        if isinstance(estimator, Pipeline):
+            *before, (_, last) = estimator.steps
+            transformers = [step for _, step in before if step is not None and step != "passthrough"]
+            for step in transformers:
+                if isinstance(step, BaseMLP):
+                    raise ExportError(
+                        f"estimator: a {type(step).__name__} is in the middle of the pipeline, where it transforms; "
+                        "only what predicts can be exported. Export a pipeline that ends with it."
+                    )
+            inner = cls.of(last)
+            return cls((*transformers, *inner.transformers), inner.mlp)
+        if not isinstance(estimator, BaseMLP):
+            raise _not_ours(estimator)
+        try:
+            check_is_fitted(estimator)
+        except NotFittedError as error:
+            raise NotFittedError(
+                f"estimator: this {type(estimator).__name__} is not fitted, so there is nothing to export. Call fit "
+                "first; of a search or a pipeline, export what was fitted, not what it was made from."
+            ) from error
+        return cls((), estimator)
+
+    @property
+    def whole(self) -> Any:
+        """The estimator, or the pipeline that ends in it."""
+        if not self.transformers:
+            return self.mlp
+        return Pipeline([(f"step{i}", step) for i, step in enumerate((*self.transformers, self.mlp))])
+
+    def check_alone(self, format: str) -> None:
+        """Refuse transformers before the estimator.
+
+        Raises
+        ------
+        ExportError
+            If there are any.
+        """
+        if self.transformers:
+            names = ", ".join(type(step).__name__ for step in self.transformers)
+            raise ExportError(
+                f"format={format!r}: TensorFlow and Keras have no {names}, which the pipeline has before its "
+                f"{type(self.mlp).__name__}. Use format='onnx', which takes pipelines; or export the last step, "
+                "ffnn.export(pipeline[-1], path), and call pipeline[:-1].transform(X) before the model."
+            )
+
+    def dtype(self, X: Any) -> str:
+        """Return the dtype in which numbers enter: that of X, or the network's.
+
+        Raises
+        ------
+        TypeError
+            If X is not of numbers.
+        """
+        if X is None:
+            return self.mlp.network_.dtype
+        dtype = getattr(X, "dtype", None) or np.asarray(X).dtype
+        if np.dtype(dtype).kind not in "biuf":
+            raise TypeError(
+                f"X has the dtype {dtype}; expected numbers, as {type(self.mlp).__name__} was fitted to. Leave X out, "
+                "or give rows of the kind that the model is to take."
+            )
+        return str(np.dtype(dtype))
+
+
+def _not_ours(estimator: Any) -> Exception:
+    name = type(estimator).__name__
+    expected = "estimator: expected a fitted MLPClassifier or MLPRegressor, or a pipeline or search that ends in one"
+    if isinstance(estimator, (str, os.PathLike)):
+        return TypeError(f"{expected}; got {estimator!r}. The estimator comes first: ffnn.export(estimator, path).")
+    if isinstance(estimator, type):
+        return TypeError(f"{expected}; got the class {estimator.__name__}. Give an instance that is fitted.")
+    if hasattr(estimator, "fit"):
+        return ExportError(f"{expected}; got a {name}. Export the estimator of ffnn's that is inside of it.")
+    return TypeError(f"{expected}; got {type(estimator).__module__}.{name}.")
