@@ -18,8 +18,8 @@ __all__ = ["OnnxOps"]
 
 #: Operations of one tensor that ONNX has under another name, with the same meaning in float64.
 _UNARY = {
-    "abs": "Abs", "cos": "Cos", "elu": "Elu", "exp": "Exp", "log": "Log", "log_softmax": "LogSoftmax", "relu": "Relu",
-    "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "softplus": "Softplus", "sqrt": "Sqrt", "tanh": "Tanh",
+    "abs": "Abs", "cos": "Cos", "exp": "Exp", "log": "Log", "log_softmax": "LogSoftmax", "relu": "Relu",
+    "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sqrt": "Sqrt", "tanh": "Tanh",
 }  # fmt: skip
 _numpy = NumpyOps()
 
@@ -92,7 +92,13 @@ class OnnxOps:
         content = onnx.numpy_helper.from_array(np.full(1, value, dtype))
         return self._graph.node("ConstantOfShape", [shape], np.full(tuple(shape.like), value, dtype), value=content)
 
-    # -- activations; ONNX keeps the constants of some of its own in float32, and has no exact gelu before opset 20
+    # -- activations; ONNX keeps the constants of its own in float32, and onnxruntime has most of them in float32 alone
+
+    def elu(self, x: Tensor) -> Tensor:
+        return self.where(x > 0, x, self.exp(self.minimum(x, 0)) - 1)
+
+    def softplus(self, x: Tensor) -> Tensor:
+        return self.maximum(x, 0) + self.log1p(self.exp(-self.abs(x)))
 
     def leaky_relu(self, x: Tensor) -> Tensor:
         return self.where(x > 0, x, 0.2 * x)
@@ -105,7 +111,7 @@ class OnnxOps:
 
     def gelu(self, x: Tensor) -> Tensor:
         x = self.tensor(x)
-        # onnxruntime has the error function in float32 alone
+        # so that in float64 the error function is as exact as float32
         scaled = self.cast(x * 0.7071067811865476, "float32")
         erf = self._graph.node("Erf", [scaled], scaled.like)
         return 0.5 * x * (1 + self.cast(erf, x.dtype))

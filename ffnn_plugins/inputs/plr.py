@@ -11,6 +11,7 @@ from collections.abc import Hashable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import scipy.sparse
 from sklearn.utils import Tags
 
@@ -89,6 +90,21 @@ class PLRInput(DenseInput):
             bias = ops.reshape(p.bias, (n_features, 1, self.n_dims))
             linear = ops.matmul(periodic, ops.transpose(p.weight, (1, 0, 2))) + bias
         return ops.reshape(ops.transpose(ops.relu(linear), (1, 0, 2)), (-1, n_features * self.n_dims))
+
+    def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
+        # zeros: the core draws the weights
+        zeros = {"kernel_initializer": "zeros", "dtype": dtype}
+        layers, n_features = keras.layers, x.shape[-1]
+        angles = layers.EinsumDense("bn,kn->bnk", (n_features, self.n_frequencies), name=f"{name}_waves", **zeros)(x)
+        # Keras makes a float of Python's float32
+        angles = layers.Rescaling(np.float64(2 * math.pi), name=f"{name}_angles", dtype=dtype)(angles)
+        waves = [keras.ops.cos(angles), keras.ops.sin(angles)]
+        periodic = layers.Concatenate(name=f"{name}_periodic", dtype=dtype)(waves)
+        equation, bias_axes = ("bnj,jd->bnd", "d") if self.lite else ("bnj,jnd->bnd", "nd")
+        linear = layers.EinsumDense(
+            equation, (n_features, self.n_dims), bias_axes=bias_axes, activation="relu", name=f"{name}_linear", **zeros
+        )
+        return layers.Reshape((n_features * self.n_dims,), name=name, dtype=dtype)(linear(periodic))
 
     def structure(self) -> Hashable:
         # sigma is in the first weights alone
