@@ -23,7 +23,9 @@ class Convertible:
     def onnx_parser(self) -> Callable[..., list[Any]]:
         """Return what declares the outputs of the ONNX model."""
         check_is_fitted(self)
-        from ffnn.exporting.onnx_model import output_types
+        from ffnn.exporting.onnx_model import allow_options, output_types
+
+        allow_options(type(self))
 
         def parse(scope: Any, inputs: Any) -> list[Any]:
             return [scope.declare_local_variable(name, kind) for name, kind in output_types(self.network_).items()]

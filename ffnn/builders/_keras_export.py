@@ -41,9 +41,10 @@ def save_keras(builder: Builder, network: Network, weights: Arrays, path: Path) 
     model = source.public(weights)
     ours = [layer.wrapped for layer in model._flatten_layers() if isinstance(layer, NetworkLayer)]
     if ours:
+        hint = " (in float64; it has them with dtype='float32')" if network.dtype == "float64" else ""
         raise ExportError(
             f"format='keras': Keras has no layer for {', '.join(map(repr, ours))}, so the file could not be read "
-            "without ffnn. Use format='savedmodel' or 'onnx'; write the layer's to_keras; or save model_ of an "
+            f"without ffnn{hint}. Use format='savedmodel' or 'onnx'; write the layer's to_keras; or save model_ of an "
             "estimator with builder='keras', model_.save(path), and import ffnn.builders.keras.NetworkLayer before "
             "keras.models.load_model(path)."
         )

@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import get_tags
 
 import ffnn
@@ -16,6 +17,10 @@ __all__ = ["onnx_model"]
 
 #: What a file of protocol buffers can hold, less what is no weight.
 _MOST_BYTES = 2**31 - 2**24
+#: scikit-learn's pattern of a word, and the same in RE2, whose \\w is ASCII's.
+_PATTERN = r"(?u)\b\w\w+\b"
+_PATTERN_IN_RE2 = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
+_LOCALE = "C.UTF-8"
 
 
 def onnx_model(subject: Subject, X: Any) -> Any:
@@ -48,18 +53,73 @@ def onnx_model(subject: Subject, X: Any) -> Any:
             "format='savedmodel', fewer features or hidden_units, or dtype='float32'."
         )
     try:
-        model = skl2onnx.to_onnx(subject.whole, initial_types=_initial_types(subject, X))
+        model = skl2onnx.to_onnx(
+            subject.whole, initial_types=_initial_types(subject, X), options=_options(subject.whole)
+        )
         onnx.checker.check_model(model)
+        _check_runs(subject, model, X)
     except (ExportError, TypeError):
         raise
     except Exception as error:  # whatever a converter says of what it was not made for
         hint = "" if X is not None else " Where columns of X have several types, give some rows: export(..., X=X)."
         raise ExportError(
-            f"format='onnx': skl2onnx cannot convert the {type(subject.whole).__name__}: {type(error).__name__}: "
+            f"format='onnx': the {type(subject.whole).__name__} cannot be converted: {type(error).__name__}: "
             f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X before."
         ) from error
     model.producer_name, model.producer_version = "ffnn", ffnn.__version__
     return model
+
+
+def _options(whole: Any) -> dict[int, dict[str, str]]:
+    """Return what skl2onnx shall do otherwise than by default, so that texts are split as scikit-learn splits them."""
+    from skl2onnx.common.utils_sklearn import enumerate_model_names
+
+    options = {}
+    for _, step in enumerate_model_names(whole):
+        if isinstance(step, CountVectorizer):  # or a TfidfVectorizer, which is one
+            # what every Linux has, a container too, unlike onnxruntime's en_US.UTF-8
+            options[id(step)] = {"locale": _LOCALE}
+            if step.analyzer == "word" and step.token_pattern == _PATTERN:
+                options[id(step)]["tokenexp"] = _PATTERN_IN_RE2
+    return options
+
+
+def _check_runs(subject: Subject, model: Any, X: Any) -> None:
+    """Run the model where onnxruntime is installed: it lacks some operations, and skl2onnx is not always exact."""
+    try:
+        onnxruntime = importlib.import_module("onnxruntime")
+    except ImportError:
+        return
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong comes as an exception too
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    if X is None or not subject.transformers:
+        return
+    whole, is_classifier = subject.whole, hasattr(subject.mlp, "predict_proba")
+    expected = whole.predict_proba(X) if is_classifier else whole.predict(X)
+    result = session.run(["probabilities" if is_classifier else "value"], _feed(session, X))[0]
+    near = 1e-3 * np.abs(expected).max(initial=1e-9)
+    if not np.allclose(result, expected, rtol=1e-3, atol=near):
+        row = int(np.abs(result - expected).reshape(len(expected), -1).max(axis=1).argmax())
+        raise ExportError(
+            f"format='onnx': for row {row} of X the model gives {result[row]}, the pipeline {expected[row]}. skl2onnx "
+            f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in subject.transformers)}). "
+            "Export the last step, ffnn.export(pipeline[-1], path), and transform X before."
+        )
+
+
+def _feed(session: Any, X: Any) -> dict[str, Any]:
+    """Return rows as what a session takes."""
+    dtypes = {
+        "tensor(float)": np.float32,
+        "tensor(double)": np.float64,
+        "tensor(int64)": np.int64,
+        "tensor(bool)": bool,
+    }
+    inputs = {entry.name: dtypes.get(entry.type, object) for entry in session.get_inputs()}
+    if hasattr(X, "columns"):
+        return {name: np.asarray(X[[name]], dtype=dtype) for name, dtype in inputs.items()}
+    return {name: np.asarray(X, dtype=dtype) for name, dtype in inputs.items()}
 
 
 def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:

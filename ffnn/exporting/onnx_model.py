@@ -14,7 +14,29 @@ from ffnn.input import SparseRows
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 
-__all__ = ["convert", "output_types"]
+__all__ = ["allow_options", "convert", "output_types"]
+
+
+def allow_options(kind: type) -> None:
+    """Let skl2onnx take the options for a class of estimators that it gives to every classifier in a pipeline.
+
+    What they say of probabilities, in which form they come, is ignored: they come as a matrix.
+    """
+    from skl2onnx import update_registered_converter
+    from skl2onnx._parse import _parse_sklearn_simple_model
+
+    def calculate(operator: Any) -> None:
+        operator.raw_operator.onnx_shape_calculator()(operator)
+
+    def add(scope: Any, operator: Any, container: Any) -> None:
+        operator.raw_operator.onnx_converter()(scope, operator, container)
+
+    def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
+        return _parse_sklearn_simple_model(scope, model, inputs, custom_parsers)
+
+    allowed = {"zipmap": None, "nocl": None, "output_class_labels": None}
+    alias = f"Ffnn{kind.__name__}"
+    update_registered_converter(kind, alias, calculate, add, overwrite=True, parser=parse, options=allowed)
 
 
 def output_types(network: Network) -> dict[str, Any]:
@@ -46,6 +68,12 @@ def convert(network: Network, weights: Arrays, scope: Any, operator: Any, contai
     ExportError
         If what the network does is none of ONNX's operations.
     """
+    for other in scope.operators.values():
+        if other.raw_operator is not None and any(result in other.inputs for result in operator.outputs):
+            raise ExportError(
+                f"{type(operator.raw_operator).__name__} is in the middle of a pipeline, where it transforms; "
+                "in ONNX it predicts. Let it be the last step."
+            )
     graph = Graph(scope.get_unique_operator_name("ffnn"))
     inputs = [(variable.onnx_name, variable.type) for variable in operator.inputs]
     results = _write(graph, inputs, network, weights)
