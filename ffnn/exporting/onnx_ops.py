@@ -170,7 +170,8 @@ class OnnxOps:
 
     def take(self, x: Tensor, indices: Tensor) -> Tensor:
         x, indices = self.tensor(x), self.tensor(indices)
-        return self._graph.node("Gather", [x, indices], np.take(x.like, indices.like, axis=0), axis=0)
+        like = np.take(x.like, indices.like, axis=0, mode="clip")  # an example's indices may lie anywhere
+        return self._graph.node("Gather", [x, indices], like, axis=0)
 
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor:
         x = self.tensor(x)

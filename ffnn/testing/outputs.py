@@ -180,6 +180,23 @@ class OutputSuite(Suite):
                 assert probabilities.dtype == np.float64
                 assert ((probabilities > 0) & (probabilities < 1)).all()
 
+    @pytest.mark.parametrize("dtype", ["float32", "float64"])
+    def test_what_is_exported_is_what_is_predicted(self, dtype: str) -> None:
+        output = self.fitted()
+        for scale in (1.0, 1e5):
+            scores = self.scores(scale, dtype)
+            for ops in (NumpyOps(), engine_ops()):
+                exported = output.export(ops, ops.cast(scores, dtype))
+                if output.estimator_type == "regressor":
+                    np.testing.assert_allclose(exported.pop("value"), output.decode(scores), rtol=1e-6)
+                else:
+                    probabilities = np.asarray(exported.pop("probabilities"))
+                    np.testing.assert_allclose(probabilities, output.probabilities(scores), rtol=1e-6)
+                    label = np.asarray(exported.pop("label"))
+                    label = np.char.decode(label.astype(bytes)) if label.dtype == object else label
+                    np.testing.assert_array_equal(label, output.decode(scores))
+                assert not exported
+
     def test_the_decision_has_a_row_a_sample(self) -> None:
         assert len(self.fitted().decision(self.scores())) == len(self.y)
 

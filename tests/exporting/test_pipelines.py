@@ -65,6 +65,15 @@ def test_a_pipeline_of_texts(vectorizer, tmp_path):
     assert_same(pipeline, TEXTS, run(tmp_path / "model.onnx", X=np.array(TEXTS, dtype=object)))
 
 
+def test_a_model_that_differs_from_the_pipeline_is_refused(tmp_path):
+    # skl2onnx does not leave the stop words out before it makes pairs
+    pairs = CountVectorizer(stop_words=["with", "to"], ngram_range=(2, 2))
+    pipeline = make_pipeline(pairs, mlp(n_epochs=30)).fit(TEXTS, LABELS)
+    with pytest.raises(ExportError, match="for row [0-9]+ of X the model gives.*CountVectorizer"):
+        ffnn.export(pipeline, tmp_path / "model.onnx", X=TEXTS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_pipeline_of_a_table(tmp_path):
     columns = ColumnTransformer(
         [("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["age"]), ("towns", OneHotEncoder(), ["town"])]
