@@ -54,7 +54,7 @@ def onnx_model(subject: Subject, X: Any) -> Any:
         )
     try:
         model = skl2onnx.to_onnx(
-            subject.whole, initial_types=_initial_types(subject, X), options=_options(subject.whole)
+            subject.whole, initial_types=_initial_types(subject, X), options=_options(subject.whole) or None
         )
         onnx.checker.check_model(model)
         _check_runs(subject, model, X)
@@ -70,18 +70,18 @@ def onnx_model(subject: Subject, X: Any) -> Any:
     return model
 
 
-def _options(whole: Any) -> dict[int, dict[str, str]]:
+def _options(step: Any) -> dict[int, dict[str, str]]:
     """Return what skl2onnx shall do otherwise than by default, so that texts are split as scikit-learn splits them."""
-    from skl2onnx.common.utils_sklearn import enumerate_model_names
-
-    options = {}
-    for _, step in enumerate_model_names(whole):
-        if isinstance(step, CountVectorizer):  # or a TfidfVectorizer, which is one
-            # what every Linux has, a container too, unlike onnxruntime's en_US.UTF-8
-            options[id(step)] = {"locale": _LOCALE}
-            if step.analyzer == "word" and step.token_pattern == _PATTERN:
-                options[id(step)]["tokenexp"] = _PATTERN_IN_RE2
-    return options
+    if isinstance(step, CountVectorizer):  # or a TfidfVectorizer, which is one
+        # what every Linux has, a container too, unlike onnxruntime's en_US.UTF-8
+        own = {"locale": _LOCALE}
+        if step.analyzer == "word" and step.token_pattern == _PATTERN:
+            own["tokenexp"] = _PATTERN_IN_RE2
+        return {id(step): own}
+    inside: list[Any] = []
+    for name in ("steps", "transformers_", "transformer_list"):
+        inside += [part[1] for part in getattr(step, name, ())]
+    return {key: own for part in inside for key, own in _options(part).items()}
 
 
 def _check_runs(subject: Subject, model: Any, X: Any) -> None:
