@@ -52,7 +52,7 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             user's own.
         """
         check_is_fitted(self)
-        layer = self._transform_layer
+        layer = self._transform_layer()
         rows = self._prepared(X)
         return self._current_model().forward(rows, layer)
 
@@ -91,7 +91,26 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         X = validate_data(self, X, accept_sparse="csr", dtype=network.dtype, reset=False)
         return network.input.prepare(X, network.dtype)
 
-    @property
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """Return the names of what ``transform`` gives: the class's, in lower case, and a number.
+
+        Parameters
+        ----------
+        input_features : ignored
+            scikit-learn's convention.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError, ValueError
+            If ``transform_layer_index`` names no hidden layer.
+        """
+        check_is_fitted(self)
+        self._transform_layer()
+        names: Array = super().get_feature_names_out(input_features)
+        return names
+
     def _transform_layer(self) -> int:
         """The number of the hidden layer that ``transform`` gives, from 0."""
         index, n = self.transform_layer_index, len(self.network_.hidden)
@@ -115,7 +134,11 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _n_features_out(self) -> int:
         # what scikit-learn's get_feature_names_out counts to
         network = self.network_
-        return network.stages[network.hidden[self._transform_layer] - 1].n_outputs
+        try:
+            layer = self._transform_layer()
+        except (TypeError, ValueError) as error:  # what `dir` and `hasattr` take for no attribute
+            raise AttributeError(str(error)) from error
+        return network.stages[network.hidden[layer] - 1].n_outputs
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -148,3 +148,10 @@ def test_bad_input_is_refused(method):
         call(X[:, :3])
     with pytest.raises(ValueError, match="NaN"):
         call(X * np.nan)
+
+
+def test_the_attributes_of_a_network_without_hidden_layers_can_be_listed():
+    estimator = MLPRegressor(hidden_units=(), n_epochs=1).fit(X, Y)
+    assert "coefs_" in dir(estimator)
+    with pytest.raises(ValueError, match="this network has none"):
+        estimator.get_feature_names_out()

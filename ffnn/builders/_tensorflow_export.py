@@ -31,9 +31,9 @@ class _Exported(tf.Module):
     def dense(self, X: Tensor) -> dict[str, Tensor]:
         return self._predict(self._network.entering(ops, tf.cast(X, self._network.dtype)))
 
-    def coordinates(self, row: Tensor, col: Tensor, data: Tensor, n_rows: Tensor) -> dict[str, Tensor]:
+    def sparse(self, indptr: Tensor, indices: Tensor, data: Tensor) -> dict[str, Tensor]:
         values = tf.cast(data, self._network.dtype)
-        return self._predict(SparseRows(row, col, values, (n_rows, self._network.n_features)))
+        return self._predict(SparseRows(indptr, indices, values, (tf.size(indptr) - 1, self._network.n_features)))
 
     def _predict(self, x: Any) -> dict[str, Tensor]:
         weights = {name: tf.convert_to_tensor(variable) for name, variable in self.variables_by_name.items()}
@@ -57,8 +57,8 @@ def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, s
     """Write a SavedModel.
 
     Its signature ``serving_default`` takes ``X`` of shape (n_rows, n_features); where the network was trained on sparse
-    rows there is another, ``coo``, which takes what a SciPy matrix of the format COO has: ``row``, ``col`` and ``data``
-    of each stored entry, in the order of CSR, and ``n_rows``.
+    rows there is another, ``csr``, which takes what a SciPy matrix of that format has: ``indptr``, ``indices`` and
+    ``data``, no two entries at one place.
 
     Parameters
     ----------
@@ -78,13 +78,11 @@ def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, s
     module.__call__ = tf.function(module.dense, input_signature=[rows], autograph=False)
     signatures = {"serving_default": module.__call__.get_concrete_function()}
     if network.input.sparse and scores is None:
-        index = tf.TensorSpec([None], tf.int64)
         specs = [
-            tf.TensorSpec(index.shape, index.dtype, name="row"),
-            tf.TensorSpec(index.shape, index.dtype, name="col"),
+            tf.TensorSpec([None], tf.int32, name="indptr"),
+            tf.TensorSpec([None], tf.int32, name="indices"),
             tf.TensorSpec([None], dtype, name="data"),
-            tf.TensorSpec([], tf.int64, name="n_rows"),
         ]
-        module.coo = tf.function(module.coordinates, input_signature=specs, autograph=False)
-        signatures["coo"] = module.coo.get_concrete_function()
+        module.csr = tf.function(module.sparse, input_signature=specs, autograph=False)
+        signatures["csr"] = module.csr.get_concrete_function()
     tf.saved_model.save(module, str(path), signatures=signatures)

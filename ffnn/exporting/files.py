@@ -68,7 +68,7 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
         subject.check_alone(name)
         quieten_tensorflow()
     if name != "keras":
-        _check_output(subject.mlp.network_.output)
+        _check_output(subject.network.output)
     write = _WRITERS[name]
     with replacing(target) as beside:
         write(subject, beside, X)
@@ -145,13 +145,13 @@ def _write_onnx(subject: Subject, path: Path, X: Any) -> None:
 def _write_keras(subject: Subject, path: Path, X: Any) -> None:
     from ffnn.builders._keras_export import save_keras
 
-    save_keras(Settings.builder_of(subject.mlp), subject.mlp.network_, subject.mlp._state().weights, path)
+    save_keras(Settings.builder_of(subject.mlp), subject.network, subject.mlp._state().weights, path)
 
 
 def _write_savedmodel(subject: Subject, path: Path, X: Any) -> None:
     from ffnn.builders._tensorflow_export import save_tensorflow
 
-    network, weights, scores = subject.mlp.network_, subject.mlp._state().weights, None
+    network, weights, scores = subject.network, subject.mlp._state().weights, None
     if not network.weights.keys() <= weights.keys():
         from ffnn.builders._keras_export import own_model_scores
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,7 @@ def _write(graph: Graph, inputs: list[tuple[str, Any]], network: Network, weight
     """Write a network down in the graph and return its outputs."""
     from skl2onnx.common.data_types import guess_numpy_type
 
+    network = dataclasses.replace(network, compute_dtype=None)  # what onnxruntime does not have on CPUs
     ops = OnnxOps(graph)
     missing = network.weights.keys() - weights.keys()
     if missing:

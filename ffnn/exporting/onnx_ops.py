@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffnn.exceptions import ExportError
-from ffnn.exporting.onnx_tensor import Array, Graph, OnnxTensor
+from ffnn.exporting.onnx_tensor import Graph, OnnxTensor
 from ffnn.ops import NumpyOps
 
 __all__ = ["OnnxOps"]
@@ -84,13 +84,11 @@ class OnnxOps:
         return self._full_like(self.tensor(x), 1)
 
     def _full_like(self, x: OnnxTensor, value: int) -> OnnxTensor:
-        return self._full(self._graph.node("Shape", [x], np.array(x.like.shape)), value, x.dtype)
-
-    def _full(self, shape: OnnxTensor, value: int, dtype: Any) -> OnnxTensor:
         import onnx.numpy_helper
 
-        content = onnx.numpy_helper.from_array(np.full(1, value, dtype))
-        return self._graph.node("ConstantOfShape", [shape], np.full(tuple(shape.like), value, dtype), value=content)
+        shape = self._graph.node("Shape", [x], np.array(x.like.shape))
+        content = onnx.numpy_helper.from_array(np.full(1, value, x.dtype))
+        return self._graph.node("ConstantOfShape", [shape], np.full_like(x.like, value), value=content)
 
     # -- activations; ONNX keeps the constants of its own in float32, and onnxruntime has most of them in float32 alone
 
@@ -178,11 +176,3 @@ class OnnxOps:
         last = self.tensor([-1], np.int64)
         column = self._graph.node("Unsqueeze", [x, last], x.like[..., None])
         return self.cast(column == np.arange(n), dtype)
-
-    def scatter(self, rows: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
-        values, last = self.tensor(values), self.tensor([-1], np.int64)
-        parts = [self.cast(part, "int64") for part in (rows, columns)]
-        places = self.concatenate([self._graph.node("Unsqueeze", [p, last], p.like[:, None]) for p in parts], 1)
-        zeros = self._full(self._as_shape(shape), 0, values.dtype)
-        like: Array = zeros.like
-        return self._graph.node("ScatterND", [zeros, places, values], like)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ffnn.base import BaseMLP
 from ffnn.exceptions import ExportError
+from ffnn.network import Network
 
 __all__ = ["Subject"]
 
@@ -73,6 +74,11 @@ class Subject:
                 "first; of a search or a pipeline, export what was fitted, not what it was made from."
             ) from error
         return cls((), estimator)
+
+    @property
+    def network(self) -> Network:
+        """The network, all of whose layers compute in the dtype of its weights."""
+        return replace(self.mlp.network_, compute_dtype=None)
 
     @property
     def whole(self) -> Any:

@@ -16,6 +16,7 @@ from sklearn.datasets import load_iris
 import ffnn
 from ffnn import KerasBuilder, MLPClassifier, MLPRegressor
 from ffnn_plugins.inputs.plr import PLRInput
+from ffnn_plugins.layers.activation import Activation
 from ffnn_plugins.layers.batch_norm import BatchNorm
 from ffnn_plugins.layers.residual import Residual
 from ffnn_plugins.outputs.regression import RegressionOutput
@@ -87,7 +88,6 @@ CASES = {
     "several targets": lambda: fit(MLPRegressor, SECONDS),
     "counts": lambda: fit(MLPRegressor, Y, output_layer=RegressionOutput("poisson")),
     "sparse": lambda: fit(X=scipy.sparse.csr_array(X)),
-    "lbfgs": lambda: fit(solver="lbfgs", dropout=None, dtype="auto"),
     "linear": lambda: fit(hidden_units=()),
     "keras": lambda: fit(builder="keras"),
 }
@@ -99,13 +99,14 @@ def test_it_gives_what_the_estimator_gives(case, format, tmp_path):
     check(CASES[case](), tmp_path / "model", format)
 
 
+ACTIVATIONS = ("elu", "gelu", "leaky_relu", "mish", "selu", "sigmoid", "silu", "softplus", "tanh")
 NETWORKS = {
-    **{f"{name}-{dtype}": {"activation": name, "dtype": dtype}
-       for name in ("elu", "gelu", "leaky_relu", "selu", "sigmoid", "silu", "softplus", "tanh")
-       for dtype in ("float32", "float64")},
+    **{f"activations-{dtype}": {"block": [part for name in ACTIVATIONS for part in ("affine", Activation(name))],
+                                "hidden_units": (8,), "dtype": dtype} for dtype in ("float32", "float64")},
     "layers": {"block": ("layer_norm", BatchNorm(), "gaussian_noise", "affine", "prelu", "alpha_dropout")},
     "layers-float64": {"block": ("layer_norm", BatchNorm(), "affine", "prelu"), "dtype": "float64"},
     "residual": {"block": (Residual(("batch_norm", "dropout", "affine", Residual(("affine", "activation")))),)},
+    "scaled-ntk": {"input_layer": "scaled", "block": ("ntk_affine", "activation")},
     "plr": {"input_layer": PLRInput(n_frequencies=3, n_dims=4, sigma=0.3)},
     "plr-lite-float64": {"input_layer": PLRInput(3, 0.3, 4, lite=True), "dtype": "float64"},
 }  # fmt: skip
@@ -115,15 +116,19 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_layer_is_exported(network, format, tmp_path):
     # onnxruntime has the error function of gelu in float32 alone
-    tolerance = TOLERANCE["float32"] if network == "gelu-float64" else None
+    tolerance = TOLERANCE["float32"] if network == "activations-float64" else None
     check(fit(**NETWORKS[network]), tmp_path / "model", format, tolerance=tolerance)
+
+
+#: Networks with a layer that Keras does not have, or rounds.
+NOT_KERAS = ("activations-float64", "scaled-ntk")
 
 
 def keras_values(path, X):
     return keras.models.load_model(path).predict(X, verbose=0)
 
 
-@pytest.mark.parametrize("network", [name for name in NETWORKS if name not in ("gelu-float64", "leaky_relu-float64")])
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name not in NOT_KERAS])
 def test_a_keras_file_has_every_layer(network, tmp_path):
     estimator = fit(**NETWORKS[network])
     ffnn.export(estimator, tmp_path / "model.keras")
@@ -144,6 +149,16 @@ def test_a_keras_file_ends_in_what_its_user_calls_a_prediction(tmp_path):
         ffnn.export(estimator, path)
         expected = estimator.predict(X).reshape(len(X), -1)
         np.testing.assert_allclose(keras_values(path, X), expected, rtol=1e-5)
+
+
+def test_half_the_digits_are_exported_as_all_of_them(tmp_path):
+    estimator = fit(dtype="mixed_bfloat16")
+    check(estimator, tmp_path / "model.onnx", "onnx", tolerance={"atol": 0.02})
+    check(estimator, tmp_path / "model", "savedmodel", tolerance={"atol": 0.02})
+    ffnn.export(estimator, tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    np.testing.assert_allclose(model.predict(X, verbose=0), estimator.predict_proba(X), atol=0.02)
 
 
 def test_either_builder_gives_the_same_model(tmp_path):
@@ -183,13 +198,12 @@ def test_another_process_needs_no_ffnn(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "keras.npy"), expected, **TOLERANCE["float32"])
 
 
-def test_a_savedmodel_of_sparse_rows_takes_them_in_coordinates(tmp_path):
+def test_a_savedmodel_of_sparse_rows_takes_them_as_they_are(tmp_path):
     sparse = scipy.sparse.csr_array(np.where(X > 3, X, 0))
     estimator = fit(X=sparse)
     ffnn.export(estimator, tmp_path / "model")
-    parts = sparse.tocoo()
-    arguments = {"row": parts.row, "col": parts.col, "data": parts.data, "n_rows": len(Y)}
-    signature = tf.saved_model.load(str(tmp_path / "model")).signatures["coo"]
+    arguments = {"indptr": sparse.indptr, "indices": sparse.indices, "data": sparse.data}
+    signature = tf.saved_model.load(str(tmp_path / "model")).signatures["csr"]
     _, specs = signature.structured_input_signature
     results = signature(**{name: tf.constant(value, specs[name].dtype) for name, value in arguments.items()})
     np.testing.assert_array_equal(plain(results["label"]), estimator.predict(sparse))
