@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.ready
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-fast demo docs changelog build clean distclean
+.PHONY: help setup format check test test-fast demo docs comparison changelog build clean distclean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -26,6 +26,7 @@ check: $(STAMP)  ## lint, formatting, types, documentation
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(PYTHON) scripts/compare.py --check
 	$(VENV)/bin/mkdocs build --strict --quiet
 
 test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest
@@ -40,6 +41,9 @@ demo: $(STAMP)  ## the main job on data that comes with scikit-learn
 
 docs: $(STAMP)  ## serve the documentation on this machine, rebuilt at each change
 	$(VENV)/bin/mkdocs serve
+
+comparison: $(STAMP)  ## make docs/comparison.md from scripts/comparison.toml
+	$(PYTHON) scripts/compare.py
 
 changelog: $(STAMP)  ## show the changelog that the fragments make
 	$(VENV)/bin/towncrier build --draft
