@@ -25,9 +25,9 @@ HEAD = """# Beside its peers
 
 <!-- made by scripts/compare.py from scripts/comparison.toml; change that, and run `make comparison` -->
 
-What ffnn can do, and what those can that do a similar thing: ✓ is yes, ◐ partly, – no, and ✎ that the library takes a
-network of yours, in whose code you write it. A ✓ of ffnn stands for tests, which are named below, and every cell of a peer
-for what was read in its code.
+What ffnn can do, and what those can that do a similar thing: ✓ is yes, ◐ partly, – no, and ✎ that the library takes
+a network of yours, in whose code you write it. A ✓ of ffnn stands for tests, which are named below, and every cell of a
+peer for what was read in its code.
 
 """
 
