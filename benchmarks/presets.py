@@ -132,24 +132,28 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # scikit-learn's networks stop at their limit of epochs, as by default they may
 
-    start = time.perf_counter()
     ffnn.MLPClassifier(n_epochs=1).fit([[0.0], [1.0]], [0, 1])  # the import of the engine is nobody's fit
-    results, tables = {}, []
+    file = RESULTS.with_suffix(".json")
+    results = json.loads(file.read_text()) if args.write and file.exists() else {}
     for preset in args.only:
+        start = time.perf_counter()
         rows = [measure(preset, data, args.folds) for data in (TEXTS if preset in ("talk", "text") else TABLES)]
+        print(table(preset, rows), f"({time.perf_counter() - start:.0f} s)\n", flush=True)
         results[preset] = rows
-        tables.append(table(preset, rows))
-        print(tables[-1], f"({time.perf_counter() - start:.0f} s)\n", flush=True)
+        if args.write:
+            file.write_text(json.dumps(results, indent=1) + "\n")
+            RESULTS.with_suffix(".md").write_text(page(results, args.folds))
+
+
+def page(results: dict[str, list[dict[str, Any]]], n_folds: int) -> str:
+    """Return all tables, and how they were made."""
     head = (
-        f"`python benchmarks/presets.py`: {args.folds} folds, the same for both; mean ± standard deviation. A win or a "
-        "loss is a difference greater than its standard error over the folds.\n"
-        f"ffnn {ffnn.__version__}, scikit-learn {sklearn.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores; {time.perf_counter() - start:.0f} s in all, beside other work: "
-        "times are rough.\n"
+        f"`python benchmarks/presets.py`: {n_folds} folds, the same for both; mean ± standard deviation. A win or a loss "
+        "is a mean difference greater than its standard error over the folds. "
+        f"ffnn {ffnn.__version__} (builder `tf`), scikit-learn {sklearn.__version__}, Python {platform.python_version()}, "
+        f"{platform.machine()}, {os.cpu_count()} cores that other programs used as well: times are rough.\n"
     )
-    if args.write:
-        RESULTS.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
-        RESULTS.with_suffix(".md").write_text("\n".join([head, *tables]))
+    return "\n".join([head, *(table(preset, results[preset]) for preset in presets.__all__ if preset in results)])
 
 
 if __name__ == "__main__":

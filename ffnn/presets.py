@@ -69,8 +69,8 @@ def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any
     One hidden layer of 100 rectified units, Adam at 1e-3, batches of 200, at most 200 epochs, fewer where the loss of
     the training has not fallen by 1e-4 for ten of them.
 
-    The page on presets says what differs from scikit-learn's: the penalty of the last, smaller batch, the biases'
-    initial values, the precision, and, for a regressor, standardised targets.
+    The page on presets says what differs from scikit-learn's: the penalty of the last, smaller batch, the precision,
+    and, for a regressor, standardised targets.
 
     Parameters
     ----------
@@ -95,6 +95,7 @@ def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any
         batch_size=200,
         n_epochs=200,
         activation="relu",
+        block=("dropout", registry.load("layer", "affine")(bias_initializer="glorot_uniform"), "activation"),
         solver=Adam(beta_1=0.9, beta_2=0.999, epsilon=1e-8),
         learning_rate=1e-3,
         weight_decay=1e-4 / 200,  # scikit-learn divides its alpha by the samples of the batch

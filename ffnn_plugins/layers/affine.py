@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from ffnn.input import SparseRows
 from ffnn.layer import Layer, Weight
 from ffnn.ops import Ops, Tensor
+from ffnn.parameters import unknown_name
 
 __all__ = ["Affine"]
 
@@ -23,10 +26,19 @@ class Affine(Layer):
         The number of outputs; None takes the width of the block.
     initializer : str or None
         The kernel's initializer, a name in :mod:`ffnn.initializers`; None takes the one that suits the activation.
+    bias_initializer : {"zeros", "glorot_uniform"}, default="zeros"
+        How the bias begins: at zero, or uniform between the bounds of Glorot's kernel, as in scikit-learn's networks.
     """
 
     units: int | None = None
     initializer: str | None = None
+    bias_initializer: str = "zeros"
+
+    def bind(self, values: Mapping[str, Any]) -> Layer | None:
+        names = ("zeros", "glorot_uniform")
+        if self.bias_initializer not in names:
+            raise unknown_name("Affine.bias_initializer", self.bias_initializer, names, "leave it at 'zeros'")
+        return super().bind(values)
 
     takes_bfloat16 = True
     takes_sparse = True
@@ -38,7 +50,10 @@ class Affine(Layer):
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         return {
             "weight": Weight((n_inputs, self._width), self.initializer or "glorot_uniform", decays=True),
-            "bias": Weight((self._width,), "zeros"),
+            # of a vector, Glorot's initializer takes the length for both of the kernel's widths
+            "bias": Weight(
+                (self._width,), self.bias_initializer, scale=math.sqrt(2 * self._width / (n_inputs + self._width))
+            ),
         }
 
     def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ffnn.initializers import draw
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import namespace
 from ffnn.testing.layers import LayerSuite
@@ -30,3 +31,17 @@ class TestAffine(LayerSuite):
     def test_without_a_width_it_says_what_to_give(self):
         with pytest.raises(ValueError, match="units is None; expected a positive integer"):
             Affine().n_outputs(6)
+
+
+def test_the_bias_may_begin_as_scikit_learns_does():
+    bias = Affine(3000, "glorot_uniform", bias_initializer="glorot_uniform").weights(5000)["bias"]
+    drawn = bias.scale * draw(bias.initializer, np.random.default_rng(0), bias.shape, "float64")
+    bound = np.sqrt(6 / (5000 + 3000))
+    assert np.abs(drawn).max() == pytest.approx(bound, rel=1e-2)
+    assert drawn.std() == pytest.approx(bound / np.sqrt(3), rel=5e-2)
+    assert np.abs(drawn).max() <= bound
+
+
+def test_another_beginning_of_the_bias_is_refused():
+    with pytest.raises(ValueError, match="Affine.bias_initializer='ones' is not known"):
+        Affine(bias_initializer="ones").bind({"units": 3})
