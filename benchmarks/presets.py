@@ -148,10 +148,11 @@ def main() -> None:
 def page(results: dict[str, list[dict[str, Any]]], n_folds: int) -> str:
     """Return all tables, and how they were made."""
     head = (
-        f"`python benchmarks/presets.py`: {n_folds} folds, the same for both; mean ± standard deviation. A win or a loss "
-        "is a mean difference greater than its standard error over the folds. "
-        f"ffnn {ffnn.__version__} (builder `tf`), scikit-learn {sklearn.__version__}, Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores that other programs used as well: times are rough.\n"
+        f"`python benchmarks/presets.py`: {n_folds} folds, the same for both; mean ± standard deviation. "
+        "A win or a loss is a mean difference greater than its standard error over the folds. "
+        f"ffnn {ffnn.__version__} (builder `tf`), scikit-learn {sklearn.__version__}, "
+        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores that other programs used as "
+        "well: times are rough.\n"
     )
     return "\n".join([head, *(table(preset, results[preset]) for preset in presets.__all__ if preset in results)])
 
