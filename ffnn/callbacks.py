@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import scipy.sparse
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
 
 from ffnn.builder import Array
 from ffnn.fitted import trained_in_place
@@ -67,7 +68,7 @@ class SklearnCallbacks(Listener):
                 return data
             return _safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
 
-        X_rows = X.shape[0] if hasattr(X, "shape") else len(X)
+        X_rows = _num_samples(X)  # of whatever scikit-learn takes for an array
         # functions are called only where a callback asks
         self._data: dict[str, Any] = {
             "X": lambda: part(X),
