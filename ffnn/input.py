@@ -88,7 +88,7 @@ class Input(Documented, BaseEstimator, ABC):
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
     #: Whether products with sparse rows go entry by entry, where an engine can; otherwise the rows are made dense.
-    stored_: bool | None = None  # nothing, before `fit`
+    stored_: bool = None  # type: ignore[assignment]  # nothing has been learned yet
     #: As a layer's; an input that transforms its batch draws nothing by default.
     tensors: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False
