@@ -5,7 +5,8 @@
 Cross-validated: accuracy for classes, R² for numbers, on the same folds for both. A pipeline of scikit-learn's has the
 preset's preparation of texts, or one-hot categories and a StandardScaler for tables; its regressors learn standardised
 targets, as ours do. Everything else is at its default. Times are those of ``fit``, one after the other in this process,
-with the engine imported before. ``--write`` puts the tables into ``benchmarks/results/presets.{json,md}``.
+with the engine imported before. ``--write`` puts the tables into ``benchmarks/results/presets.{json,md}``, beside those
+of presets that are left out.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def table(preset: str, rows: Sequence[dict[str, Any]]) -> str:
     """Return a preset's table."""
     verdicts = [verdict(row) for row in rows]
     counts = ", ".join(
-        f"{verdicts.count(v)} {plural}" for v, plural in (("win", "wins"), ("draw", "draws"), ("loss", "losses"))
+        f"{n} {one if n == 1 else many}"
+        for one, many in (("win", "wins"), ("draw", "draws"), ("loss", "losses"))
+        for n in [verdicts.count(one)]
     )
     times = np.median([np.median(row["seconds"][1]) / np.median(row["seconds"][0]) for row in rows])
     lines = [
