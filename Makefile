@@ -2,12 +2,13 @@
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ready
+BENCH  := .venv-bench
 
 # an announcement, printed at every build
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-fast demo docs comparison changelog build clean distclean
+.PHONY: help setup format check test test-fast demo bench bench-quick docs comparison changelog build clean distclean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -39,6 +40,18 @@ test-fast: $(STAMP)  ## the tests that are not marked slow
 demo: $(STAMP)  ## the main job on data that comes with scikit-learn
 	$(PYTHON) examples/digits.py
 
+$(BENCH)/.ready: $(STAMP) scripts/setup-bench.sh benchmarks/requirements-peers.txt
+	scripts/setup-bench.sh $(VENV) $(BENCH)
+	@touch $@
+
+bench: $(BENCH)/.ready  ## ffnn beside its peers, about an hour; ARGS="--resume" goes on after an interruption
+	$(BENCH)/bin/python -m benchmarks.suite $(ARGS)
+	$(PYTHON) -m benchmarks.suite --render
+
+bench-quick: $(BENCH)/.ready  ## the same, smaller, in under five minutes
+	$(BENCH)/bin/python -m benchmarks.suite --quick $(ARGS)
+	$(PYTHON) -m benchmarks.suite --render
+
 docs: $(STAMP)  ## serve the documentation on this machine, rebuilt at each change
 	$(VENV)/bin/mkdocs serve
 
@@ -55,5 +68,5 @@ clean:  ## remove what building and testing left
 	rm -rf build dist site output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find ffnn ffnn_plugins tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
-distclean: clean  ## clean, and remove .venv
-	rm -rf $(VENV)
+distclean: clean  ## clean, and remove the environments
+	rm -rf $(VENV) $(BENCH)

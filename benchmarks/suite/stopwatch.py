@@ -1,0 +1,76 @@
+"""Time and memory, measured in the process that they are about."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+STATUS = Path("/proc/self/status")
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def median_seconds(call: Callable[[], Any], repeats: int) -> float:
+    """Return the median of some calls after one that does not count."""
+    call()
+    return statistics.median(seconds(call) for _ in range(repeats))
+
+
+def import_seconds(*modules: str) -> float:
+    """Import modules, an engine for instance, and return how long it took: that is no part of a fit."""
+    return seconds(lambda: [importlib.import_module(module) for module in modules])
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has had so far, in MB (10⁶ bytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def anonymous_mb() -> float:
+    """Return the memory that this process has beside mapped files, in MB."""
+    for line in STATUS.read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise OSError(f"{STATUS} has no RssAnon: this measurement needs Linux 4.5 or later.")
+
+
+class Watch:
+    """The most anonymous memory that was seen, looked at every two milliseconds."""
+
+    def __init__(self) -> None:
+        self.peak_mb = anonymous_mb()
+
+    def look(self) -> None:
+        self.peak_mb = max(self.peak_mb, anonymous_mb())
+
+
+@contextmanager
+def watched() -> Any:
+    """Watch the memory of this process while the block runs."""
+    watch = Watch()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.002):
+            watch.look()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.look()
+        ended.set()
+        thread.join()

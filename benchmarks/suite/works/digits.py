@@ -1,0 +1,79 @@
+"""Small dense data: digits, 50 epochs; the first fit of a process, and those that follow."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from benchmarks.suite.contest import PEAK, Check, Measurement, Size, Work, faster
+from benchmarks.suite.stopwatch import import_seconds, peak_mb, seconds
+
+SIZES = {"full": {"epochs": 50, "later": 5}, "quick": {"epochs": 50, "later": 3}, "tiny": {"epochs": 2, "later": 1}}
+ENGINES = ("tensorflow", "keras")
+
+
+def ffnn(hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
+    """Return ffnn's estimator."""
+    from ffnn import MLPClassifier
+
+    return MLPClassifier(hidden, batch_size=64, n_epochs=epochs, random_state=seed)
+
+
+def sklearn(hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
+    """Return scikit-learn's estimator, that stops no earlier than ffnn's."""
+    from sklearn.neural_network import MLPClassifier
+
+    return MLPClassifier(
+        hidden, batch_size=64, max_iter=epochs, n_iter_no_change=epochs + 1, alpha=0.0, random_state=seed
+    )
+
+
+MAKERS: dict[str, Callable[[tuple[int, ...], int, int], Any]] = {"ffnn, tf": ffnn, "scikit-learn": sklearn}
+
+
+def run(hidden: tuple[int, ...], contestant: str, size: Size, number: int) -> Measurement:
+    """Fit for the first time, then with other seeds."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    warnings.simplefilter("ignore")
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split((X / 16).astype(np.float32), y, random_state=0)
+    make = MAKERS[contestant]
+    measured = Measurement()
+    if contestant == "ffnn, tf":
+        measured.figures["import of the engine s"] = import_seconds("tensorflow")
+    make(hidden, 1, 0)  # the import of the estimator is no part of a fit either
+    start = time.perf_counter()
+    first = make(hidden, size["epochs"], number).fit(X, y)
+    measured.seconds["first fit"] = time.perf_counter() - start
+    modules = set(sys.modules)
+    times = [
+        seconds(lambda seed=seed: make(hidden, size["epochs"], seed).fit(X, y)) for seed in range(1, size["later"] + 1)
+    ]
+    measured.seconds["later fits"] = statistics.median(times)
+    imported = [name for name in set(sys.modules) - modules if name.partition(".")[0] in ENGINES]
+    measured.checks.append(Check("modules of the engine imported by later fits", len(imported), 0))
+    measured.figures |= {PEAK: peak_mb(), "accuracy": float(first.score(X_test, y_test))}
+    if size["epochs"] >= 50:
+        measured.checks.append(Check("accuracy", measured.figures["accuracy"], 0.95, at_least=True))
+    return measured
+
+
+def work(hidden: tuple[int, ...], times_as_fast: float) -> Work:
+    """Return the work of one architecture."""
+    bars = [
+        faster("S3", f"{name}: as fast as scikit-learn", ("scikit-learn", name), ("ffnn, tf", name), limit)
+        for name, limit in (("first fit", 1.0), ("later fits", times_as_fast))
+    ]
+    key = "-".join(["digits", *map(str, hidden)])
+    return Work(key, f"{hidden} on digits, 50 epochs", partial(run, hidden), list(MAKERS), SIZES, bars)
+
+
+WORKS = [work((100,), 1.5), work((256, 256), 3.0)]
