@@ -50,11 +50,11 @@ def verdict(bar: Mapping[str, Any]) -> str:
 
 def bars(works: Sequence[Mapping[str, Any]]) -> str:
     """Return the table of the bars."""
-    lines = ["| | work | bar | figure | |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| | work | what | bar | figure | |", "| --- | --- | --- | --- | --- | --- |"]
     rows = [(bar["item"], work["title"], bar) for work in works for bar in work["bars"]]
     for item, title, bar in sorted(rows, key=lambda row: row[0]):
         limit = f"{'≥' if bar['at_least'] else '≤'} {bar['limit']:g}{bar['unit']}"
-        lines.append(f"| {item} | {title} | {limit} {bar['text']} | {verdict(bar)} |")
+        lines.append(f"| {item} | {title} | {bar['text']} | {limit} | {verdict(bar)} |")
     return "\n".join(lines) + "\n"
 
 
