@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,21 +50,21 @@ def filled(page: str, results: Mapping[str, Any]) -> str:
 PEERS = ["scikit-learn", "Keras", "Keras's wrapper", "scikeras", "skorch"]
 
 
+FITS = {"fit": "", "first fit": ": first fit", "later fits": ": later fits"}
+
+
 def ratios(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return how many times as fast ffnn fits as each peer: by work, then by peer."""
+    """Return how many times as long each peer takes for a fit as the work's first contestant: by work, then by peer."""
     found: dict[str, dict[str, float]] = {}
     for work in results["works"]:
         runs = Results(work["runs"])
-        for title, ours, time in [
-            (work["title"], "ffnn, tf", "fit"),
-            (f"{work['title']}: first fit", "ffnn, tf", "first fit"),
-            (f"{work['title']}: later fits", "ffnn, tf", "later fits"),
-        ]:
-            for peer in PEERS:
-                try:
-                    found.setdefault(title, {})[peer] = runs.ratio((peer, time), (ours, time))
-                except NotMeasured:
-                    continue
+        ours, *others = work["runs"]
+        for time, suffix in FITS.items():
+            for name in others:
+                peer = name.partition(",")[0]
+                if peer in PEERS:
+                    with suppress(NotMeasured):
+                        found.setdefault(work["title"] + suffix, {})[peer] = runs.ratio((name, time), (ours, time))
     return {title: peers for title, peers in found.items() if peers}
 
 
@@ -74,12 +75,14 @@ def draw(results: Mapping[str, Any], path: Path = PICTURE) -> None:
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "ffnn"  # the same figures make the same file
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    rows = [(title, peer, ratio) for title, peers in ratios(results).items() for peer, ratio in peers.items()]
+    shown = ratios(results)
+    n_bars = sum(map(len, shown.values()))
     colors = dict(zip(PEERS, plt.get_cmap("tab10").colors, strict=False))
-    figure, ax = plt.subplots(figsize=(9, 0.9 + 0.3 * len(rows) + 0.3 * len(ratios(results))), layout="constrained")
+    figure, ax = plt.subplots(figsize=(9, 0.9 + 0.3 * (n_bars + len(shown))), layout="constrained")
     at, ticks, titles = 0.0, [], []
-    for title, peers in ratios(results).items():
+    for title, peers in shown.items():
         ticks.append(at + (len(peers) - 1) / 2)
         titles.append(title.replace(" on ", "\non ", 1))
         for peer, ratio in peers.items():
@@ -88,6 +91,9 @@ def draw(results: Mapping[str, Any], path: Path = PICTURE) -> None:
             at += 1
         at += 1
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.axvline(1, color="black", linewidth=1)
     ax.margins(x=0.12)
     ax.set_yticks(ticks, titles, fontsize=8)
