@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ffnn.documented import Documented
+from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number
 
 __all__ = ["RobustSmoothClip", "categorical_columns"]
@@ -107,6 +109,37 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, Documented, BaseE
         # a feature that was constant says nothing, whatever it is now
         z = np.where(self._constant, 0.0, (X - self.center_) / self.scale_)
         return np.asarray(z / np.hypot(1, z / self.limit), dtype=X.dtype)
+
+    # what skl2onnx looks for, so that pipelines with this step can be exported
+
+    def onnx_shape_calculator(self) -> Callable[[Any], None]:
+        """Return what sets the type and shape of the output in an ONNX model."""
+        check_is_fitted(self)
+        from skl2onnx.common.data_types import guess_tensor_type
+
+        def calculate(operator: Any) -> None:
+            kind = type(guess_tensor_type(operator.inputs[0].type))
+            operator.outputs[0].set_type(kind([None, self.n_features_in_]))
+
+        return calculate
+
+    def onnx_converter(self) -> Callable[[Any, Any, Any], None]:
+        """Return what adds the operations of :meth:`transform` to an ONNX model."""
+        check_is_fitted(self)
+        from skl2onnx.common.data_types import guess_numpy_type
+
+        from ffnn.exporting.onnx_model import add_operations
+
+        def add(scope: Any, operator: Any, container: Any) -> None:
+            dtype = guess_numpy_type(operator.outputs[0].type)
+
+            def bend(ops: Ops, x: Tensor) -> list[Tensor]:
+                z = (x - self.center_) * np.where(self._constant, 0.0, 1 / self.scale_)
+                return [ops.cast(z / ops.sqrt(1 + ops.square(z / self.limit)), dtype)]
+
+            add_operations(bend, self.n_features_in_, "float64", scope, operator, container)
+
+        return add
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ffnn.input import SparseRows
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 
-__all__ = ["allow_options", "convert", "output_types"]
+__all__ = ["add_operations", "allow_options", "convert", "output_types"]
 
 
 def allow_options(kind: type) -> None:
@@ -75,42 +76,21 @@ def convert(network: Network, weights: Arrays, scope: Any, operator: Any, contai
                 f"{type(operator.raw_operator).__name__} is in the middle of a pipeline, where it transforms; "
                 "in ONNX it predicts. Let it be the last step."
             )
-    graph = Graph(scope.get_unique_operator_name("ffnn"))
-    inputs = [(variable.onnx_name, variable.type) for variable in operator.inputs]
-    results = _write(graph, inputs, network, weights)
-    for name, value in graph.constants.items():
-        _add_constant(container, name, value)
-    for node in graph.nodes:
-        container.add_node(node.op_type, node.inputs, [node.output], name=node.output, **node.attributes)
-    for result, variable in zip(results, operator.outputs, strict=True):
-        container.add_node("Identity", [result.name], [variable.onnx_name], name=f"{result.name}_output")
-
-
-def _write(graph: Graph, inputs: list[tuple[str, Any]], network: Network, weights: Arrays) -> list[OnnxTensor]:
-    """Write a network down in the graph and return its outputs."""
-    from skl2onnx.common.data_types import guess_numpy_type
-
     network = dataclasses.replace(network, compute_dtype=None)  # what onnxruntime does not have on CPUs
-    ops = OnnxOps(graph)
-    missing = network.weights.keys() - weights.keys()
-    if missing:
+    if network.weights.keys() - weights.keys():
         raise ExportError(
             "The network was made by the builder, such as KerasBuilder(build=...), and ffnn does not know what it "
             "does. Use format='savedmodel' or 'keras', or what its engine has: estimator.model_.export(path)."
         )
-    # skl2onnx gives the columns of a table one by one; one that the network was not fitted with shows when it runs
-    width = network.n_features if len(inputs) == 1 else 1
-    columns = [
-        graph.cast(OnnxTensor(graph, name, np.zeros((2, width), guess_numpy_type(kind))), network.dtype)
-        for name, kind in inputs
-    ]
-    tensors = {name: graph.constant(np.asarray(weights[name])) for name in network.weights}
+
+    def outputs(ops: OnnxOps, x: OnnxTensor) -> list[Any]:
+        tensors = {name: ops.tensor(weights[name]) for name in network.weights}
+        scores = network.apply(ops, network.entering(ops, x), tensors)
+        scores = scores.dense(ops) if isinstance(scores, SparseRows) else scores
+        return list(network.output.export(ops, scores).values())
+
     try:
-        with np.errstate(all="ignore"):  # of the examples, which mean nothing
-            x = columns[0] if len(columns) == 1 else ops.concatenate(columns, 1)
-            scores = network.apply(ops, network.entering(ops, x), tensors)
-            scores = scores.dense(ops) if isinstance(scores, SparseRows) else scores
-            return [ops.tensor(value) for value in network.output.export(ops, scores).values()]
+        add_operations(outputs, network.n_features, network.dtype, scope, operator, container)
     except ExportError:
         raise
     except Exception as error:  # whatever a layer of somebody's makes of tensors that are none of its engine's
@@ -118,6 +98,48 @@ def _write(graph: Graph, inputs: list[tuple[str, Any]], network: Network, weight
             f"The network cannot be written in ONNX's operations: {type(error).__name__}: {error} What calls an "
             "engine's own functions can be exported by format='savedmodel'."
         ) from error
+
+
+def add_operations(
+    function: Callable[[OnnxOps, OnnxTensor], list[Any]],
+    width: int,
+    dtype: str,
+    scope: Any,
+    operator: Any,
+    container: Any,
+) -> None:
+    """Add the operations that a function calls to the model.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(ops, x)`` returns what ``operator`` gives.
+    width : int
+        The number of features.
+    dtype : str
+        Of the ``x`` that the function takes.
+    scope, operator, container
+        skl2onnx's.
+    """
+    from skl2onnx.common.data_types import guess_numpy_type
+
+    graph = Graph(scope.get_unique_operator_name("ffnn"))
+    ops = OnnxOps(graph)
+    # skl2onnx gives the columns of a table one by one; one that is missing shows when the model runs
+    width = width if len(operator.inputs) == 1 else 1
+    examples = [np.zeros((2, width), guess_numpy_type(variable.type)) for variable in operator.inputs]
+    columns = [
+        ops.cast(OnnxTensor(graph, variable.onnx_name, example), dtype)
+        for variable, example in zip(operator.inputs, examples, strict=True)
+    ]
+    with np.errstate(all="ignore"):  # of the examples, which mean nothing
+        results = function(ops, columns[0] if len(columns) == 1 else ops.concatenate(columns, 1))
+    for name, value in graph.constants.items():
+        _add_constant(container, name, value)
+    for node in graph.nodes:
+        container.add_node(node.op_type, node.inputs, [node.output], name=node.output, **node.attributes)
+    for result, variable in zip(results, operator.outputs, strict=True):
+        container.add_node("Identity", [result.name], [variable.onnx_name], name=f"{result.name}_output")
 
 
 def _add_constant(container: Any, name: str, value: Array) -> None:

@@ -90,6 +90,15 @@ def test_a_pipeline_of_a_table(tmp_path):
     assert_same(pipeline, FRAME, run(path, **table))
 
 
+@pytest.mark.parametrize("X", [X, FRAME.fillna(25.0)], ids=["numbers", "table"])
+def test_the_preset_for_tables(X, tmp_path):
+    y = np.arange(len(X)) % 3 > 0
+    pipeline = ffnn.presets.modern(random_state=0).set_params(mlp__n_epochs=2).fit(X, y)
+    ffnn.export(pipeline, tmp_path / "model.onnx", X=X)
+    if isinstance(X, np.ndarray):
+        assert_same(pipeline, X, run(tmp_path / "model.onnx", X=X))
+
+
 def test_a_search_and_a_search_in_a_pipeline(tmp_path):
     path = tmp_path / "model.onnx"
     grid = {"mlp__hidden_units": [(4,), (8,)]}
