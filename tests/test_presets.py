@@ -176,15 +176,3 @@ def test_the_network_of_a_preset_is_saved(preset, kind, tmp_path):
     Z = made[0].transform(X)
     np.testing.assert_array_equal(again.predict(Z), made.predict(X))
     assert repr(again) == repr(made[-1])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_modern_pipeline_is_exported(kind, tmp_path):
-    onnxruntime = pytest.importorskip("onnxruntime")
-    X, y = CANCER if kind == "classifier" else DIABETES
-    made = presets.modern(kind, n_epochs=3, random_state=0).fit(X, y)
-    ffnn.export(made, tmp_path / "modern.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "modern.onnx", providers=["CPUExecutionProvider"])
-    results = session.run(None, {session.get_inputs()[0].name: X.astype("float32")})
-    expected = made.predict_proba(X) if kind == "classifier" else made.predict(X)
-    np.testing.assert_allclose(np.squeeze(results[-1]), expected, rtol=1e-3, atol=1e-3)
