@@ -11,6 +11,7 @@ __all__ = ["Documented", "Without", "site"]
 
 #: The pages, by the first module names that fit.
 _PAGES = {
+    "ffnn.adaptive": "api/solvers",
     "ffnn.builders": "plugins/builders",
     "ffnn.classifier": "api/classifier",
     "ffnn.lbfgs": "api/solvers",
@@ -22,6 +23,9 @@ _PAGES = {
     "ffnn_plugins.inputs": "plugins/inputs",
     "ffnn_plugins.outputs": "plugins/outputs",
 }
+
+#: Modules whose classes the pages show under another module's name.
+_SHOWN_AS = {"ffnn.adaptive": "ffnn.solvers"}
 
 
 def site() -> str:
@@ -84,7 +88,8 @@ class Documented:
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         kind = type(self)
-        return {"site": site(), "page": self._page, "name": f"{kind.__module__}.{kind.__qualname__}"}
+        module = _SHOWN_AS.get(kind.__module__, kind.__module__)
+        return {"site": site(), "page": self._page, "name": f"{module}.{kind.__qualname__}"}
 
     @property
     def _page(self) -> str:
