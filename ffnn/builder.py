@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -87,6 +87,17 @@ class EpochPlan:
     def n_batches(self) -> int:
         """The number of steps."""
         return len(self.step_sizes)
+
+    def steps(self, start: int, stop: int) -> EpochPlan:
+        """Return the plan of some of the steps."""
+        span = slice(start, stop)
+        return replace(
+            self,
+            order=self.order[start * self.batch_size : stop * self.batch_size],
+            step_sizes=self.step_sizes[span],
+            learning_rates=self.learning_rates[span],
+            seeds=self.seeds[span],
+        )
 
     def batch(self, i: int) -> Array:
         """Return the rows of batch ``i``."""

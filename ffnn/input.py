@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Input", "Rows", "SparseRows"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -109,6 +111,13 @@ class Input(Documented, BaseEstimator, ABC):
     @abstractmethod
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> Tensor | SparseRows:
         """Return the batch of the given rows, of shape (len(rows), n_features), from the prepared arrays."""
+
+    def take(self, arrays: Sequence[Array], rows: slice | Array) -> tuple[Array, ...]:
+        """Return the prepared arrays of some rows, on the host; of a slice, without a copy where that can be.
+
+        By default every array has a row a row.
+        """
+        return tuple(array[rows] for array in arrays)
 
     def n_outputs(self, n_features: int) -> int:
         """Return the width of what the input passes on."""

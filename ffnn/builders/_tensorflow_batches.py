@@ -32,7 +32,7 @@ class Batches:
     def __init__(self, network: Network, stored: bool) -> None:
         self._network = network
         self._entry = network.first(network.n_entry)
-        self._stored = stored
+        self.stored = stored
 
     def rows(
         self, arrays: tuple[Tensor, ...], rows: Tensor, scalars: Tensor | None = None, seed: Tensor | None = None
@@ -44,7 +44,7 @@ class Batches:
     def enter(self, x: SparseRows, scalars: Tensor | None = None, seed: Tensor | None = None) -> Any:
         """Return what the network's first stages make of sparse rows."""
         y = self._entry.apply(ops, x, {}, scalars, seed, training=seed is not None)
-        return y.dense(ops) if isinstance(y, SparseRows) and not self._stored else y
+        return y.dense(ops) if isinstance(y, SparseRows) and not self.stored else y
 
     def take(
         self, data: tuple[Any, ...], rows: Tensor, scalars: Tensor | None = None, seed: Tensor | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
+from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
 from ffnn.builders._tensorflow_touched import IdleRows
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
@@ -57,7 +58,7 @@ class ProgramModel:
         self._slots: list[list[Any]] = []
         self._idle: IdleRows | None = None
         self._step = 0
-        self._data: tuple[Any, ...] = ()
+        self._samples: Samples | None = None
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._network.initial_weights(rng)
@@ -85,26 +86,34 @@ class ProgramModel:
         return self._step
 
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
-        arrays = tuple(tf.constant(a) for a in x.arrays)
-        self._data = (arrays, tf.constant(targets), tf.constant(weight))
+        self._samples = Samples(self._network.input, x, targets, weight)
 
     def unload(self) -> None:
-        self._data = ()
+        self._samples = None
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        idles = self._program.idles(plan.weight_decay)
-        if not idles:
+        assert self._samples is not None  # loaded by whoever trains
+        idle = self._idle_rows(plan.weight_decay)
+        total = mass = 0.0
+        for part, data in self._samples.parts(plan):
+            loss, m = self._program.train_epoch(
+                self._weights, self._extras, self._slots, data, self._scalars, part, idle
+            )
+            total, mass = total + loss, mass + m
+        self._step += plan.n_batches
+        return total / mass if mass else 0.0
+
+    def _idle_rows(self, weight_decay: float) -> IdleRows | None:
+        """Return the rows that epochs may leave for later, or None if they may not."""
+        if not self._program.idles(weight_decay):
             self._settle()
-        elif self._idle is None:
+            return None
+        if self._idle is None:
             assert isinstance(self._solver, StochasticSolver)
             idling = self._solver.idling()
             assert idling is not None  # since the program idles
             self._idle = IdleRows(idling, self._network.n_features)
-        loss = self._program.train_epoch(
-            self._weights, self._extras, self._slots, self._data, self._scalars, plan, self._idle if idles else None
-        )
-        self._step += plan.n_batches
-        return loss
+        return self._idle
 
     def _settle(self) -> None:
         """Take the steps that were left for later."""
@@ -114,18 +123,26 @@ class ProgramModel:
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         for name, variable in zip(self.trainable, self._weights, strict=True):
             variable.assign(weights[name])
-        loss, gradients = self._program.loss_and_gradient(self._weights, self._extras, self._data)
-        return loss, dict(zip(self.trainable, gradients, strict=True))
+        assert self._samples is not None  # loaded by whoever trains
+        total, mass, sums = 0.0, 0.0, [np.zeros_like(weights[name]) for name in self.trainable]
+        for data in self._samples.pieces():
+            loss, m, gradients = self._program.loss_and_gradient(self._weights, self._extras, data)
+            total, mass = total + loss, mass + m
+            sums = [s + g for s, g in zip(sums, gradients, strict=True)]
+        mass = mass or 1.0
+        return total / mass, {name: g / mass for name, g in zip(self.trainable, sums, strict=True)}
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
-        self._settle()
-        arrays = tuple(tf.constant(a) for a in x.arrays)
-        return np.asarray(self._program.forward(self._weights, self._extras, arrays, x.n_rows, layer))
+        return self._by_piece(x, lambda *piece: self._program.prediction.scores(*piece, layer))
 
     def input_gradient(self, x: Rows) -> Array:
+        return self._by_piece(x, self._program.prediction.slopes)
+
+    def _by_piece(self, x: Rows, function: Callable[..., Array]) -> Array:
         self._settle()
-        arrays = tuple(tf.constant(a) for a in x.arrays)
-        return np.asarray(self._program.input_gradient(self._weights, self._extras, arrays, x.n_rows))
+        pieces = pieces_of(self._network.input, x, PIECE)
+        values = [function(self._weights, self._extras, arrays, n_rows) for arrays, n_rows in pieces]
+        return values[0] if len(values) == 1 else np.concatenate(values)
 
     @property
     def native(self) -> Any:

@@ -9,10 +9,12 @@ import numpy as np
 import scipy.sparse
 
 from ffnn.input import Input, Rows, SparseRows
-from ffnn.ops import Ops, Tensor
+from ffnn.ops import NumpyOps, Ops, Tensor
 from ffnn.parameters import unknown_name
 
 __all__ = ["SparseInput"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _BATCHES = ("auto", "dense", "stored")
 
@@ -66,6 +68,14 @@ class SparseInput(Input):
             np.asarray(X.data, dtype=dtype),
         )
         return Rows(arrays, X.shape[0])
+
+    def take(self, arrays: Sequence[Array], rows: slice | Array) -> tuple[Array, ...]:
+        splits, columns, values = arrays
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(splits) - 1)
+            first, last = splits[start], splits[stop]
+            return splits[start : stop + 1] - first, columns[first:last], values[first:last]
+        return NumpyOps().take_rows(splits, columns, values, rows)
 
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> SparseRows:
         splits, columns, values = arrays

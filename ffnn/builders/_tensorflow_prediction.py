@@ -1,0 +1,133 @@
+"""Scores on TensorFlow, and their slopes, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_touched import compact
+from ffnn.builders._tensorflow_traced import Traced
+from ffnn.input import SparseRows
+from ffnn.network import Network
+
+__all__ = ["Prediction"]
+
+Tensor = Any
+Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
+
+#: Rows that go through the network together at least, fewer being filled up: a product of fewer takes other kernels,
+#: and a row's scores would depend on the number of rows beside it.
+LEAST_ROWS = 16
+#: At most; and the values that they hold at most, unless that is less than 64 rows.
+MOST_ROWS = 1024
+MOST_VALUES = 2**22
+#: So few sparse rows meet few of the weights: they are not made dense.
+FEW_ROWS = 8
+
+
+class Prediction:
+    """What a trained network says of rows.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    forward : callable
+        As in :class:`ffnn.builders._tensorflow_program.Program`.
+    batches : Batches
+        What makes the batches.
+    by_feature : sequence of int
+        The trained weights that have a row a feature and meet the entries of sparse rows.
+    """
+
+    def __init__(self, network: Network, forward: Forward, batches: Batches, by_feature: Sequence[int]) -> None:
+        self._network = network
+        self._forward = forward
+        self._batches = batches
+        self._few = Batches(network, stored=True)
+        self._by_feature = tuple(by_feature)
+        self._tile = int(np.clip(MOST_VALUES // network.n_features, 64, MOST_ROWS))
+        self._scores = Traced(self._score)
+        self._slopes = Traced(self._slope)
+
+    def scores(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None
+    ) -> Any:
+        """Return the scores of all rows, or the values of a hidden layer."""
+        n_stages = None if layer is None else self._network.hidden[layer]
+        few = n_rows <= FEW_ROWS and bool(self._by_feature)
+        arguments = (arrays, tf.constant(n_rows, tf.int32))
+        return self._scores((weights, extras), arguments, n_stages, few).numpy()
+
+    def slopes(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
+        """Return the gradients of the scores of all rows with respect to X, output by output."""
+        network = self._network
+        result = np.empty((n_rows, network.n_outputs, network.n_features), network.dtype)
+        for k, pick in enumerate(np.eye(network.n_outputs, dtype=network.dtype)):
+            arguments = (arrays, tf.constant(n_rows, tf.int32), tf.constant(pick))
+            result[:, k] = self._slopes((weights, extras), arguments).numpy()
+        return result
+
+    # -- traced ---------------------------------------------------------------------------------------------------
+
+    def _score(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, n_stages: int | None,
+        few: bool,
+    ) -> Tensor:  # fmt: skip
+        def scores(rows: Tensor) -> Tensor:
+            return self._of(weights, extras, self._batches.rows(arrays, rows), n_stages)
+
+        if few:
+            columns, x = compact(self._few.rows(arrays, tf.range(n_rows)))
+            x = x if self._batches.stored else x.dense(ops)
+            return self._apply(self._met(weights, columns), extras, x, n_stages)
+        width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
+        return self._by_tile(scores, n_rows, width)
+
+    def _slope(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, pick: Tensor
+    ) -> Tensor:
+        network = self._network
+
+        def slopes(rows: Tensor) -> Tensor:
+            x = network.input.gather(ops, arrays, rows, network.n_features)
+            x = tf.ensure_shape(x.dense(ops) if isinstance(x, SparseRows) else x, (None, network.n_features))
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(x)
+                entering = network.entering(ops, x)
+                entering = self._batches.enter(entering) if isinstance(entering, SparseRows) else entering
+                # a row's scores depend on that row alone, so that the sum over rows mixes nothing
+                score = tf.reduce_sum(self._of(weights, extras, entering) * pick)
+            return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+        return self._by_tile(slopes, n_rows, network.n_features)
+
+    def _of(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None = None) -> Tensor:
+        if isinstance(x, SparseRows):
+            columns, x = compact(x)
+            weights = self._met(weights, columns)
+        return self._apply(weights, extras, x, n_stages)
+
+    def _met(self, weights: list[Any], columns: Tensor) -> list[Any]:
+        return [tf.gather(w, columns) if k in self._by_feature else w for k, w in enumerate(weights)]
+
+    def _apply(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None) -> Tensor:
+        return self._forward(weights, extras, x, None, None, None, False, n_stages=n_stages)[0]
+
+    def _by_tile(self, function: Callable[[Tensor], Tensor], n_rows: Tensor, width: int) -> Tensor:
+        def tile(i: Tensor, tiles: Any) -> tuple[Tensor, Any]:
+            start = i * self._tile
+            size = tf.minimum(self._tile, n_rows - start)
+            # filled up with copies of the last row
+            rows = tf.minimum(start + tf.range(tf.maximum(size, LEAST_ROWS)), n_rows - 1)
+            return i + 1, tiles.write(i, function(rows)[:size])
+
+        n_tiles = (n_rows + self._tile - 1) // self._tile
+        tiles = tf.TensorArray(self._network.dtype, size=n_tiles, element_shape=(None, width), infer_shape=False)
+        _, tiles = tf.while_loop(lambda i, _: i < n_tiles, tile, (0, tiles), parallel_iterations=1)
+        return tiles.concat()

@@ -1,0 +1,92 @@
+"""A data set on its way to TensorFlow: all of it at once or, if it is large, a piece at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ffnn.builder import Array, EpochPlan
+from ffnn.input import Input, Rows
+
+__all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
+
+Data = tuple[tuple[Any, ...], Any, Any]
+
+#: Bytes of X that TensorFlow keeps a copy of while it trains; a larger X, which may be mapped from a file, stays where
+#: it is, and the rows of some batches at a time are copied.
+RESIDENT = 2**28
+#: Bytes copied at a time: what the system's allocator reuses rather than gives back.
+PIECE = 2**24
+
+
+def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
+    """Yield the rows in order, as tensors of about ``size`` bytes and their number of rows."""
+    n = _rows_in(size, x)
+    if n >= x.n_rows:
+        yield tuple(tf.constant(a) for a in x.arrays), x.n_rows
+        return
+    for start in range(0, x.n_rows, n):
+        stop = min(start + n, x.n_rows)
+        yield tuple(tf.constant(a) for a in input.take(x.arrays, slice(start, stop))), stop - start
+
+
+class Samples:
+    """A data set to train on.
+
+    Parameters
+    ----------
+    input : Input
+        What prepared it.
+    x : Rows
+        The samples.
+    targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+        What the network's output encoded.
+    weight : ndarray of shape (n_rows,)
+        The sample weights.
+    """
+
+    def __init__(self, input: Input, x: Rows, targets: Array, weight: Array) -> None:
+        self._input = input
+        self._x = x
+        self._targets = targets
+        self._weight = weight
+        resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
+        self._all = self._tensors(x.arrays, slice(None)) if resident else None
+
+    def parts(self, plan: EpochPlan) -> Iterator[tuple[EpochPlan, Data]]:
+        """Yield an epoch's steps in order, some at a time where not all of the data is there, with their data."""
+        if self._all is not None:
+            yield plan, self._all
+            return
+        n_steps = max(1, _rows_in(PIECE, self._x) // plan.batch_size)
+        for start in range(0, plan.n_batches, n_steps):
+            part = plan.steps(start, start + n_steps)
+            arrays = self._input.take(self._x.arrays, part.order)
+            here = np.arange(len(part.order), dtype=part.order.dtype)
+            yield dataclasses.replace(part, order=here), self._tensors(arrays, part.order)
+
+    def pieces(self) -> Iterator[Data]:
+        """Yield all rows once, in order."""
+        if self._all is not None:
+            yield self._all
+            return
+        start = 0
+        for arrays, n_rows in pieces_of(self._input, self._x, PIECE):
+            rows = slice(start, start + n_rows)
+            yield arrays, tf.constant(self._targets[rows]), tf.constant(self._weight[rows])
+            start += n_rows
+
+    def _tensors(self, arrays: tuple[Array, ...], rows: slice | Array) -> Data:
+        return (
+            tuple(tf.constant(a) for a in arrays), tf.constant(self._targets[rows]), tf.constant(self._weight[rows])
+        )  # fmt: skip
+
+
+def _rows_in(size: int, x: Rows) -> int:
+    """Return how many rows there are in so many bytes, in whole tiles of a prediction."""
+    each = max(1, sum(a.nbytes for a in x.arrays) // max(x.n_rows, 1))
+    return max(size // each // 1024 * 1024, 1024)

@@ -1,0 +1,51 @@
+"""Functions traced once, whatever the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import tensorflow as tf
+
+__all__ = ["Traced"]
+
+
+class Traced:
+    """A traced function of a fit's variables and of tensors, of which no first axis has a fixed length.
+
+    So no fold of a search traces anew. The variables are arguments: fits share the program and nothing else.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(*variables, *arguments, *constants)``.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = tf.function(function, autograph=False)
+        self._concrete: dict[Hashable, Any] = {}
+
+    def __call__(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], *constants: Hashable) -> Any:
+        """Call the function.
+
+        Parameters
+        ----------
+        variables : tuple
+            Nested lists of ``tf.Variable``, of the same shapes in each call.
+        arguments : tuple
+            Nested tensors, of the same ranks in each call.
+        constants : hashable
+            What makes another program.
+        """
+        # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
+        key = (constants, *((t.dtype, t.shape.rank) for t in tf.nest.flatten(arguments)), *map(type, variables))
+        concrete = self._concrete.get(key)
+        if concrete is None:
+            relaxed = tf.nest.map_structure(_relaxed, arguments)
+            concrete = self._function.get_concrete_function(*variables, *relaxed, *constants)
+            self._concrete[key] = concrete
+        return concrete(*variables, *arguments, *constants)
+
+
+def _relaxed(t: Any) -> tf.TensorSpec:
+    return tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype)
