@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -133,7 +134,7 @@ class ProgramModel:
         return total / mass, {name: g / mass for name, g in zip(self.trainable, sums, strict=True)}
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
-        return self._by_piece(x, lambda *piece: self._program.prediction.scores(*piece, layer))
+        return self._by_piece(x, functools.partial(self._program.prediction.scores, layer=layer))
 
     def input_gradient(self, x: Rows) -> Array:
         return self._by_piece(x, self._program.prediction.slopes)

@@ -20,14 +20,16 @@ __all__ = ["Prediction"]
 Tensor = Any
 Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
 
-#: Rows that go through the network together at least, fewer being filled up: a product of fewer takes other kernels,
-#: and a row's scores would depend on the number of rows beside it.
-LEAST_ROWS = 16
-#: At most; and the values that they hold at most, unless that is less than 64 rows.
+#: Rows go through the network in multiples of this, filled up: with any other number some kernels round otherwise, and
+#: a row's scores would depend on the number of rows beside it.
+STEP_ROWS = 64
+#: The most rows at a time, and the most values in them.
 MOST_ROWS = 1024
 MOST_VALUES = 2**22
-#: So few sparse rows meet few of the weights: they are not made dense.
+#: So few sparse rows of so many features meet few of the weights: they are not made dense. This is the one place where
+#: the number of rows may change a score's last digit.
 FEW_ROWS = 8
+WIDE = 10_000
 
 
 class Prediction:
@@ -51,16 +53,17 @@ class Prediction:
         self._batches = batches
         self._few = Batches(network, stored=True)
         self._by_feature = tuple(by_feature)
-        self._tile = int(np.clip(MOST_VALUES // network.n_features, 64, MOST_ROWS))
+        n_rows = int(np.clip(MOST_VALUES // network.n_features, STEP_ROWS, MOST_ROWS))
+        self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = Traced(self._score)
         self._slopes = Traced(self._slope)
 
     def scores(
-        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
     ) -> Any:
         """Return the scores of all rows, or the values of a hidden layer."""
         n_stages = None if layer is None else self._network.hidden[layer]
-        few = n_rows <= FEW_ROWS and bool(self._by_feature)
+        few = bool(self._by_feature) and n_rows <= FEW_ROWS and self._network.n_features >= WIDE
         arguments = (arrays, tf.constant(n_rows, tf.int32))
         return self._scores((weights, extras), arguments, n_stages, few).numpy()
 
@@ -123,8 +126,8 @@ class Prediction:
         def tile(i: Tensor, tiles: Any) -> tuple[Tensor, Any]:
             start = i * self._tile
             size = tf.minimum(self._tile, n_rows - start)
-            # filled up with copies of the last row
-            rows = tf.minimum(start + tf.range(tf.maximum(size, LEAST_ROWS)), n_rows - 1)
+            filled = (size + STEP_ROWS - 1) // STEP_ROWS * STEP_ROWS
+            rows = tf.minimum(start + tf.range(filled), n_rows - 1)  # with copies of the last row
             return i + 1, tiles.write(i, function(rows)[:size])
 
         n_tiles = (n_rows + self._tile - 1) // self._tile

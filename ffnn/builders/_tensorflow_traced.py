@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -38,13 +38,21 @@ class Traced:
             What makes another program.
         """
         # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
-        key = (constants, *((t.dtype, t.shape.rank) for t in tf.nest.flatten(arguments)), *map(type, variables))
+        key = (constants, _form(arguments), *map(type, variables))
         concrete = self._concrete.get(key)
         if concrete is None:
             relaxed = tf.nest.map_structure(_relaxed, arguments)
             concrete = self._function.get_concrete_function(*variables, *relaxed, *constants)
             self._concrete[key] = concrete
         return concrete(*variables, *arguments, *constants)
+
+
+def _form(value: Any) -> Hashable:
+    if isinstance(value, Mapping):
+        return tuple((name, _form(value[name])) for name in sorted(value))
+    if isinstance(value, tuple):
+        return tuple(map(_form, value))
+    return value.dtype, value.shape.rank
 
 
 def _relaxed(t: Any) -> tf.TensorSpec:

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse
 
 from ffnn.input import Input, Rows, SparseRows
-from ffnn.ops import NumpyOps, Ops, Tensor
+from ffnn.ops import Ops, Tensor
 from ffnn.parameters import unknown_name
 
 __all__ = ["SparseInput"]
@@ -75,7 +75,8 @@ class SparseInput(Input):
             start, stop, _ = rows.indices(len(splits) - 1)
             first, last = splits[start], splits[stop]
             return splits[start : stop + 1] - first, columns[first:last], values[first:last]
-        return NumpyOps().take_rows(splits, columns, values, rows)
+        some = scipy.sparse.csr_array((values, columns, splits), (len(splits) - 1, np.iinfo(np.int32).max))[rows]
+        return some.indptr, some.indices, some.data
 
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> SparseRows:
         splits, columns, values = arrays
