@@ -72,6 +72,8 @@ class Epoch:
         self._forward = forward
         self._batches = batches
         self._by_feature = tuple(by_feature)
+        #: Whether a batch is made before its turn.
+        self.looks_ahead = network.input.sparse
         decaying = {self._decays[k] for k in by_feature}
         #: Whether each step shrinks the weights that have a row a feature.
         self.shrinks = solver.decoupled and decaying == {True}
@@ -105,23 +107,23 @@ class Epoch:
         n_batches = tf.size(plan["step_sizes"])
 
         def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
-            i = tf.minimum(i, n_batches - 1)
             rows = plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
             return self._batches.take(data, rows, scalars, plan["seeds"][i])
 
-        def step(i: Tensor, total: Tensor, total_mass: Tensor, now: Any) -> tuple[Any, ...]:
-            ahead = batch(i + 1)  # made while this step is under way
-            loss, mass = self._step(weights, extras, slots, last, now, scalars, plan, i)
-            return i + 1, total + tf.cast(loss, tf.float64), total_mass + tf.cast(mass, tf.float64), ahead
+        def step(i: Tensor, total: Tensor, total_mass: Tensor, *ready: Any) -> tuple[Any, ...]:
+            # the next batch is made while this step is under way, where that takes long enough to matter
+            ahead = (batch(tf.minimum(i + 1, n_batches - 1)),) if self.looks_ahead else ()
+            loss, mass = self._step(weights, extras, slots, last, ready[0] if ready else batch(i), scalars, plan, i)
+            return i + 1, total + tf.cast(loss, tf.float64), total_mass + tf.cast(mass, tf.float64), *ahead
 
         zero = tf.zeros((), tf.float64)
-        first = batch(0)
-        shapes = tf.nest.map_structure(lambda t: tf.TensorShape([None, *t.shape[1:]]), first)
-        _, total, mass, _ = tf.while_loop(
+        start = (0, zero, zero, *((batch(tf.constant(0)),) if self.looks_ahead else ()))
+        shapes = tf.nest.map_structure(lambda t: tf.TensorShape([None, *t.shape[1:]]), start[3:])
+        _, total, mass, *_ = tf.while_loop(
             lambda i, *_: i < n_batches,
             step,
-            (0, zero, zero, first),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([]), tf.TensorShape([]), shapes),
+            start,
+            shape_invariants=(*[tf.TensorShape([])] * 3, *shapes),
             parallel_iterations=1,  # one step at a time: each needs the weights of the last
         )
         return total, mass

@@ -75,7 +75,7 @@ class Program:
             for decay_on in (False, True):
                 acts = [decay_on and decays_here for decays_here in decays.values()]
                 epoch = Epoch(network, solver, acts, forward, self._batches, self._by_feature)
-                self._epochs[decay_on] = epoch, Traced(epoch)
+                self._epochs[decay_on] = epoch, Traced(epoch, in_turn=not epoch.looks_ahead)
         self._gradient = Traced(self._total_gradient)
         self._settle = Traced(self._catch_up)
         #: What the trained network says of rows.

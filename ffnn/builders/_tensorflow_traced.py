@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager.context import function_executor_type  # there is no public name
 
 __all__ = ["Traced"]
 
@@ -19,11 +20,16 @@ class Traced:
     ----------
     function : callable
         ``function(*variables, *arguments, *constants)``.
+    in_turn : bool
+        Whether its operations run one after the other, each on as many cores as it likes, rather than as they are
+        ready. Small operations then take half the time, as no thread hands them to another.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, in_turn: bool = False) -> None:
         self._function = tf.function(function, autograph=False)
         self._concrete: dict[Hashable, Any] = {}
+        # on a GPU, copies from and to it have to wait beside the rest
+        self._in_turn = in_turn and not tf.config.list_logical_devices("GPU")
 
     def __call__(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], *constants: Hashable) -> Any:
         """Call the function.
@@ -37,6 +43,18 @@ class Traced:
         constants : hashable
             What makes another program.
         """
+        if self._in_turn:
+            try:
+                with function_executor_type("SINGLE_THREADED_EXECUTOR"):  # which also says how a loop is traced
+                    return self._call(variables, arguments, constants)
+            except (tf.errors.UnimplementedError, tf.errors.FailedPreconditionError):
+                # an operation that cannot run so; found before any has run
+                self._in_turn = False
+                self._concrete.clear()
+                self._function = tf.function(self._function.python_function, autograph=False)
+        return self._call(variables, arguments, constants)
+
+    def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
         # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
         key = (constants, _form(arguments), *map(type, variables))
         concrete = self._concrete.get(key)
