@@ -54,6 +54,10 @@ class Ops(Protocol):
     def sum(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
     def mean(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
     def matmul(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def add_bias(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Return ``x`` of shape (n, k) with the vector ``bias`` of shape (k,) added to each row."""
+        ...
+
     def log_softmax(self, x: Tensor) -> Tensor: ...
     def argmax(self, x: Tensor) -> Tensor:
         """Return the place of the largest entry along the last axis, the first one among equals."""
@@ -134,6 +138,9 @@ class NumpyOps:
 
     def argmax(self, x: Any) -> Any:
         return np.argmax(x, axis=-1)
+
+    def add_bias(self, x: Any, bias: Any) -> Any:
+        return x + bias
 
     def log_softmax(self, x: Any) -> Any:
         return scipy.special.log_softmax(x, axis=-1)

@@ -52,6 +52,9 @@ class KerasOps:
     def gelu(self, x: Tensor) -> Tensor:
         return ops.gelu(x, approximate=False)
 
+    def add_bias(self, x: Tensor, bias: Tensor) -> Tensor:
+        return x + bias
+
     def take(self, x: Tensor, indices: Tensor) -> Tensor:
         return ops.take(x, indices, axis=0)
 

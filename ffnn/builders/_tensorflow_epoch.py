@@ -107,8 +107,10 @@ class Epoch:
         n_batches = tf.size(plan["step_sizes"])
 
         def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
-            rows = plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
-            return self._batches.take(data, rows, scalars, plan["seeds"][i])
+            start = i * plan["batch_size"]
+            size = tf.minimum(plan["batch_size"], tf.size(plan["order"]) - start)
+            rows = tf.slice(plan["order"], start[None], size[None])
+            return self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i))
 
         def step(i: Tensor, total: Tensor, total_mass: Tensor, *ready: Any) -> tuple[Any, ...]:
             # the next batch is made while this step is under way, where that takes long enough to matter
@@ -146,24 +148,26 @@ class Epoch:
                     weights[k] = tf.gather(variables[k], columns)
                 else:
                     weights[k], named[k] = touched.take(variables[k], named[k])
+        seed = tf.gather(plan["seeds"], i)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            scores, updates, penalty = self._forward(weights, extras, x, scalars, plan["seeds"][i], w, True)
+            scores, updates, penalty = self._forward(weights, extras, x, scalars, seed, w, True)
             loss, mass = self._network.output.loss(ops, scores, y, w)
             if penalty is not None:
                 loss += penalty * mass
-            # a batch of nothing but missing labels has no mass: its loss is 0, never NaN
-            mean = tf.math.divide_no_nan(loss, mass)
-        gradients = tape.gradient(mean, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        # of the mean; a batch of nothing but missing labels has no mass, and a gradient of 0, never NaN
+        share = tf.math.divide_no_nan(tf.ones_like(mass), mass)
+        gradients = tape.gradient(loss, weights, share, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
+        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages")}}
         for k, gradient in enumerate(gradients):
             if k in self._by_feature and touched is not None:
-                rows = self._stepped(weights[k], named[k], gradient, plan, i, self._decays[k])
+                rows = self._stepped(weights[k], named[k], gradient, plan, self._decays[k])
                 touched.put([variables[k], *slots[k]], rows)
                 continue
             if k in self._by_feature:
                 gradient = tf.math.unsorted_segment_sum(gradient, columns, self._network.n_features)
-            self._update(variables[k], slots[k], gradient, plan, i, self._decays[k])
+            self._update(variables[k], slots[k], gradient, plan, self._decays[k])
         if touched is not None:
             touched.tick()
         for extra, value in zip(extras, updates, strict=True):
@@ -171,35 +175,32 @@ class Epoch:
         return loss, mass
 
     def _update(
-        self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], i: Tensor, decays: bool
+        self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], decays: bool
     ) -> None:
         """Take a step of a weight's variables."""
         solver = self._solver
         if type(solver) in _FUSED:
             if decays and solver.decoupled:
-                weight.assign_sub(tf.cast(plan["shrinkages"][i], weight.dtype) * weight)
+                weight.assign_sub(tf.cast(plan["shrinkages"], weight.dtype) * weight)
             elif decays:
                 gradient = gradient + tf.cast(plan["decay"], weight.dtype) * weight
-            step_size = tf.cast(plan["step_sizes"][i], weight.dtype)
+            step_size = tf.cast(plan["step_sizes"], weight.dtype)
             _FUSED[type(solver)](weight, slots, gradient, step_size, solver)
             return
         named = dict(zip(solver.slots, slots, strict=True))
-        values = self._stepped(weight, named, gradient, plan, i, decays)
+        values = self._stepped(weight, named, gradient, plan, decays)
         for variable, value in zip([weight, *slots], values, strict=True):
             variable.assign(value)
 
     def _stepped(
-        self, weight: Tensor, slots: Mapping[str, Tensor], gradient: Tensor, plan: Mapping[str, Any], i: Tensor,
-        decays: bool,
-    ) -> list[Tensor]:  # fmt: skip
+        self, weight: Tensor, slots: Mapping[str, Tensor], gradient: Tensor, plan: Mapping[str, Any], decays: bool
+    ) -> list[Tensor]:
         """Return the weight and its slots after a step."""
         # a user's own Keras layers may have another dtype
-        size, shrinkage, ridge = (
-            tf.cast(value, weight.dtype) for value in (plan["step_sizes"][i], plan["shrinkages"][i], plan["decay"])
-        )
         if decays and self._solver.decoupled:
-            weight = weight - shrinkage * weight
+            weight = weight - tf.cast(plan["shrinkages"], weight.dtype) * weight
         elif decays:
-            gradient = gradient + ridge * weight
+            gradient = gradient + tf.cast(plan["decay"], weight.dtype) * weight
+        size = tf.cast(plan["step_sizes"], weight.dtype)
         value, new = self._solver.update(ops, weight, gradient, slots, size, weight.dtype.name)
         return [value, *(new[name] for name in self._solver.slots)]

@@ -10,6 +10,7 @@ import tensorflow as tf
 Tensor = Any
 
 abs = tf.abs
+add_bias = tf.nn.bias_add
 arange = tf.range
 cast = tf.cast
 concatenate = tf.concat

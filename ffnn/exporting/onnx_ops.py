@@ -130,6 +130,9 @@ class OnnxOps:
     def matmul(self, x: Tensor, y: Tensor) -> Tensor:
         return self._graph.binary("MatMul", np.matmul, x, y)
 
+    def add_bias(self, x: Tensor, bias: Tensor) -> Tensor:
+        return self.tensor(x) + bias
+
     def argmax(self, x: Tensor) -> Tensor:
         x = self.tensor(x)
         return self._graph.node("ArgMax", [x], np.argmax(x.like, axis=-1), axis=-1, keepdims=0)

@@ -60,7 +60,7 @@ class Affine(Layer):
         dtype = (x.values if isinstance(x, SparseRows) else x).dtype
         weight = ops.cast(p.weight, dtype)
         product = x.matmul(ops, weight) if isinstance(x, SparseRows) else ops.matmul(x, weight)
-        return product + ops.cast(p.bias, dtype)
+        return ops.add_bias(product, ops.cast(p.bias, dtype))
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         # zeros: the core draws the weights; Keras's own draw would be work thrown away
