@@ -112,6 +112,10 @@ class Input(Documented, BaseEstimator, ABC):
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> Tensor | SparseRows:
         """Return the batch of the given rows, of shape (len(rows), n_features), from the prepared arrays."""
 
+    def whole(self, ops: Ops, arrays: Sequence[Tensor], n_rows: Tensor, n_features: int) -> Tensor | SparseRows:
+        """Return all rows of the prepared arrays as a batch; without a copy where that can be."""
+        return self.gather(ops, arrays, ops.arange(n_rows, dtype="int32"), n_features)
+
     def take(self, arrays: Sequence[Array], rows: slice | Array) -> tuple[Array, ...]:
         """Return the prepared arrays of some rows, on the host; of a slice, without a copy where that can be.
 

@@ -23,7 +23,7 @@ Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
 #: Rows go through the network in multiples of this, filled up: with any other number some kernels round otherwise, and
 #: a row's scores would depend on the number of rows beside it.
 STEP_ROWS = 64
-#: The most rows at a time, and the most values in them.
+#: The most rows at a time, and the most values in them; where it needs no copy, only the values count.
 MOST_ROWS = 1024
 MOST_VALUES = 2**22
 #: So few sparse rows of so many features meet few of the weights: they are not made dense. This is the one place where
@@ -63,9 +63,12 @@ class Prediction:
     ) -> Any:
         """Return the scores of all rows, or the values of a hidden layer."""
         n_stages = None if layer is None else self._network.hidden[layer]
-        few = bool(self._by_feature) and n_rows <= FEW_ROWS and self._network.n_features >= WIDE
+        network = self._network
+        at_once = not network.input.sparse and n_rows % STEP_ROWS == 0 and n_rows * network.n_features <= MOST_VALUES
+        if self._by_feature and n_rows <= FEW_ROWS and network.n_features >= WIDE:
+            at_once = True
         arguments = (arrays, tf.constant(n_rows, tf.int32))
-        return self._scores((weights, extras), arguments, n_stages, few).numpy()
+        return self._scores((weights, extras), arguments, n_stages, at_once).numpy()
 
     def slopes(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
         """Return the gradients of the scores of all rows with respect to X, output by output."""
@@ -80,15 +83,18 @@ class Prediction:
 
     def _score(
         self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, n_stages: int | None,
-        few: bool,
+        at_once: bool,
     ) -> Tensor:  # fmt: skip
         def scores(rows: Tensor) -> Tensor:
             return self._of(weights, extras, self._batches.rows(arrays, rows), n_stages)
 
-        if few:
+        if at_once and self._network.input.sparse:
             columns, x = compact(self._few.rows(arrays, tf.range(n_rows)))
             x = x if self._batches.stored else x.dense(ops)
             return self._apply(self._met(weights, columns), extras, x, n_stages)
+        if at_once:
+            x = self._network.input.whole(ops, arrays, n_rows, self._network.n_features)
+            return self._apply(weights, extras, x, n_stages)
         width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
         return self._by_tile(scores, n_rows, width)
 

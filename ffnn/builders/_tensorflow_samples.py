@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array, EpochPlan
+from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 
 __all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
@@ -87,6 +88,6 @@ class Samples:
 
 
 def _rows_in(size: int, x: Rows) -> int:
-    """Return how many rows there are in so many bytes, in whole tiles of a prediction."""
+    """Return how many rows there are in so many bytes, in multiples of those that predictions take."""
     each = max(1, sum(a.nbytes for a in x.arrays) // max(x.n_rows, 1))
-    return max(size // each // 1024 * 1024, 1024)
+    return max(size // each // STEP_ROWS * STEP_ROWS, STEP_ROWS)

@@ -27,5 +27,8 @@ class DenseInput(Input):
         X = np.asarray(X, dtype=dtype)
         return Rows((X,), X.shape[0])
 
+    def whole(self, ops: Ops, arrays: Sequence[Tensor], n_rows: Tensor, n_features: int) -> Tensor:
+        return arrays[0]
+
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> Tensor:
         return ops.take(arrays[0], rows)
