@@ -64,6 +64,8 @@ class EpochPlan:
         What each step's random draws start from.
     weight_decay : float
         What the solver makes of it depends on :attr:`ffnn.solver.Solver.decoupled`.
+    horizon : int
+        The epoch at which the training is to end: what tells whether it is worth a builder's while to compile.
     clip_norm, clip_value : float, optional
         What bounds each step's gradient, by :func:`ffnn.solver.clipped`, before anything is made of it; at most one.
     """
@@ -74,6 +76,7 @@ class EpochPlan:
     learning_rates: Array
     seeds: Array
     weight_decay: float
+    horizon: int
     clip_norm: float | None = None
     clip_value: float | None = None
 

@@ -74,6 +74,7 @@ def epoch_plan(
         learning_rates=learning_rates,
         seeds=rng.integers(0, 2**31 - 1, size=(n_batches, 2), dtype=np.int32),
         weight_decay=weight_decay,
+        horizon=horizon,
         clip_norm=solver.clip_norm,
         clip_value=solver.clip_value,
     )

@@ -24,6 +24,9 @@ class Source(Protocol):
     traced_key: Hashable
     """Sources of equal keys share a template that is traced, with the network's scalars as arguments."""
 
+    may_fill: bool
+    """Whether a row that weighs nothing changes nothing for the others of its batch."""
+
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         """Return what acts on rows in coordinates, as a network, and the template of all that comes after."""
         ...
@@ -43,6 +46,8 @@ class Source(Protocol):
 
 class NetworkSource:
     """Makes the Keras models of a network's description."""
+
+    may_fill = True
 
     def __init__(self, network: Network) -> None:
         self._network = network

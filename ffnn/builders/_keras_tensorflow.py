@@ -59,10 +59,12 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
         if network.input.sparse:
             named = dict(zip(names, weights[:n], strict=True))
             part = prefix.first(n_stages)
-            x = part.apply(ops, x, named, scalars, seed, training=training, start=network.n_entry)
+            x = part.apply(ops, x, named, scalars, seed, training=training, start=prefix.n_entry)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
         return template(weights[n:], extras, x, seed, training, scalars, row_weight, n_stages=rest)
 
     template.release()
-    return Program(network, solver, decays, prefix.by_feature, forward), decays, specs
+    entry = prefix.first(prefix.n_entry)
+    program = Program(network, solver, decays, prefix.by_feature, forward, entry, may_fill=source.may_fill)
+    return program, decays, specs

@@ -38,6 +38,8 @@ class UserSource:
         What its models return.
     """
 
+    may_fill = False  # its batch normalization knows no weights of rows
+
     def __init__(self, network: Network, build: Callable[[Network], Any], returns: str) -> None:
         self._network = network
         self._build = build

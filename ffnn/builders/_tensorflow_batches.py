@@ -24,14 +24,16 @@ class Batches:
     ----------
     network : Network
         The description.
+    entry : Network
+        Its first stages, which act on sparse rows and have no weights.
     stored : bool
         Whether sparse rows stay sparse. Otherwise they are made dense, which costs less than a sparse product does
         unless nearly all of a row is zero.
     """
 
-    def __init__(self, network: Network, stored: bool) -> None:
+    def __init__(self, network: Network, entry: Network, stored: bool) -> None:
         self._network = network
-        self._entry = network.first(network.n_entry)
+        self._entry = entry
         self.stored = stored
 
     def rows(

@@ -85,7 +85,7 @@ class Epoch:
 
     def __call__(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], last: Any, data: tuple[Any, ...],
-        scalars: Tensor, plan: Mapping[str, Any],
+        scalars: Tensor, plan: Mapping[str, Any], batch_size: int | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Train an epoch; return the sum of the batches' losses and the sum of their masses.
 
@@ -102,13 +102,17 @@ class Epoch:
         scalars : tensor of shape (n_scalars,)
             The network's.
         plan : mapping of str to tensor
-            The fields of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` returned.
+            The fields of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or ``whole_batches``
+            returned.
+        batch_size : int, optional
+            The rows of every batch, where all are whole.
         """
-        n_batches = tf.size(plan["step_sizes"])
+        n_batches = tf.size(plan["step_sizes"]) if batch_size is None else plan["n_batches"]
 
         def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
-            start = i * plan["batch_size"]
-            size = tf.minimum(plan["batch_size"], tf.size(plan["order"]) - start)
+            start = i * (plan["batch_size"] if batch_size is None else batch_size)
+            rest = tf.size(plan["order"]) - start
+            size = tf.minimum(plan["batch_size"], rest) if batch_size is None else tf.constant(batch_size)
             rows = tf.slice(plan["order"], start[None], size[None])
             return self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i))
 

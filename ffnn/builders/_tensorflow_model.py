@@ -96,10 +96,12 @@ class ProgramModel:
         assert self._samples is not None  # loaded by whoever trains
         idle = self._idle_rows(plan.weight_decay)
         total = mass = 0.0
-        for part, data in self._samples.parts(plan):
+        fill = self._samples.resident and self._program.compiles(plan)
+        for part, data in self._samples.parts(plan, fill=fill):
             loss, m = self._program.train_epoch(
-                self._weights, self._extras, self._slots, data, self._scalars, part, idle
-            )
+                self._weights, self._extras, self._slots, data, self._scalars, part, idle,
+                self._samples.n_rows if fill else None,
+            )  # fmt: skip
             total, mass = total + loss, mass + m
         self._step += plan.n_batches
         return total / mass if mass else 0.0
@@ -184,4 +186,4 @@ def _make_program(network: Network, solver: Solver) -> Program:
         return x, [updates.get(name, named[name]) for name in network.extras], None
 
     decays = {name: weight.decays for name, weight in network.trained.items()}
-    return Program(network, solver, decays, network.by_feature, forward)
+    return Program(network, solver, decays, network.by_feature, forward, network.first(network.n_entry))

@@ -41,17 +41,19 @@ class Prediction:
         The description.
     forward : callable
         As in :class:`ffnn.builders._tensorflow_program.Program`.
-    batches : Batches
-        What makes the batches.
+    batches, stored : Batches
+        What makes the batches; and what leaves sparse rows as they are.
     by_feature : sequence of int
         The trained weights that have a row a feature and meet the entries of sparse rows.
     """
 
-    def __init__(self, network: Network, forward: Forward, batches: Batches, by_feature: Sequence[int]) -> None:
+    def __init__(
+        self, network: Network, forward: Forward, batches: Batches, stored: Batches, by_feature: Sequence[int]
+    ) -> None:
         self._network = network
         self._forward = forward
         self._batches = batches
-        self._few = Batches(network, stored=True)
+        self._few = stored
         self._by_feature = tuple(by_feature)
         n_rows = int(np.clip(MOST_VALUES // network.n_features, STEP_ROWS, MOST_ROWS))
         self._tile = n_rows // STEP_ROWS * STEP_ROWS

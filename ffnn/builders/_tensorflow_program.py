@@ -14,6 +14,7 @@ import tensorflow as tf
 from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_compiled import is_worth_compiling, whole_batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
 from ffnn.builders._tensorflow_prediction import Prediction
 from ffnn.builders._tensorflow_touched import IdleRows, catch_up
@@ -57,29 +58,35 @@ class Program:
     forward : callable
         ``forward(weights, extras, batch, scalars, seed, row_weight, training)`` returns the scores, the new values of
         the extras, and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than
-        by its gradient, such as moving means. The batch has been through the network's ``n_entry`` first stages. A last
-        argument ``n_stages`` makes it stop after so many stages.
+        by its gradient, such as moving means. A last argument ``n_stages`` makes it stop after so many stages.
+    entry : Network
+        The first stages, which ``forward`` leaves out: those that act on sparse rows without weights.
+    may_fill : bool
+        Whether rows of no weight may be added to a batch, as compiling needs.
     """
 
     def __init__(
-        self, network: Network, solver: Solver, decays: Mapping[str, bool], by_feature: Sequence[str], forward: Forward
-    ) -> None:
+        self, network: Network, solver: Solver, decays: Mapping[str, bool], by_feature: Sequence[str],
+        forward: Forward, entry: Network, *, may_fill: bool = True,
+    ) -> None:  # fmt: skip
         self._network = network
         self._forward = forward
         met = [k for k, name in enumerate(decays) if name in by_feature]
         stored = network.input.stored_ and bool(met)
         self._by_feature = met if stored else []
-        self._batches = Batches(network, stored)
-        self._epochs: dict[bool, tuple[Epoch, Traced]] = {}
+        self._batches = Batches(network, entry, stored)
+        self._may_compile = may_fill
+        self._epochs: dict[bool, tuple[Epoch, Traced, Traced]] = {}
         if isinstance(solver, StochasticSolver):
             for decay_on in (False, True):
                 acts = [decay_on and decays_here for decays_here in decays.values()]
                 epoch = Epoch(network, solver, acts, forward, self._batches, self._by_feature)
-                self._epochs[decay_on] = epoch, Traced(epoch, in_turn=not epoch.looks_ahead)
+                traced = Traced(epoch, in_turn=not epoch.looks_ahead)
+                self._epochs[decay_on] = epoch, traced, Traced(epoch, compiled=True)
         self._gradient = Traced(self._total_gradient)
         self._settle = Traced(self._catch_up)
         #: What the trained network says of rows.
-        self.prediction = Prediction(network, forward, self._batches, met)
+        self.prediction = Prediction(network, forward, self._batches, Batches(network, entry, stored=True), met)
 
     # -- called by models -----------------------------------------------------------------------------------------
 
@@ -87,16 +94,20 @@ class Program:
         """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
         return bool(self._epochs) and self._epochs[weight_decay > 0][0].idling is not None
 
+    def compiles(self, plan: EpochPlan) -> bool:
+        """Return whether an epoch is compiled by XLA; then its data is filled up."""
+        return self._may_compile and is_worth_compiling(self._network, plan)
+
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, idle: IdleRows | None,
+        plan: EpochPlan, idle: IdleRows | None, n_filled: int | None = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Train an epoch, or some of its steps; return the sum of the losses and their mass.
 
-        The variables change in place.
+        The variables change in place. ``n_filled`` is the number of rows that count where the data is filled up.
         """
         dtype = self._network.dtype
-        epoch, traced = self._epochs[plan.weight_decay > 0]
+        epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
         arguments = {
             "order": tf.constant(plan.order),
             "batch_size": tf.constant(plan.batch_size, tf.int32),
@@ -109,6 +120,13 @@ class Program:
         if idle is not None:
             arguments |= idle.advance(plan, epoch.shrinks)
         variables = (weights, extras, slots, None if idle is None else idle.last)
+        if n_filled is not None and self._may_compile:
+            whole = whole_batches(plan, n_filled, arguments)
+            try:
+                total, mass = compiled(variables, (data, scalars, whole), plan.batch_size)
+                return float(total), float(mass)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                self._may_compile = False  # an operation that XLA lacks; found before any has run
         total, mass = traced(variables, (data, scalars, arguments))
         return float(total), float(mass)
 
@@ -128,7 +146,7 @@ class Program:
     # -- traced ---------------------------------------------------------------------------------------------------
 
     def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, present: dict[str, Tensor]) -> None:
-        idling = next(epoch.idling for epoch, _ in self._epochs.values() if epoch.idling is not None)
+        idling = next(epoch.idling for epoch, *_ in self._epochs.values() if epoch.idling is not None)
         catch_up(idling, last, [(weights[k], slots[k]) for k in self._by_feature], present)
 
     def _total_gradient(

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array, EpochPlan
+from ffnn.builders._tensorflow_compiled import filled
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 
@@ -55,36 +56,42 @@ class Samples:
         self._x = x
         self._targets = targets
         self._weight = weight
-        resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
-        self._all = self._tensors(x.arrays, slice(None)) if resident else None
+        self.n_rows = x.n_rows
+        #: Whether TensorFlow has all of it.
+        self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
+        self._forms: dict[bool, Data] = {}
 
-    def parts(self, plan: EpochPlan) -> Iterator[tuple[EpochPlan, Data]]:
+    def _all(self, fill: bool) -> Data:
+        """Return all of it, filled up where a compiled program asks for that; made once."""
+        if fill not in self._forms:
+            form = filled if fill else np.asarray
+            arrays = tuple(tf.constant(form(a)) for a in self._x.arrays)
+            self._forms[fill] = arrays, tf.constant(form(self._targets)), tf.constant(form(self._weight))
+        return self._forms[fill]
+
+    def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data]]:
         """Yield an epoch's steps in order, some at a time where not all of the data is there, with their data."""
-        if self._all is not None:
-            yield plan, self._all
+        if self.resident:
+            yield plan, self._all(fill)
             return
         n_steps = max(1, _rows_in(PIECE, self._x) // plan.batch_size)
         for start in range(0, plan.n_batches, n_steps):
             part = plan.steps(start, start + n_steps)
             arrays = self._input.take(self._x.arrays, part.order)
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            yield dataclasses.replace(part, order=here), self._tensors(arrays, part.order)
+            rest = tf.constant(self._targets[part.order]), tf.constant(self._weight[part.order])
+            yield dataclasses.replace(part, order=here), (tuple(tf.constant(a) for a in arrays), *rest)
 
     def pieces(self) -> Iterator[Data]:
         """Yield all rows once, in order."""
-        if self._all is not None:
-            yield self._all
+        if self.resident:
+            yield self._all(False)
             return
         start = 0
         for arrays, n_rows in pieces_of(self._input, self._x, PIECE):
             rows = slice(start, start + n_rows)
             yield arrays, tf.constant(self._targets[rows]), tf.constant(self._weight[rows])
             start += n_rows
-
-    def _tensors(self, arrays: tuple[Array, ...], rows: slice | Array) -> Data:
-        return (
-            tuple(tf.constant(a) for a in arrays), tf.constant(self._targets[rows]), tf.constant(self._weight[rows])
-        )  # fmt: skip
 
 
 def _rows_in(size: int, x: Rows) -> int:

@@ -23,10 +23,13 @@ class Traced:
     in_turn : bool
         Whether its operations run one after the other, each on as many cores as it likes, rather than as they are
         ready. Small operations then take half the time, as no thread hands them to another.
+    compiled : bool
+        Whether it is compiled by XLA, for the shapes that it is given.
     """
 
-    def __init__(self, function: Callable[..., Any], *, in_turn: bool = False) -> None:
-        self._function = tf.function(function, autograph=False)
+    def __init__(self, function: Callable[..., Any], *, in_turn: bool = False, compiled: bool = False) -> None:
+        self._function = tf.function(function, autograph=False, jit_compile=compiled or None)
+        self._compiled = compiled
         self._concrete: dict[Hashable, Any] = {}
         # on a GPU, copies from and to it have to wait beside the rest
         self._in_turn = in_turn and not tf.config.list_logical_devices("GPU")
@@ -56,11 +59,12 @@ class Traced:
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
         # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
-        key = (constants, _form(arguments), *map(type, variables))
+        relax = tf.TensorSpec.from_tensor if self._compiled else _relaxed
+        specs = tf.nest.map_structure(relax, arguments)
+        key = (constants, _form(specs), *map(type, variables))
         concrete = self._concrete.get(key)
         if concrete is None:
-            relaxed = tf.nest.map_structure(_relaxed, arguments)
-            concrete = self._function.get_concrete_function(*variables, *relaxed, *constants)
+            concrete = self._function.get_concrete_function(*variables, *specs, *constants)
             self._concrete[key] = concrete
         return concrete(*variables, *arguments, *constants)
 
@@ -70,7 +74,7 @@ def _form(value: Any) -> Hashable:
         return tuple((name, _form(value[name])) for name in sorted(value))
     if isinstance(value, tuple):
         return tuple(map(_form, value))
-    return value.dtype, value.shape.rank
+    return value.dtype, tuple(value.shape)
 
 
 def _relaxed(t: Any) -> tf.TensorSpec:

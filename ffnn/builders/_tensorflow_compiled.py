@@ -1,0 +1,66 @@
+"""Epochs compiled by XLA: where it is worth the time that compiling takes, and what it needs.
+
+XLA compiles for fixed shapes. So rows, batches and the order of rows are filled up to one of few sizes, with rows that
+weigh nothing, and the folds of a search share a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ffnn.builder import Array, EpochPlan
+from ffnn.network import Network
+
+__all__ = ["filled", "is_worth_compiling", "whole_batches"]
+
+#: Seconds that a training must be expected to take without XLA; compiling takes about as long.
+WORTH = 0.3
+#: What a step without XLA takes, as the benchmarks show: seconds, and floating-point operations a second.
+STEP = 2e-4
+RATE = 5e10
+
+
+def is_worth_compiling(network: Network, plan: EpochPlan) -> bool:
+    """Return whether a training by such epochs, of as many as are planned, is shorter with XLA on this machine.
+
+    It depends on what is planned alone, so that the same call gives the same bits. Sparse rows have shapes of their
+    own, for which XLA would compile again and again. On a GPU nothing was measured.
+    """
+    few = plan.n_batches < 4  # too much of what is computed would be the rest of the last one
+    if few or network.input.sparse or tf.config.list_logical_devices("GPU"):
+        return False
+    size = sum(int(np.prod(weight.shape)) for weight in network.trained.values())
+    step = STEP + 6 * size * plan.batch_size / RATE  # a product forward and two back
+    return plan.n_batches * plan.horizon * step >= WORTH
+
+
+def filled(array: Array, value: float = 0) -> Array:
+    """Return an array with at least one row more: as many as make it one of few lengths."""
+    n = len(array) + 1
+    unit = max(1, 2 ** (int(n).bit_length() - 3))  # at most a quarter is added
+    rest = -(-n // unit) * unit - len(array)
+    return np.concatenate([array, np.full((rest, *array.shape[1:]), value, array.dtype)])
+
+
+def whole_batches(plan: EpochPlan, n_rows: int, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an epoch's arguments with all arrays filled up, for a data set that is.
+
+    Parameters
+    ----------
+    plan : EpochPlan
+        The epoch.
+    n_rows : int
+        The rows of the data set that count; the next one weighs nothing.
+    arguments : mapping
+        What the epoch is given otherwise.
+    """
+    steps = {name: filled(np.asarray(arguments[name])) for name in ("step_sizes", "shrinkages", "seeds")}
+    order = np.full(len(steps["seeds"]) * plan.batch_size, n_rows, plan.order.dtype)
+    order[: len(plan.order)] = plan.order
+    kept = {name: value for name, value in arguments.items() if name != "batch_size"}
+    constants = {name: tf.constant(value) for name, value in {**steps, "order": order}.items()}
+    return {**kept, **constants, "n_batches": tf.constant(plan.n_batches, tf.int32)}
