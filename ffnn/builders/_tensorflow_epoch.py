@@ -85,7 +85,7 @@ class Epoch:
 
     def __call__(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], last: Any, data: tuple[Any, ...],
-        scalars: Tensor, plan: Mapping[str, Any], batch_size: int | None = None,
+        scalars: Tensor, plan: Mapping[str, Any], batch_size: int | None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Train an epoch; return the sum of the batches' losses and the sum of their masses.
 
@@ -104,7 +104,7 @@ class Epoch:
         plan : mapping of str to tensor
             The fields of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or ``whole_batches``
             returned.
-        batch_size : int, optional
+        batch_size : int or None
             The rows of every batch, where all are whole.
         """
         n_batches = tf.size(plan["step_sizes"]) if batch_size is None else plan["n_batches"]

@@ -127,7 +127,7 @@ class Program:
                 return float(total), float(mass)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 self._may_compile = False  # an operation that XLA lacks; found before any has run
-        total, mass = traced(variables, (data, scalars, arguments))
+        total, mass = traced(variables, (data, scalars, arguments), None)
         return float(total), float(mass)
 
     def settle(self, weights: list[Any], slots: list[list[Any]], idle: IdleRows) -> None:
