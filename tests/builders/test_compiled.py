@@ -1,0 +1,166 @@
+"""Epochs compiled by XLA, and data that comes a piece at a time, are the epochs that they would be otherwise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from ffnn import MLPClassifier, MLPRegressor
+from ffnn.builders import _tensorflow_compiled, _tensorflow_program, _tensorflow_samples
+from ffnn.builders.keras import KerasBuilder
+
+X, Y = load_digits(return_X_y=True)
+X = (X / 16).astype(np.float32)[:500]
+Y = Y[:500]
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Everything is worth compiling; returns the shapes that were."""
+    monkeypatch.setattr(_tensorflow_compiled, "WORTH", 0.0)
+    shapes = set()
+    whole_batches = _tensorflow_program.whole_batches
+
+    def watched(plan, n_rows, arguments):
+        whole = whole_batches(plan, n_rows, arguments)
+        shapes.add((whole["order"].shape[0], whole["step_sizes"].shape[0]))
+        return whole
+
+    monkeypatch.setattr(_tensorflow_program, "whole_batches", watched)
+    return shapes
+
+
+def fit(n_rows=500, make=MLPClassifier, **kwargs):
+    kwargs = {"hidden_units": (16,), "n_epochs": 3, "dtype": "float64", "random_state": 0, **kwargs}
+    return make(**kwargs).fit(X[:n_rows], Y[:n_rows])
+
+
+@pytest.mark.parametrize("builder", ["tf", "keras"])
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"solver": "sgd", "weight_decay": 0.01},
+        {"block": ("batch_norm", "affine", "activation")},
+        {"block": ("affine", "layer_norm", "prelu")},
+        {"make": MLPRegressor, "output_layer": "regression"},
+    ],
+    ids=str,
+)
+def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):
+    one = fit(builder=builder, **kwargs)
+    assert len(compiled) == 1
+    monkeypatch.setattr(_tensorflow_compiled, "WORTH", np.inf)
+    other = fit(builder=builder, **kwargs)
+    assert len(compiled) == 1
+    np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(one.predict(X), other.predict(X), atol=1e-6)
+
+
+def test_folds_of_nearly_the_same_size_share_a_program(compiled):
+    for n_rows in (451, 452, 470, 500):
+        fit(n_rows=n_rows)
+    assert len(compiled) == 1
+    fit(n_rows=300)
+    assert len(compiled) == 2
+
+
+def test_parts_of_a_training_are_compiled_as_the_whole(compiled):
+    whole = fit(dropout=0.3)
+    parts = MLPClassifier((16,), n_epochs=3, dtype="float64", random_state=0, dropout=0.3)
+    for _ in range(3):
+        parts.partial_fit(X, Y, classes=np.unique(Y))
+    assert compiled
+    np.testing.assert_array_equal(parts.coefs_[0], whole.coefs_[0])
+
+
+def test_what_xla_cannot_compile_is_not_compiled(compiled):
+    def odd(x):
+        return tf.numpy_function(np.maximum, [x, 0.0], tf.float64) * 0 + tf.nn.relu(x)
+
+    fitted = fit(activation=odd)
+    assert compiled  # it was tried
+    np.testing.assert_allclose(fitted.loss_curve_, fit(activation="relu").loss_curve_, rtol=1e-9)
+
+
+def test_a_model_of_the_users_own_meets_no_row_that_is_not_the_users(compiled):
+    def build(network):
+        norm = [keras.layers.Dense(8, "relu"), keras.layers.BatchNormalization(), keras.layers.Dense(network.n_outputs)]
+        return keras.Sequential([keras.Input((network.n_features,)), *norm])
+
+    fit(builder=KerasBuilder(build), dtype="float32")
+    assert not compiled
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_epochs", "units", "expected"),
+    [(150, 10, 256, False), (1797, 10, 100, False), (1797, 50, 100, True), (1797, 50, 256, True), (200, 9999, 9, True)],
+)
+def test_what_is_planned_decides(n_rows, n_epochs, units, expected):
+    plan = SimpleNamespace(n_batches=-(-n_rows // 64), batch_size=64, horizon=n_epochs)
+    weights = {"a": SimpleNamespace(shape=(64, units)), "b": SimpleNamespace(shape=(units, 10))}
+    network = SimpleNamespace(input=SimpleNamespace(sparse=False), trained=weights)
+    assert _tensorflow_compiled.is_worth_compiling(network, plan) == expected
+    network.input.sparse = True
+    assert not _tensorflow_compiled.is_worth_compiling(network, plan)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 63, 64, 500, 1797])
+def test_filled_arrays_have_a_row_more_and_few_lengths(n):
+    array = np.arange(2.0 * n).reshape(n, 2)
+    longer = _tensorflow_compiled.filled(array)
+    np.testing.assert_array_equal(longer[:n], array)
+    assert n < len(longer) <= max(1.25 * (n + 1), n + 2)
+    assert not longer[n:].any()
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix], ids=["dense", "sparse"])
+def test_pieces_are_the_whole(form, solver, monkeypatch):
+    whole = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
+    scores = whole.predict_proba(form(X))
+    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 0)
+    monkeypatch.setattr(_tensorflow_samples, "PIECE", 2**14)
+    pieces = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
+    np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, rtol=1e-5)
+    np.testing.assert_allclose(pieces.predict_proba(form(X)), scores, atol=1e-4)
+    if solver == "adam":  # the same batches: the same bits
+        np.testing.assert_array_equal(pieces.coefs_[0], whole.coefs_[0])
+
+
+MAPPED = """
+import numpy as np, sys
+from ffnn import MLPClassifier
+
+def anonymous():  # what is not the pages of a file
+    fields = dict(line.split(":") for line in open("/proc/self/status") if ":" in line)
+    return int(fields["RssAnon"].split()[0]) / 1024
+
+X = np.memmap(sys.argv[1], np.float32, "r", shape=(300_000, 256))
+y = np.arange(300_000) % 2
+MLPClassifier((4,), n_epochs=1, batch_size=256, random_state=0).fit(X[:2000], y[:2000]).predict(X[:2000])
+before, most = anonymous(), []
+fitted = MLPClassifier((4,), n_epochs=1, batch_size=1024, random_state=0)
+fitted.fit(X, y, monitor=lambda *_: most.append(anonymous()))
+fitted.predict(X)
+most.append(anonymous())
+print(max(most) - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_mapped_x_is_not_copied(tmp_path):
+    path = tmp_path / "x.bin"
+    data = np.memmap(path, np.float32, "w+", shape=(300_000, 256))
+    data[:] = np.random.default_rng(0).random((1, 256), dtype=np.float32)
+    data.flush()
+    done = subprocess.run([sys.executable, "-c", MAPPED, path], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 100, "MB, where X has 307"
