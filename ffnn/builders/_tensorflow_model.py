@@ -124,6 +124,8 @@ class ProgramModel:
             self._program.settle(self._weights, self._slots, self._idle)
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
+        if not self._weights:
+            self.set_state(State({n: weights.get(n, np.zeros(shape)) for n, (shape, _) in self._specs.items()}))
         for name, variable in zip(self.trainable, self._weights, strict=True):
             variable.assign(weights[name])
         assert self._samples is not None  # loaded by whoever trains

@@ -319,7 +319,7 @@ def test_the_parameters_are_axes_of_a_grid():
 
 def test_parameters_go_in_and_out():
     output = RegressionOutput("huber", delta=3.0)
-    assert clone(output).get_params() == {"loss": "huber", "delta": 3.0, "quantile": 0.5}
+    assert clone(output).get_params() == {"loss": "huber", "delta": 3.0, "quantile": 0.5, "head": ("dropout", "affine")}
     assert repr(output) == "RegressionOutput(delta=3.0, loss='huber')"
     assert output.set_params(loss="quantile", quantile=0.2).get_params()["loss"] == "quantile"
     assert callable(output.loss)
