@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,10 @@ from tests.support.containers import podman  # noqa: F401 - fixtures
 from tests.support.dask_cluster import dask_authority, dask_cluster, two_slots  # noqa: F401
 from tests.support.netns import own_cable_network  # noqa: F401
 from tests.support.sshd import own_ssh_network, ssh_network  # noqa: F401
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # in the background of a shell without job control; what the tests start would ignore Ctrl-C as well
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Install = Callable[..., Path]
 
