@@ -243,7 +243,8 @@ def test_equal_models_share_a_program_and_others_do_not():
 
 def test_builder_is_an_estimator():
     builder = KerasBuilder(sequential, returns="scores")
-    assert clone(builder).get_params() == {"build": sequential, "returns": "scores"}
+    given = {"build": sequential, "returns": "scores"}
+    assert clone(builder).get_params() == KerasBuilder().get_params() | given
     assert KerasBuilder().set_params(build=linear).get_params()["build"] is linear
     assert "sequential" in repr(builder)
     assert clone(classifier(sequential)).set_params(builder__build=linear).fit(X, MULTI).model_.count_params() == 39
