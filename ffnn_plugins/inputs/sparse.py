@@ -19,10 +19,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _BATCHES = ("auto", "dense", "stored")
 
 
-#: From so many features, and with batches that meet at most such a share of them, products go entry by entry. Below,
-#: rows made dense and a dense product are faster, as the benchmarks show.
+#: From so many features products may go entry by entry.
 WIDE = 10_000
-FEW = 0.25
+#: What a step takes on two cores, in nanoseconds for each unit of the first layer. Where products go entry by entry:
+#: for each stored entry of the batch, and each feature that it meets. Where the rows are made dense: for each place of
+#: the batch, and each feature.
+ENTRY, MET = 2.8, 10.0
+PLACE, FEATURE = 0.021, 0.8
 
 
 class SparseInput(Input):
@@ -34,8 +37,8 @@ class SparseInput(Input):
         How a batch meets the first weights, where the engine is TensorFlow. ``"dense"``: the rows of the batch are
         made dense, so that a step costs what the features do. ``"stored"``: products go entry by entry, and the solver
         steps in the rows of the weights that the batch meets, while the others wait until they are met or looked at: a
-        step costs what is stored. ``"auto"`` takes ``"stored"`` from 10,000 features if a batch meets at most a quarter
-        of them. The results differ by rounding.
+        step costs what is stored. ``"auto"`` takes what is expected to be faster, ``"stored"`` from 10,000 features
+        only. The results differ by rounding.
     """
 
     sparse = True
@@ -52,7 +55,7 @@ class SparseInput(Input):
             raise unknown_name("SparseInput.batches", self.batches, _BATCHES, "leave it at 'auto'")
         self.stored_ = self.batches == "stored"
         if self.batches == "auto" and scipy.sparse.issparse(X) and X.shape[1] >= WIDE:
-            self.stored_ = _share_met(scipy.sparse.csr_array(X), batch_size) <= FEW
+            self.stored_ = _stored_is_faster(scipy.sparse.csr_array(X), min(batch_size, X.shape[0]))
         return self
 
     def prepare(self, X: Any, dtype: str) -> Rows:
@@ -86,7 +89,10 @@ class SparseInput(Input):
         return (type(self), self.stored_)
 
 
-def _share_met(X: Any, batch_size: int) -> float:
-    """Return the share of the columns in which a batch of random rows is expected to have an entry."""
-    share = np.bincount(X.indices, minlength=X.shape[1]) / max(X.shape[0], 1)
-    return float(np.mean(1 - (1 - np.minimum(share, 1)) ** batch_size))
+def _stored_is_faster(X: Any, batch_size: int) -> bool:
+    """Return whether a step is expected to be faster entry by entry, for a batch of random rows."""
+    n_rows, n_features = X.shape
+    share = np.minimum(np.bincount(X.indices, minlength=n_features) / n_rows, 1)
+    met = np.sum(1 - (1 - share) ** batch_size)
+    stored = ENTRY * X.nnz / n_rows * batch_size + MET * met
+    return bool(stored < (PLACE * batch_size + FEATURE) * n_features)

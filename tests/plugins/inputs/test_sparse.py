@@ -73,6 +73,7 @@ def wide(n_rows=400, n_features=20_000, n_stored=5):
         (wide(), 64, True),
         (wide(), 10_000, True),  # all of it meets few features
         (wide(n_stored=2000), 64, False),  # a batch meets nearly all
+        (wide(n_rows=4000, n_features=10_000, n_stored=100), 64, False),  # a third of them
         (wide(n_features=2000), 64, False),
     ],
 )
