@@ -23,17 +23,13 @@ if ! "$venv/bin/uv" pip install --quiet --python "$bench/bin/python" --constrain
     "$bench/bin/python" -m pip install --quiet --constraint "$constraints" --editable . --requirement "$constraints.peers"
 fi
 
-# The registry's torch brings gigabytes of CUDA; a build for the CPU is looked for first, where pip is configured to look
-# and on torch's own index.
+# The registry's torch brings gigabytes of CUDA; a build for the CPU is taken where pip is configured to find one.
 torch=$(grep '^torch==' "$peers")
 if ! "$bench/bin/python" -m pip show --quiet torch 2>/dev/null; then
     pip() { "$bench/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" "$@"; }
-    if ! pip "$torch+cpu" 2>/dev/null &&
-        ! pip --retries 0 --timeout 15 --extra-index-url https://download.pytorch.org/whl/cpu "$torch+cpu" 2>/dev/null; then
-        free=$(df --output=avail -BG . | tail -1 | tr -dc 0-9)
-        if [ "$free" -lt 15 ] || ! pip "$torch"; then
-            echo "torch could not be installed ($free GB are free): the rows of skorch will say so." >&2
-        fi
+    free=$(df --output=avail -BG . | tail -1 | tr -dc 0-9)
+    if ! pip "$torch+cpu" 2>/dev/null && { [ "$free" -lt 15 ] || ! pip "$torch"; }; then
+        echo "torch could not be installed ($free GB are free): the rows of skorch will say so." >&2
     fi
 fi
 "$bench/bin/python" -m pip list 2>/dev/null | grep -iE '^(ffnn|keras|scikeras|scikit-learn|skorch|tensorflow|torch) '
