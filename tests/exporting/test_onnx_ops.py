@@ -51,6 +51,7 @@ CALLS = {
     "cast": lambda ops, x: ops.cast(x, "int32"),
     "sum": lambda ops, x: ops.sum(x, 1) + ops.sum(x) + ops.sum(x, axis=0, keepdims=True)[0, 0],
     "mean": lambda ops, x: ops.mean(x, axis=1, keepdims=True) + ops.mean(x) + ops.mean(x, 0)[1],
+    "add_bias": lambda ops, x: ops.add_bias(x, ARGUMENTS["add_bias"][1]),
     "matmul": lambda ops, x: ops.matmul(x, ARGUMENTS["matmul"][1]),
     "shape": lambda ops, x: x * ops.cast(ops.shape(x)[0], "float64"),
     "reshape": lambda ops, x: ops.reshape(x, (ops.shape(x)[1], -1)),
