@@ -84,7 +84,8 @@ class Ops(Protocol):
 
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor: ...
 
-    # sparse rows: row i has the entries from splits[i] to splits[i + 1] of columns and values, no two in one column
+    # sparse rows: row i has the entries from splits[i] to splits[i + 1] of columns and values; two in one column mean
+    # their sum
     def take_rows(self, splits: Tensor, columns: Tensor, values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the splits, columns and values of the rows that the integers ``rows`` name."""
         ...

@@ -96,3 +96,14 @@ def test_uniform_draws_are_a_function_of_the_seed(dtype):
         assert one.min() >= 0
         assert one.max() < 1
         assert one.mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("gpu", [False, True], ids=["as on a CPU", "as beside a GPU"])
+def test_entries_at_one_place_are_added(gpu, monkeypatch):
+    ops = engine_ops()
+    monkeypatch.setattr(ops, "_on_gpu", lambda: gpu)
+    twice = (np.array([0, 3, 4]), np.array([2, 0, 2], dtype=np.int32), np.array([1.0, 5.0, 2.0]))
+    twice = (twice[0], np.append(twice[1], np.int32(1)), np.append(twice[2], 7.0))
+    for each in (NumpyOps(), ops):
+        np.testing.assert_array_equal(each.scatter(*twice, (2, 3)), [[5, 0, 3], [0, 7, 0]])
+        np.testing.assert_allclose(each.sparse_matmul(*twice, X[:3]), [[5, 0, 3], [0, 7, 0]] @ X[:3])

@@ -105,8 +105,7 @@ def scatter(splits: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any
 
         if _on_gpu():
             size = tf.cast(n_rows, tf.int64) * n_columns
-            sparse = tf.SparseTensor(_flat(splits, columns, n_columns)[:, None], values, [size])
-            found = tf.sparse.to_dense(sparse, validate_indices=False)
+            found = tf.math.unsorted_segment_sum(values, _flat(splits, columns, n_columns), size)
         else:
             # one pass over the entries; the other way needs each one's place first, which takes twice as long
             found = tf.raw_ops.RaggedBincount(

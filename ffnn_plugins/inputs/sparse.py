@@ -59,10 +59,8 @@ class SparseInput(Input):
         return self
 
     def prepare(self, X: Any, dtype: str) -> Rows:
+        # neither sorted nor without duplicates: what an entry that is stored twice means, every operation makes of it
         X = scipy.sparse.csr_array(X)
-        if not X.has_canonical_format:  # an entry stored twice means the sum of the two
-            X = X.copy()
-            X.sum_duplicates()
         # 32 bits wherever they suffice: half the bytes, and the engines' fast paths
         index = np.int32 if max(X.nnz, *X.shape) < 2**31 else np.int64
         arrays = (
