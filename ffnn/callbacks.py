@@ -97,6 +97,10 @@ class SklearnCallbacks(Listener):
         if self._fit is not None:
             self._fit.call_on_fit_task_end(**self._state())
 
+    def close(self) -> None:
+        """Let go of the data, which nobody should have to wait for the garbage collector to free."""
+        self._data = {}
+
     def _state(self) -> dict[str, Any]:
         estimator = self._estimator
         # a copy of the state: a callback may keep the estimator that it is given

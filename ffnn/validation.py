@@ -124,6 +124,10 @@ class Watch(Listener):
             if self._validation.scorer is not None:
                 self._estimator.__dict__.setdefault("validation_scores_", [])
 
+    def close(self) -> None:
+        """Let go of the data."""
+        self._validation = None
+
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Measure an epoch, add that to its figures, and return whether to stop."""
         validation, estimator = self._validation, self._estimator
@@ -161,6 +165,10 @@ class Settling(Listener):
     def __init__(self, settings: Settings) -> None:
         self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
         self._stops = settings.early_stopping == "training"
+
+    def close(self) -> None:
+        """Let go of the data."""
+        self._validation = None
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Return whether the loss has settled."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -305,3 +307,21 @@ def test_partial_fit_refuses_another_network(change):
         "hidden_units=.* and block=.* describe another network than the one that is trained already. Set them back"
     )
     assert_refused(estimator, ValueError, message, lambda e: e.partial_fit(X, Y))
+
+
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix], ids=["dense", "sparse"])
+def test_data_is_let_go_of_when_a_call_ends(form, builder):
+    """Chunk by chunk, nobody should have to wait for the garbage collector."""
+    rng = np.random.default_rng(0)
+    estimator = MLPRegressor((4,), builder=builder, random_state=0)
+    alive = []
+    gc.disable()
+    try:
+        for _ in range(3):
+            chunk = form(rng.random((50, 8)))
+            alive.append(weakref.ref(chunk))
+            estimator.partial_fit(chunk, np.arange(50.0))
+            del chunk
+        assert [chunk() is not None for chunk in alive[1:]] == [False, False]  # tracing may keep the first one
+    finally:
+        gc.enable()
