@@ -170,9 +170,9 @@ class Model(Protocol):
         ...
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
-        """Return the scores, of shape (n_rows, n_outputs), computed over tiles of a fixed number of rows.
+        """Return the scores, of shape (n_rows, n_outputs), computed over tiles of multiples of some rows.
 
-        With tiles of a fixed shape a row's scores do not depend on the rows beside it.
+        So a row's scores do not depend on the rows beside it.
 
         Parameters
         ----------

@@ -177,7 +177,7 @@ class ExecutorSuite(abc.ABC):
     def test_bad_counts_are_refused(self) -> None:
         for bad, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)):
             with pytest.raises(error, match=rf"n_workers must be .*got {bad!r}"):
-                self.make(bad)  # type: ignore[arg-type]
+                self.make(bad)  # type: ignore[arg-type]  # what is to be refused
 
     def test_a_grid_search_gives_the_scores_of_the_sequential_one(self) -> None:
         sequential = tasks.search().fit(*tasks.data())

@@ -93,7 +93,7 @@ class LayerSuite(Suite):
         layer = self.bound()
         assert dataclasses.is_dataclass(layer)
         with pytest.raises(dataclasses.FrozenInstanceError):
-            layer.units = 1  # type: ignore[attr-defined]
+            layer.units = 1  # type: ignore[attr-defined]  # what is to be refused
 
     @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
     def test_a_copy_is_equal(self, copied: Any) -> None:
