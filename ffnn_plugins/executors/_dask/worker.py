@@ -8,6 +8,7 @@ task does to its process (crash, hold Python's lock, eat memory), the Dask worke
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import contextlib
 import functools
@@ -40,6 +41,8 @@ _LARGE = 1 << 20  # bytes of a result from which it is not copied once more
 _DONE = (Status.closing, Status.closed, Status.failed, Status.stopping, Status.stopped)
 
 _desks: dict[tuple[str, str], _Desk] = {}
+# a task that a worker had next can begin after its run was closed, and must not open a desk that nobody would close
+_ended: collections.deque[tuple[str, str]] = collections.deque(maxlen=1000)
 _lock = threading.Lock()
 
 
@@ -114,9 +117,15 @@ async def receive(
 
 
 async def close(run: str, dask_worker: Any = None) -> None:
-    """End what a run has left on a Dask worker."""
+    """End what a run has left on a Dask worker, for good."""
+
+    def end() -> None:
+        with _lock:
+            _ended.append((run, dask_worker.address))
+        _close(run, dask_worker.address)
+
     # never on the event loop: who holds the lock may wait for an answer from there
-    await asyncio.to_thread(_close, run, dask_worker.address)
+    await asyncio.to_thread(end)
 
 
 class _Desk:
@@ -194,6 +203,8 @@ class _Desk:
 def _desk(worker: Worker, settings: dict[str, Any]) -> _Desk:
     key = settings["run"], worker.address
     with _lock:
+        if key in _ended:
+            raise ExecutorError(f"the run {key[0]} was closed on the Dask worker {key[1]}, and takes no more tasks")
         if key not in _desks:
             _desks[key] = _Desk(worker, settings)
         return _desks[key]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -43,10 +42,8 @@ def test_what_fits_is_written_at_once(pipe: Pipe) -> None:
 
 def test_what_does_not_fit_blocks_nobody_and_keeps_its_order(pipe: Pipe) -> None:
     pieces = [os.urandom(100_000) for _ in range(50)]
-    start = time.monotonic()
     for piece in pieces:
         pipe.outgoing.send([memoryview(piece)])
-    assert time.monotonic() - start < 2
     assert pipe.outgoing.busy
     assert pipe.read(5_000_000) == b"".join(pieces)
     wait_until(lambda: not pipe.outgoing.busy, "all is written")
