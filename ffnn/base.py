@@ -41,7 +41,7 @@ class BaseMLP(Convertible, Inside, Fittable):
 
     def _scores(self, X: Any) -> Array:
         """Return the network's scores, of shape (n_samples, n_outputs)."""
-        check_is_fitted(self)
+        self._check_fitted()
         rows = self._prepared(X)
         return self._current_model().forward(rows)
 
@@ -69,18 +69,22 @@ class BaseMLP(Convertible, Inside, Fittable):
 
     # -- the fitted network ---------------------------------------------------------------------------------------
 
+    def _check_fitted(self) -> None:
+        if "network_" not in vars(self):  # scikit-learn's look at all the tags takes a good part of a small prediction
+            check_is_fitted(self)
+
     @property
     def _output(self) -> Output:
-        check_is_fitted(self)
+        self._check_fitted()
         return self.network_.output
 
     def _current_model(self) -> Model:
         """Return the model on the builder that the parameter names now."""
-        check_is_fitted(self)
+        self._check_fitted()
         return self._fitted.model(Settings.builder_of(self))
 
     def _state(self) -> State:
-        check_is_fitted(self)
+        self._check_fitted()
         state = self._fitted.state
         assert state is not None  # set by every fit
         return state
@@ -155,6 +159,8 @@ class BaseMLP(Convertible, Inside, Fittable):
         """Return the tags as the named input and output restrict them."""
         parts: list[tuple[Kind, Any]] = [("input", self.input_layer), ("output", self.output_layer)]
         for kind, part in parts:
+            if part == "auto":
+                continue
             with contextlib.suppress(Exception):  # tags are asked of wrong parameters too; fit refuses those
                 (registry.load(kind, part)() if isinstance(part, str) else part).adjust_tags(tags)
         return tags

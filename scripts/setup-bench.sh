@@ -17,7 +17,7 @@ trap 'rm -f "$constraints" "$constraints.peers"' EXIT
 
 echo "Installing ffnn and its peers into $bench."
 grep -v '^torch==' "$peers" >"$constraints.peers"
-if ! "$venv/bin/uv" pip install --quiet --python "$bench/bin/python" --constraint "$constraints" \
+if ! "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$bench/bin/python" --constraint "$constraints" \
     --editable . --requirement "$constraints.peers"; then
     echo "uv could not install them; trying pip." >&2
     "$bench/bin/python" -m pip install --quiet --constraint "$constraints" --editable . --requirement "$constraints.peers"

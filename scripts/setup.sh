@@ -27,7 +27,7 @@ fi
 echo "Installing ffnn and its development tools into $venv (a minute or so; TensorFlow is large)."
 # uv is many times as fast as pip here; pip is the way where its own configuration names the package index.
 "$venv/bin/python" -m pip install --quiet --upgrade uv
-if ! "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" --editable ".[dev]"; then
+if ! "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/python" --editable ".[dev]"; then
     echo "uv could not install the dependencies; trying pip." >&2
     "$venv/bin/python" -m pip install --editable ".[dev]"
 fi

@@ -45,7 +45,7 @@ BAR = faster("S1", "as fast as a peer", ("peer", "fit"), ("ffnn, tf", "fit"), 10
 def test_a_tiny_work_runs_through_the_harness():
     lines = []
     measured = measure(WORKS["digits-100"], TINY, log=lines.append)
-    assert list(measured["runs"]) == ["ffnn, tf", "scikit-learn"]
+    assert list(measured["runs"]) == ["ffnn, tf", "scikit-learn", "scikit-learn, X in float32"]
     for runs in measured["runs"].values():
         (run,) = runs
         assert "error" not in run, run

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.suite.stopwatch import import_seconds, peak_mb
+from benchmarks.suite.stopwatch import engine_seconds, import_seconds, peak_mb
 
 BATCH = 64
 
@@ -80,7 +80,7 @@ def ffnn(task: Task, X: Any, y: Any, builder: str) -> Fit:
     """Fit ffnn's classifier."""
     from ffnn import MLPClassifier
 
-    engine = import_seconds("tensorflow", *(["keras"] if builder == "keras" else []))
+    engine = engine_seconds("keras" if builder == "keras" else "tensorflow")
     start = time.perf_counter()
     fitted = MLPClassifier(
         tuple(task.hidden), batch_size=BATCH, n_epochs=task.epochs, builder=builder, random_state=task.seed

@@ -33,6 +33,13 @@ def import_seconds(*modules: str) -> float:
     return seconds(lambda: [importlib.import_module(module) for module in modules])
 
 
+def engine_seconds(engine: str = "tensorflow") -> float:
+    """Import an engine as ffnn does, and return how long it took."""
+    from ffnn.builders._engines import import_engine
+
+    return seconds(lambda: import_engine(engine))
+
+
 def peak_mb() -> float:
     """Return the most memory that this process has had so far, in MB (10⁶ bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

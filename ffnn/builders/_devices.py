@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
@@ -10,16 +9,7 @@ from typing import Any
 
 from ffnn.builder import Model
 
-__all__ = ["check_found", "keras_devices", "placed", "share_gpus", "tensorflow_devices"]
-
-
-def share_gpus() -> None:
-    """Let the engines take a GPU's memory as they need it, unless the user has said otherwise, before they start.
-
-    They would take all of it at once, and the second process on that GPU would find none.
-    """
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+__all__ = ["check_found", "keras_devices", "placed", "tensorflow_devices"]
 
 
 def tensorflow_devices() -> list[str]:

@@ -25,7 +25,7 @@ Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
 STEP_ROWS = 64
 #: The most rows at a time, and the most values in them; where it needs no copy, only the values count.
 MOST_ROWS = 1024
-MOST_VALUES = 2**22
+MOST_VALUES = 2**23
 #: So few sparse rows of so many features meet few of the weights: they are not made dense. This is the one place where
 #: the number of rows may change a score's last digit.
 FEW_ROWS = 8

@@ -22,18 +22,18 @@ Data = tuple[tuple[Any, ...], Any, Any]
 #: it is, and the rows of some batches at a time are copied.
 RESIDENT = 2**28
 #: Bytes copied at a time: what the system's allocator reuses rather than gives back.
-PIECE = 2**24
+PIECE = 2**25
 
 
 def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
     """Yield the rows in order, as tensors of about ``size`` bytes and their number of rows."""
     n = _rows_in(size, x)
     if n >= x.n_rows:
-        yield tuple(tf.constant(a) for a in x.arrays), x.n_rows
+        yield tuple(map(_tensor, x.arrays)), x.n_rows
         return
     for start in range(0, x.n_rows, n):
         stop = min(start + n, x.n_rows)
-        yield tuple(tf.constant(a) for a in input.take(x.arrays, slice(start, stop))), stop - start
+        yield tuple(map(_tensor, input.take(x.arrays, slice(start, stop)))), stop - start
 
 
 class Samples:
@@ -65,8 +65,8 @@ class Samples:
         """Return all of it, filled up where a compiled program asks for that; made once."""
         if fill not in self._forms:
             form = filled if fill else np.asarray
-            arrays = tuple(tf.constant(form(a)) for a in self._x.arrays)
-            self._forms[fill] = arrays, tf.constant(form(self._targets)), tf.constant(form(self._weight))
+            arrays = tuple(_tensor(form(a)) for a in self._x.arrays)
+            self._forms[fill] = arrays, _tensor(form(self._targets)), _tensor(form(self._weight))
         return self._forms[fill]
 
     def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data]]:
@@ -79,8 +79,8 @@ class Samples:
             part = plan.steps(start, start + n_steps)
             arrays = self._input.take(self._x.arrays, part.order)
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            rest = tf.constant(self._targets[part.order]), tf.constant(self._weight[part.order])
-            yield dataclasses.replace(part, order=here), (tuple(tf.constant(a) for a in arrays), *rest)
+            rest = _tensor(self._targets[part.order]), _tensor(self._weight[part.order])
+            yield dataclasses.replace(part, order=here), (tuple(map(_tensor, arrays)), *rest)
 
     def pieces(self) -> Iterator[Data]:
         """Yield all rows once, in order."""
@@ -90,8 +90,16 @@ class Samples:
         start = 0
         for arrays, n_rows in pieces_of(self._input, self._x, PIECE):
             rows = slice(start, start + n_rows)
-            yield arrays, tf.constant(self._targets[rows]), tf.constant(self._weight[rows])
+            yield arrays, _tensor(self._targets[rows]), _tensor(self._weight[rows])
             start += n_rows
+
+
+def _tensor(array: Array) -> Any:
+    """Return an array as a tensor that is only read while nobody writes to the array.
+
+    The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
+    """
+    return tf.raw_ops.Identity(input=array)
 
 
 def _rows_in(size: int, x: Rows) -> int:

@@ -59,23 +59,29 @@ class Traced:
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
         # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
-        relax = tf.TensorSpec.from_tensor if self._compiled else _relaxed
-        specs = tf.nest.map_structure(relax, arguments)
-        key = (constants, _form(specs), *map(type, variables))
+        shape = _shape if self._compiled else _relaxed
+        key = (constants, _form(arguments, shape), *map(type, variables))
         concrete = self._concrete.get(key)
         if concrete is None:
+            specs = tf.nest.map_structure(lambda t: tf.TensorSpec(shape(t), t.dtype), arguments)
             concrete = self._function.get_concrete_function(*variables, *specs, *constants)
             self._concrete[key] = concrete
         return concrete(*variables, *arguments, *constants)
 
 
-def _form(value: Any) -> Hashable:
-    if isinstance(value, Mapping):
-        return tuple((name, _form(value[name])) for name in sorted(value))
+def _form(value: Any, shape: Callable[[Any], Hashable]) -> Hashable:
+    """Return what a program is traced for, of nested tensors."""
     if isinstance(value, tuple):
-        return tuple(map(_form, value))
-    return value.dtype, tuple(value.shape)
+        return tuple([_form(part, shape) for part in value])
+    if isinstance(value, Mapping):
+        return tuple([(name, _form(value[name], shape)) for name in sorted(value)])
+    return value.dtype, shape(value)
 
 
-def _relaxed(t: Any) -> tf.TensorSpec:
-    return tf.TensorSpec([None, *t.shape[1:]] if t.shape.rank else [], t.dtype)
+def _shape(t: Any) -> tuple[int, ...]:
+    return tuple(t.shape.as_list())
+
+
+def _relaxed(t: Any) -> tuple[int | None, ...]:
+    shape = t.shape.as_list()
+    return (None, *shape[1:]) if shape else ()

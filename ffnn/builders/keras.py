@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ffnn.builder import Builder, Model
-from ffnn.builders._devices import check_found, keras_devices, placed, share_gpus
-from ffnn.builders._quiet import quieten_tensorflow
+from ffnn.builders._devices import check_found, keras_devices, placed
+from ffnn.builders._engines import import_engine
 from ffnn.parameters import check_device, unknown_name
 from ffnn.structure import parameters_key
 
@@ -127,8 +127,7 @@ class KerasBuilder(Builder):
         return [KerasCallbacks(self.callbacks, run)]
 
     def build(self, network: Network, solver: Solver) -> Model:
-        quieten_tensorflow()
-        share_gpus()
+        import_engine("keras")
         import keras
 
         if self.device is None:

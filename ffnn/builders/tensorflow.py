@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ffnn.builder import Builder, Model
-from ffnn.builders._devices import check_found, placed, share_gpus, tensorflow_devices
-from ffnn.builders._quiet import quieten_tensorflow
+from ffnn.builders._devices import check_found, placed, tensorflow_devices
+from ffnn.builders._engines import import_engine
 from ffnn.parameters import check_device
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class TensorFlowBuilder(Builder):
         super().check_installed(parameter)
 
     def build(self, network: Network, solver: Solver) -> Model:
-        quieten_tensorflow()
-        share_gpus()
+        import_engine("tensorflow")
         import tensorflow as tf
 
         from ffnn.builders._tensorflow_model import TensorFlowModel

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ffnn.atomic import replacing
-from ffnn.builders._quiet import quieten_tensorflow
+from ffnn.builders._engines import prepare_engines
 from ffnn.exceptions import ExportError
 from ffnn.exporting.subject import Subject
 from ffnn.ops import NumpyOps
@@ -66,7 +66,7 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
     target, name = _target(path, format)
     if name != "onnx":
         subject.check_alone(name)
-        quieten_tensorflow()
+        prepare_engines()
     if name != "keras":
         _check_output(subject.network.output)
     write = _WRITERS[name]

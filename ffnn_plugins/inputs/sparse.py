@@ -90,7 +90,10 @@ class SparseInput(Input):
 def _stored_is_faster(X: Any, batch_size: int) -> bool:
     """Return whether a step is expected to be faster entry by entry, for a batch of random rows."""
     n_rows, n_features = X.shape
+    stored = ENTRY * X.nnz / n_rows * batch_size
+    dense = (PLACE * batch_size + FEATURE) * n_features
+    if stored >= dense:  # which features the entries are of takes a while to count
+        return False
     share = np.minimum(np.bincount(X.indices, minlength=n_features) / n_rows, 1)
     met = np.sum(1 - (1 - share) ** batch_size)
-    stored = ENTRY * X.nnz / n_rows * batch_size + MET * met
-    return bool(stored < (PLACE * batch_size + FEATURE) * n_features)
+    return bool(stored + MET * met < dense)

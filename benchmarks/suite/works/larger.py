@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.suite import data
 from benchmarks.suite.contest import Bar, Check, Measurement, Size, Work
-from benchmarks.suite.stopwatch import anonymous_mb, import_seconds, watched
+from benchmarks.suite.stopwatch import anonymous_mb, engine_seconds, watched
 
 CHUNKS, MAPPED = "ffnn, partial_fit over chunks of CSR", "ffnn, fit of a memory-mapped X"
 BEYOND = "memory beyond the first chunk, of a chunk"
@@ -119,7 +119,7 @@ def mapped(size: Size) -> Measurement:
 
 def run(contestant: str, size: Size, _number: int) -> Measurement:
     """Train, and watch the memory."""
-    import_seconds("tensorflow")
+    engine_seconds()
     return chunks(size) if contestant == CHUNKS else mapped(size)
 
 

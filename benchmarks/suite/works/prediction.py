@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks.suite import data
 from benchmarks.suite.contest import PEAK, Bar, Check, Measurement, Size, Work, faster
-from benchmarks.suite.stopwatch import import_seconds, median_seconds, peak_mb
+from benchmarks.suite.stopwatch import engine_seconds, median_seconds, peak_mb
 
 DENSE, TALK, ROW, SPARSE_ROW = "dense X", "the talk's test set", "one dense row", "one CSR row"
 SIZES = {
@@ -41,7 +41,7 @@ def run(contestant: str, size: Size, number: int) -> Measurement:
     import numpy as np
 
     if contestant == "ffnn, tf":
-        import_seconds("tensorflow")
+        engine_seconds()
     rng = np.random.default_rng(number)
     X = rng.standard_normal((size["rows"], 1_000), np.float32)
     y = (X[:, 0] > 0).astype(int)

@@ -9,7 +9,7 @@ from benchmarks.suite import data
 from benchmarks.suite.contest import PEAK, Check, Measurement, Size, Work, faster, within
 from benchmarks.suite.fits import Task
 from benchmarks.suite.fits import sklearn as fit_sklearn
-from benchmarks.suite.stopwatch import import_seconds, peak_mb
+from benchmarks.suite.stopwatch import engine_seconds, peak_mb
 
 HIDDEN, EPOCHS, STORED = (128,), 2, 100
 WIDE, NARROW, SKLEARN = "ffnn, 1,000,000 features", "ffnn, 100,000 features", "scikit-learn, 1,000,000 features"
@@ -62,7 +62,7 @@ def run(contestant: str, size: Size, number: int) -> Measurement:
 
     from ffnn import MLPClassifier
 
-    engine = import_seconds("tensorflow")
+    engine = engine_seconds()
     model = MLPClassifier(HIDDEN, batch_size=64, n_epochs=EPOCHS, random_state=number)
     start = time.perf_counter()
     model.fit(X, y)
