@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -16,42 +17,48 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
+from ffnn.builders import _tensorflow_program
 
 ROOT = Path(__file__).parents[1]
+COMPILED = 150  # epochs from which XLA is expected to be worth its compiling here
 X, Y = load_digits(return_X_y=True)
 FRESH = """
 import sys
 from sklearn.datasets import load_digits
 from ffnn import MLPClassifier
 X, y = load_digits(return_X_y=True)
-parameters = {"hidden_units": (32,), "n_epochs": 2, "dropout": 0.3, "dtype": "float32", "random_state": 7}
-for _ in range(int(sys.argv[2])):
-    estimator = MLPClassifier(**parameters, builder=sys.argv[1]).fit(X, y)
+builder, n_fits, n_epochs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+parameters = {"hidden_units": (32,), "n_epochs": n_epochs, "dropout": 0.3, "dtype": "float32", "random_state": 7}
+for _ in range(n_fits):
+    estimator = MLPClassifier(**parameters, builder=builder).fit(X, y)
     print(estimator.decision_function(X).tobytes().hex())
 """
 
 
-def fresh_scores(builder, n_fits=1, **variables):
+def fresh_scores(builder, n_fits=1, n_epochs=2, **variables):
     """Return the scores of some fits in a process of their own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    command = [sys.executable, "-c", FRESH, builder, str(n_fits)]
+    command = [sys.executable, "-c", FRESH, builder, str(n_fits), str(n_epochs)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [bytes.fromhex(line) for line in done.stdout.splitlines()]
 
 
-def scores(builder, random_state=7):
-    parameters = {"hidden_units": (32,), "n_epochs": 2, "dropout": 0.3, "dtype": "float32", "builder": builder}
+def scores(builder, random_state=7, n_epochs=2):
+    parameters = {"hidden_units": (32,), "n_epochs": n_epochs, "dropout": 0.3, "dtype": "float32", "builder": builder}
     return MLPClassifier(**parameters, random_state=random_state).fit(X, Y).decision_function(X)
 
 
-@pytest.mark.parametrize("builder", ["tf", "keras"])
-def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder):
-    expected = scores(builder)
-    np.testing.assert_array_equal(scores(builder), expected)
-    assert not np.array_equal(scores(builder, random_state=8), expected)
+@pytest.mark.parametrize(("builder", "n_epochs"), [("tf", 2), ("keras", 2), ("tf", COMPILED)])
+def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, n_epochs, monkeypatch):
+    watch = Mock(side_effect=_tensorflow_program.whole_batches)
+    monkeypatch.setattr(_tensorflow_program, "whole_batches", watch)
+    expected = scores(builder, n_epochs=n_epochs)
+    assert watch.called == (n_epochs == COMPILED)
+    np.testing.assert_array_equal(scores(builder, n_epochs=n_epochs), expected)
+    assert not np.array_equal(scores(builder, random_state=8, n_epochs=n_epochs), expected)
 
     found = []
-    threads = [threading.Thread(target=lambda: found.append(scores(builder))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(scores(builder, n_epochs=n_epochs))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -60,7 +67,7 @@ def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder):
     for other in found:
         np.testing.assert_array_equal(other, expected)
 
-    (fresh,) = fresh_scores(builder)
+    (fresh,) = fresh_scores(builder, n_epochs=n_epochs)
     np.testing.assert_array_equal(np.frombuffer(fresh, dtype=np.float32).reshape(expected.shape), expected)
 
 
