@@ -23,6 +23,8 @@ if ! "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$bench/bin/
     "$bench/bin/python" -m pip install --quiet --constraint "$constraints" --editable . --requirement "$constraints.peers"
 fi
 
+"$bench/bin/python" -m compileall -q ffnn ffnn_plugins  # as an installed package is, whatever Python is told to write
+
 # The registry's torch brings gigabytes of CUDA; a build for the CPU is taken where pip is configured to find one.
 torch=$(grep '^torch==' "$peers")
 if ! "$bench/bin/python" -m pip show --quiet torch 2>/dev/null; then

@@ -31,4 +31,6 @@ if ! "$venv/bin/uv" pip install --quiet --compile-bytecode --python "$venv/bin/p
     echo "uv could not install the dependencies; trying pip." >&2
     "$venv/bin/python" -m pip install --editable ".[dev]"
 fi
+# an editable package has no bytecode otherwise where Python is told to write none, and each process compiles anew
+"$venv/bin/python" -m compileall -q ffnn ffnn_plugins
 "$venv/bin/ffnn" --version
