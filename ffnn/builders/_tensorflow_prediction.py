@@ -91,12 +91,11 @@ class Prediction:
             return self._of(weights, extras, self._batches.rows(arrays, rows), n_stages)
 
         if at_once and self._network.input.sparse:
-            columns, x = compact(self._few.rows(arrays, tf.range(n_rows)))
+            columns, x = compact(self._few.enter(self._whole(arrays, n_rows)))
             x = x if self._batches.stored else x.dense(ops)
             return self._apply(self._met(weights, columns), extras, x, n_stages)
         if at_once:
-            x = self._network.input.whole(ops, arrays, n_rows, self._network.n_features)
-            return self._apply(weights, extras, x, n_stages)
+            return self._apply(weights, extras, self._whole(arrays, n_rows), n_stages)
         width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
         return self._by_tile(scores, n_rows, width)
 
@@ -117,6 +116,9 @@ class Prediction:
             return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
         return self._by_tile(slopes, n_rows, network.n_features)
+
+    def _whole(self, arrays: tuple[Any, ...], n_rows: Tensor) -> Any:
+        return self._network.input.whole(ops, arrays, n_rows, self._network.n_features)
 
     def _of(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None = None) -> Tensor:
         if isinstance(x, SparseRows):

@@ -83,6 +83,10 @@ class SparseInput(Input):
         splits, columns, values = arrays
         return SparseRows(*ops.take_rows(splits, columns, values, rows), (ops.shape(rows)[0], n_features))
 
+    def whole(self, ops: Ops, arrays: Sequence[Tensor], n_rows: Tensor, n_features: int) -> SparseRows:
+        splits, columns, values = arrays
+        return SparseRows(splits, columns, values, (n_rows, n_features))
+
     def structure(self) -> Hashable:
         return (type(self), self.stored_)
 
