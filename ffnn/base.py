@@ -159,7 +159,7 @@ class BaseMLP(Convertible, Inside, Fittable):
         """Return the tags as the named input and output restrict them."""
         parts: list[tuple[Kind, Any]] = [("input", self.input_layer), ("output", self.output_layer)]
         for kind, part in parts:
-            if part == "auto":
+            if isinstance(part, str) and part == "auto":  # names no plugin, and an error made for it takes a while
                 continue
             with contextlib.suppress(Exception):  # tags are asked of wrong parameters too; fit refuses those
                 (registry.load(kind, part)() if isinstance(part, str) else part).adjust_tags(tags)
