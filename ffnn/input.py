@@ -89,8 +89,9 @@ class Input(Documented, BaseEstimator, ABC):
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
-    #: Whether products with sparse rows go entry by entry, where an engine can; otherwise the rows are made dense.
-    stored_: bool = None  # type: ignore[assignment]  # nothing has been learned yet
+    #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``, which
+    #: all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` takes the solver's step on the way.
+    paths_: tuple[str, ...] = ("dense",)
     #: As a layer's; an input that transforms its batch draws nothing by default.
     tensors: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False

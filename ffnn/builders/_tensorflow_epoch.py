@@ -152,16 +152,7 @@ class Epoch:
                     weights[k] = tf.gather(variables[k], columns)
                 else:
                     weights[k], named[k] = touched.take(variables[k], named[k])
-        seed = tf.gather(plan["seeds"], i)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            scores, updates, penalty = self._forward(weights, extras, x, scalars, seed, w, True)
-            loss, mass = self._network.output.loss(ops, scores, y, w)
-            if penalty is not None:
-                loss += penalty * mass
-        # of the mean; a batch of nothing but missing labels has no mass, and a gradient of 0, never NaN
-        share = tf.math.divide_no_nan(tf.ones_like(mass), mass)
-        gradients = tape.gradient(loss, weights, share, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        loss, mass, gradients, updates = self.gradients(weights, extras, x, y, w, scalars, tf.gather(plan["seeds"], i))
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
         plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages")}}
         for k, gradient in enumerate(gradients):
@@ -171,14 +162,34 @@ class Epoch:
                 continue
             if k in self._by_feature:
                 gradient = tf.math.unsorted_segment_sum(gradient, columns, self._network.n_features)
-            self._update(variables[k], slots[k], gradient, plan, self._decays[k])
+            self.update(variables[k], slots[k], gradient, plan, self._decays[k])
         if touched is not None:
             touched.tick()
         for extra, value in zip(extras, updates, strict=True):
             extra.assign(value)
         return loss, mass
 
-    def _update(
+    def gradients(
+        self, weights: list[Any], extras: list[Any], x: Any, y: Tensor, w: Tensor, scalars: Tensor, seed: Tensor,
+        sources: list[Any] | None = None,
+    ) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:  # fmt: skip
+        """Return the sum of a batch's losses, its mass, the mean's gradients and the new values of the extras.
+
+        The gradients are those with respect to ``sources``, if that is not the weights.
+        """
+        sources = weights if sources is None else sources
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            scores, updates, penalty = self._forward(weights, extras, x, scalars, seed, w, True)
+            loss, mass = self._network.output.loss(ops, scores, y, w)
+            if penalty is not None:
+                loss += penalty * mass
+        # of the mean; a batch of nothing but missing labels has no mass, and a gradient of 0, never NaN
+        share = tf.math.divide_no_nan(tf.ones_like(mass), mass)
+        found = tape.gradient(loss, sources, share, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return loss, mass, found, updates
+
+    def update(
         self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], decays: bool
     ) -> None:
         """Take a step of a weight's variables."""

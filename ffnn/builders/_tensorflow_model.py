@@ -15,10 +15,9 @@ from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
 from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
-from ffnn.builders._tensorflow_touched import IdleRows
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
-from ffnn.solver import Solver, StochasticSolver
+from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
@@ -57,7 +56,7 @@ class ProgramModel:
         self._weights: list[Any] = []
         self._extras: list[Any] = []
         self._slots: list[list[Any]] = []
-        self._idle: IdleRows | None = None
+        self._memory: Any = None  # of the epochs, what their steps left for later
         self._step = 0
         self._samples: Samples | None = None
 
@@ -70,7 +69,7 @@ class ProgramModel:
         self._weights, self._extras = variables[: len(self.trainable)], variables[len(self.trainable) :]
         self._slots = initial_slots(self._solver, self._weights)
         fill_slots(state, self._solver, self.trainable, self._slots, lambda v, value: v.assign(value))
-        self._idle = None
+        self._memory = None
         self._step = state.step
 
     def get_state(self) -> State:
@@ -94,34 +93,27 @@ class ProgramModel:
 
     def train_epoch(self, plan: EpochPlan) -> float:
         assert self._samples is not None  # loaded by whoever trains
-        idle = self._idle_rows(plan.weight_decay)
+        steps = self._program.steps
+        assert steps is not None  # whoever plans epochs has a stochastic solver
+        if not steps.waits(plan.weight_decay):
+            self._settle()
+        if self._memory is None:
+            self._memory = steps.memory()
         total = mass = 0.0
-        fill = self._samples.resident and self._program.compiles(plan)
+        fill = self._samples.resident and steps.fills(plan)
         for part, data in self._samples.parts(plan, fill=fill):
-            loss, m = self._program.train_epoch(
-                self._weights, self._extras, self._slots, data, self._scalars, part, idle,
+            loss, m = steps.train_epoch(
+                self._weights, self._extras, self._slots, data, self._scalars, part, self._memory,
                 self._samples.n_rows if fill else None,
             )  # fmt: skip
             total, mass = total + loss, mass + m
         self._step += plan.n_batches
         return total / mass if mass else 0.0
 
-    def _idle_rows(self, weight_decay: float) -> IdleRows | None:
-        """Return the rows that epochs may leave for later, or None if they may not."""
-        if not self._program.idles(weight_decay):
-            self._settle()
-            return None
-        if self._idle is None:
-            assert isinstance(self._solver, StochasticSolver)
-            idling = self._solver.idling()
-            assert idling is not None  # since the program idles
-            self._idle = IdleRows(idling, self._network.n_features)
-        return self._idle
-
     def _settle(self) -> None:
         """Take the steps that were left for later."""
-        if self._idle is not None:
-            self._program.settle(self._weights, self._slots, self._idle)
+        if self._memory is not None and self._program.steps is not None:
+            self._program.steps.settle(self._weights, self._slots, self._memory)
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         if not self._weights:

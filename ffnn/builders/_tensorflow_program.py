@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_compiled import is_worth_compiling, whole_batches
-from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_epoch import Forward
+from ffnn.builders._tensorflow_fused import FusedSteps
 from ffnn.builders._tensorflow_prediction import Prediction
-from ffnn.builders._tensorflow_touched import IdleRows, catch_up
+from ffnn.builders._tensorflow_steps import TracedSteps
 from ffnn.builders._tensorflow_traced import Traced
+from ffnn.adaptive import Adam
 from ffnn.solver import Solver, StochasticSolver
 
 if TYPE_CHECKING:
@@ -72,69 +72,26 @@ class Program:
         self._network = network
         self._forward = forward
         met = [k for k, name in enumerate(decays) if name in by_feature]
-        stored = network.input.stored_ and bool(met)
-        self._by_feature = met if stored else []
+        can = {"fused": FusedSteps.takes(network, solver, met), "stored": bool(met), "dense": True}
+        possible = [path for path in network.input.paths_ if can[path]]
+        # what is no step goes by TensorFlow's operations
+        stored = next(path for path in possible if path != "fused") == "stored"
         self._batches = Batches(network, entry, stored)
-        self._may_compile = may_fill
-        self._epochs: dict[bool, tuple[Epoch, Traced, Traced]] = {}
-        if isinstance(solver, StochasticSolver):
-            for decay_on in (False, True):
-                acts = [decay_on and decays_here for decays_here in decays.values()]
-                epoch = Epoch(network, solver, acts, forward, self._batches, self._by_feature)
-                traced = Traced(epoch, in_turn=not epoch.looks_ahead)
-                self._epochs[decay_on] = epoch, traced, Traced(epoch, compiled=True)
+        few = Batches(network, entry, stored=True)
+        #: What runs epochs; a solver that is not stochastic has none.
+        self.steps: TracedSteps | FusedSteps | None = None
+        if isinstance(solver, StochasticSolver) and possible[0] == "fused":
+            assert isinstance(solver, Adam)  # as FusedSteps asked
+            self.steps = FusedSteps(network, solver, list(decays.values()), forward, few, met[0])
+        elif isinstance(solver, StochasticSolver):
+            self.steps = TracedSteps(
+                network, solver, list(decays.values()), forward, self._batches, met if stored else [], may_fill=may_fill
+            )
         self._gradient = Traced(self._total_gradient)
-        self._settle = Traced(self._catch_up)
         #: What the trained network says of rows.
-        self.prediction = Prediction(network, forward, self._batches, Batches(network, entry, stored=True), met)
+        self.prediction = Prediction(network, forward, self._batches, few, met)
 
     # -- called by models -----------------------------------------------------------------------------------------
-
-    def idles(self, weight_decay: float) -> bool:
-        """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
-        return bool(self._epochs) and self._epochs[weight_decay > 0][0].idling is not None
-
-    def compiles(self, plan: EpochPlan) -> bool:
-        """Return whether an epoch is compiled by XLA; then its data is filled up."""
-        return self._may_compile and is_worth_compiling(self._network, plan)
-
-    def train_epoch(
-        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, idle: IdleRows | None, n_filled: int | None = None,
-    ) -> tuple[float, float]:  # fmt: skip
-        """Train an epoch, or some of its steps; return the sum of the losses and their mass.
-
-        The variables change in place. ``n_filled`` is the number of rows that count where the data is filled up.
-        """
-        dtype = self._network.dtype
-        epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
-        arguments = {
-            "order": tf.constant(plan.order),
-            "batch_size": tf.constant(plan.batch_size, tf.int32),
-            "step_sizes": tf.constant(plan.step_sizes, dtype),
-            "shrinkages": tf.constant(plan.learning_rates * plan.weight_decay, dtype),
-            "seeds": tf.constant(plan.seeds),
-            "decay": tf.constant(plan.weight_decay, dtype),
-            "clipping": {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
-        }
-        if idle is not None:
-            arguments |= idle.advance(plan, epoch.shrinks)
-        variables = (weights, extras, slots, None if idle is None else idle.last)
-        if n_filled is not None and self._may_compile:
-            whole = whole_batches(plan, n_filled, arguments)
-            try:
-                total, mass = compiled(variables, (data, scalars, whole), plan.batch_size)
-                return float(total), float(mass)
-            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                self._may_compile = False  # an operation that XLA lacks; found before any has run
-        total, mass = traced(variables, (data, scalars, arguments), None)
-        return float(total), float(mass)
-
-    def settle(self, weights: list[Any], slots: list[list[Any]], idle: IdleRows) -> None:
-        """Take the steps that epochs left for later."""
-        if idle.clock.now:
-            self._settle((weights, slots, idle.last), (idle.present(),))
-            idle.clock.reset()
 
     def loss_and_gradient(
         self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]
@@ -144,10 +101,6 @@ class Program:
         return float(total), float(mass), [g.numpy() for g in gradients]
 
     # -- traced ---------------------------------------------------------------------------------------------------
-
-    def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, present: dict[str, Tensor]) -> None:
-        idling = next(epoch.idling for epoch, *_ in self._epochs.values() if epoch.idling is not None)
-        catch_up(idling, last, [(weights[k], slots[k]) for k in self._by_feature], present)
 
     def _total_gradient(
         self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]

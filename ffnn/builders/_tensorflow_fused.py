@@ -1,0 +1,210 @@
+"""An epoch whose first product and its solver's step are one pass of a compiled kernel; TensorFlow does the rest.
+
+TensorFlow has no operation that goes through sparse rows by features, forms the gradient of one row of the weights and
+steps in it at once. With one, a step moves the weights and their slots once through memory, makes no dense batch and no
+gradient, and computes what is stored. Its products go to TensorFlow, which returns the slopes of the loss there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import joblib
+import numpy as np
+import tensorflow as tf
+
+from ffnn.adaptive import Adam
+from ffnn.builder import Array, EpochPlan
+from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_steps import arguments_of
+from ffnn.builders._tensorflow_traced import Traced
+from ffnn.input import SparseRows
+from ffnn.kernels.sparse_adam import CSR, Slots, SparseAdam, Threads
+from ffnn.ops import Ops
+from ffnn.solver import Solver, clipped
+
+if TYPE_CHECKING:
+    from ffnn.network import Network
+
+__all__ = ["FusedSteps"]
+
+Tensor = Any
+
+
+class _Products(SparseRows):
+    """Sparse rows of which the product with one weight is known, and nothing else."""
+
+    def __init__(self, products: Tensor, weight: Tensor) -> None:
+        nothing = tf.zeros(0, products.dtype)
+        super().__init__(nothing, nothing, nothing, (tf.shape(products)[0], weight.shape[0]))
+        object.__setattr__(self, "_products", products)
+        object.__setattr__(self, "_weight", weight)
+
+    def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
+        if weight is not self._weight:  # type: ignore[attr-defined]
+            self._refuse()
+        return self._products  # type: ignore[attr-defined]
+
+    def map(self, function: Any) -> SparseRows:
+        self._refuse()
+        return self
+
+    def dense(self, ops: Ops) -> Tensor:
+        self._refuse()
+
+    def _refuse(self) -> None:
+        raise TypeError(
+            "A layer that names a weight in by_feature must take sparse rows by x.matmul(ops, p.weight) and by nothing "
+            "else. Leave by_feature empty, or set input_layer=SparseInput(batches='dense')."
+        )
+
+
+class FusedSteps:
+    """Epochs of which each step is a pass of :class:`~ffnn.kernels.sparse_adam.SparseAdam` and a call into TensorFlow.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : Adam or AdamW
+        What takes the steps.
+    decays : sequence of bool
+        Whether weight decay acts on each trained weight, where there is any.
+    forward : callable
+        As in :class:`ffnn.builders._tensorflow_program.Program`.
+    batches : Batches
+        What makes the batches, of stored entries.
+    by_feature : int
+        The one trained weight that has a row a feature.
+    """
+
+    def __init__(
+        self, network: Network, solver: Adam, decays: Sequence[bool], forward: Forward, batches: Batches,
+        by_feature: int,
+    ) -> None:  # fmt: skip
+        self._network = network
+        self._solver = solver
+        self._decays = tuple(decays)
+        self._batches = batches
+        self._k = by_feature
+        self._rest = Epoch(network, solver, decays, forward, batches, [])
+        self._first = Traced(self._take)
+        self._between = Traced(self._go_between)
+
+    @staticmethod
+    def takes(network: Network, solver: Solver, by_feature: Sequence[int]) -> bool:
+        """Return whether the epochs of a network can go this way, here."""
+        plain = network.dtype == "float32" and network.compute_dtype is None
+        on_cpu = not tf.config.list_logical_devices("GPU")
+        return plain and len(by_feature) == 1 and on_cpu and SparseAdam.takes(solver)
+
+    def memory(self) -> SparseAdam:
+        """Return what a fit remembers."""
+        (weight,) = (self._network.trained[name] for name in self._network.by_feature)
+        return SparseAdam(self._solver, *weight.shape)
+
+    def waits(self, weight_decay: float) -> bool:
+        """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
+        return self._solver.decoupled or not (weight_decay and self._decays[self._k])
+
+    def fills(self, plan: EpochPlan) -> bool:
+        """Return whether an epoch's data is filled up: it is not."""
+        return False
+
+    def train_epoch(
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
+        plan: EpochPlan, adam: SparseAdam, n_filled: int | None = None,
+    ) -> tuple[float, float]:  # fmt: skip
+        """Train an epoch, or some of its steps; return the sum of the losses and their mass.
+
+        The variables change in place.
+        """
+        k, total, mass = self._k, 0.0, 0.0
+        decay_on = plan.weight_decay > 0
+        arguments = arguments_of(plan, self._network.dtype)
+        variables = ([*weights[:k], *weights[k + 1 :]], extras, [*slots[:k], *slots[k + 1 :]])
+        adam.begin(
+            _in_memory(weights[k], slots[k]), plan,
+            decays=not self.waits(plan.weight_decay), shrinks=decay_on and self._solver.decoupled and self._decays[k],
+        )  # fmt: skip
+        with Threads(_n_threads()) as threads:
+            parts, y, w = self._first((), (data, scalars, arguments, tf.constant(0)))
+            products = adam.advance(None, _csr(parts), threads)
+            for i in range(plan.n_batches):
+                step = (data, scalars, arguments, tf.constant(i), tf.constant(products), y, w)
+                loss, m, slopes, (parts, y, w) = self._between(variables, step, decay_on)
+                total, mass = total + float(loss), mass + float(m)
+                ahead = _csr(parts) if i + 1 < plan.n_batches else None
+                products = adam.advance(_view(slopes), ahead, threads)
+        return total, mass
+
+    def settle(self, weights: list[Any], slots: list[list[Any]], adam: SparseAdam) -> None:
+        """Take the steps that epochs left for later."""
+        if adam.waiting:
+            with Threads(_n_threads()) as threads:
+                adam.settle(_in_memory(weights[self._k], slots[self._k]), threads)
+
+    # -- traced ---------------------------------------------------------------------------------------------------
+
+    def _take(self, data: tuple[Any, ...], scalars: Tensor, plan: Mapping[str, Any], i: Tensor) -> Any:
+        rows = plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
+        parts, y, w = self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i))
+        splits, columns, values = parts
+        return (tf.cast(splits, tf.int32), tf.cast(columns, tf.int32), values), y, w
+
+    def _go_between(
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Tensor,
+        plan: Mapping[str, Any], i: Tensor, products: Tensor, y: Tensor, w: Tensor, decay_on: bool,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Return a batch's loss and mass, the slopes of the loss at its products, and the next batch."""
+        k = self._k
+        ahead = self._take(data, scalars, plan, tf.minimum(i + 1, tf.size(plan["step_sizes"]) - 1))
+        stand_in = tf.zeros((self._network.n_features, products.shape[1]), products.dtype)
+        loss, mass, gradients, updates = self._rest.gradients(
+            [*weights[:k], stand_in, *weights[k:]], extras, _Products(products, stand_in), y, w, scalars,
+            tf.gather(plan["seeds"], i), sources=[*weights[:k], products, *weights[k:]],
+        )  # fmt: skip
+        slopes = gradients.pop(k)  # which the kernel clips
+        gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
+        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages")}}
+        decays = [decay_on and decays_here for decays_here in [*self._decays[:k], *self._decays[k + 1 :]]]
+        for weight, of_weight, gradient, decays_here in zip(weights, slots, gradients, decays, strict=True):
+            self._rest.update(weight, of_weight, gradient, plan, decays_here)
+        for extra, value in zip(extras, updates, strict=True):
+            extra.assign(value)
+        return tf.cast(loss, tf.float64), tf.cast(mass, tf.float64), slopes, ahead
+
+
+def _n_threads() -> int:
+    """Return the number of threads that TensorFlow's operations may use."""
+    set_to = tf.config.threading.get_intra_op_parallelism_threads()
+    return int(set_to or os.environ.get("TF_NUM_INTRAOP_THREADS", 0) or joblib.cpu_count())
+
+
+def _in_memory(weight: Any, slots: Sequence[Any]) -> Slots:
+    """Return the memory of variables.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow gives a copy, as a variable in which some rows have been assigned does.
+    """
+    views = Slots(*(_view(variable.value()) for variable in (weight, *slots)))
+    if views.weight.ctypes.data != _view(weight.value()).ctypes.data:
+        raise RuntimeError(
+            "TensorFlow copies the first weights whenever they are read, so that no kernel can step in them. "
+            "Set input_layer=SparseInput(batches='dense'), and report this with the version of TensorFlow."
+        )
+    return views
+
+
+def _view(tensor: Any) -> Array:
+    return np.asarray(memoryview(tensor))
+
+
+def _csr(parts: tuple[Any, ...]) -> CSR:
+    return CSR(*map(_view, parts))

@@ -1,0 +1,130 @@
+"""How the epochs of a program are run: by TensorFlow alone, traced or compiled; see ``_tensorflow_fused`` for the other way.
+
+Both have the same methods. What one fit has to remember from epoch to epoch is the fit's: ``memory()`` makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from ffnn.builder import EpochPlan
+from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_compiled import is_worth_compiling, whole_batches
+from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_touched import IdleRows, catch_up
+from ffnn.builders._tensorflow_traced import Traced
+from ffnn.idling import Idling
+from ffnn.solver import StochasticSolver
+
+if TYPE_CHECKING:
+    from ffnn.network import Network
+
+__all__ = ["TracedSteps", "arguments_of"]
+
+Tensor = Any
+
+
+def arguments_of(plan: EpochPlan, dtype: str) -> dict[str, Any]:
+    """Return an epoch's plan as tensors."""
+    return {
+        "order": tf.constant(plan.order),
+        "batch_size": tf.constant(plan.batch_size, tf.int32),
+        "step_sizes": tf.constant(plan.step_sizes, dtype),
+        "shrinkages": tf.constant(plan.learning_rates * plan.weight_decay, dtype),
+        "seeds": tf.constant(plan.seeds),
+        "decay": tf.constant(plan.weight_decay, dtype),
+        "clipping": {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
+    }
+
+
+class TracedSteps:
+    """Epochs that are each one call into TensorFlow.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : StochasticSolver
+        What takes the steps.
+    decays : sequence of bool
+        Whether weight decay acts on each trained weight, where there is any.
+    forward : callable
+        As in :class:`ffnn.builders._tensorflow_program.Program`.
+    batches : Batches
+        What makes the batches.
+    by_feature : sequence of int
+        The trained weights that have a row a feature; empty unless batches are of stored entries.
+    may_fill : bool
+        Whether rows of no weight may be added to a batch, as compiling needs.
+    """
+
+    def __init__(
+        self, network: Network, solver: StochasticSolver, decays: Sequence[bool], forward: Forward, batches: Batches,
+        by_feature: Sequence[int], *, may_fill: bool,
+    ) -> None:  # fmt: skip
+        self._network = network
+        self._solver = solver
+        self._by_feature = tuple(by_feature)
+        self._may_compile = may_fill
+        self._epochs: dict[bool, tuple[Epoch, Traced, Traced]] = {}
+        for decay_on in (False, True):
+            acts = [decay_on and decays_here for decays_here in decays]
+            epoch = Epoch(network, solver, acts, forward, batches, by_feature)
+            traced = Traced(epoch, in_turn=not epoch.looks_ahead)
+            self._epochs[decay_on] = epoch, traced, Traced(epoch, compiled=True)
+        self._settle = Traced(self._catch_up)
+
+    def memory(self) -> IdleRows | None:
+        """Return what a fit remembers."""
+        idling = self._idling
+        return None if idling is None else IdleRows(idling, self._network.n_features)
+
+    def waits(self, weight_decay: float) -> bool:
+        """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
+        return self._epochs[weight_decay > 0][0].idling is not None
+
+    def fills(self, plan: EpochPlan) -> bool:
+        """Return whether an epoch is compiled by XLA; then its data is filled up."""
+        return self._may_compile and is_worth_compiling(self._network, plan)
+
+    def train_epoch(
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
+        plan: EpochPlan, idle: IdleRows | None, n_filled: int | None = None,
+    ) -> tuple[float, float]:  # fmt: skip
+        """Train an epoch, or some of its steps; return the sum of the losses and their mass.
+
+        The variables change in place. ``n_filled`` is the number of rows that count where the data is filled up.
+        """
+        epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
+        arguments = arguments_of(plan, self._network.dtype)
+        last = None
+        if idle is not None and epoch.idling is not None:
+            arguments |= idle.advance(plan, epoch.shrinks)
+            last = idle.last
+        variables = (weights, extras, slots, last)
+        if n_filled is not None and self._may_compile:
+            whole = whole_batches(plan, n_filled, arguments)
+            try:
+                total, mass = compiled(variables, (data, scalars, whole), plan.batch_size)
+                return float(total), float(mass)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                self._may_compile = False  # an operation that XLA lacks; found before any has run
+        total, mass = traced(variables, (data, scalars, arguments), None)
+        return float(total), float(mass)
+
+    def settle(self, weights: list[Any], slots: list[list[Any]], idle: IdleRows) -> None:
+        """Take the steps that epochs left for later."""
+        if idle.clock.now:
+            self._settle((weights, slots, idle.last), (idle.present(),))
+            idle.clock.reset()
+
+    @property
+    def _idling(self) -> Idling | None:
+        return next((epoch.idling for epoch, *_ in self._epochs.values() if epoch.idling is not None), None)
+
+    def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, present: Mapping[str, Tensor]) -> None:
+        assert self._idling is not None  # or nothing waits
+        catch_up(self._idling, last, [(weights[k], slots[k]) for k in self._by_feature], present)

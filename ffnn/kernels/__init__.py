@@ -1,0 +1,35 @@
+"""Compiled kernels, for what no engine has an operation for: plain C, built with the package, called through ctypes.
+
+There is a library a level of the processor's instructions; :func:`load` takes the best that runs here. Where the
+package was built without a compiler there is none, and whoever would use one goes another way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from pathlib import Path
+
+__all__ = ["LEVELS", "load"]
+
+#: What a library may ask of the processor, the most first: the levels of x86-64, and what every processor has.
+LEVELS = (4, 3, 0)
+
+_FOLDER = Path(__file__).parent
+
+
+@functools.cache
+def load(name: str) -> ctypes.CDLL | None:
+    """Return the library of the C file called ``name`` that suits this processor, or None where there is none."""
+    plain = _open(name, LEVELS[-1])
+    if plain is None:
+        return None
+    libraries = (_open(name, level) for level in LEVELS if plain.ffnn_runs(level))
+    return next(library for library in libraries if library is not None)
+
+
+def _open(name: str, level: int) -> ctypes.CDLL | None:
+    try:
+        return ctypes.CDLL(str(_FOLDER / f"{name}-{level}.so"))
+    except OSError:
+        return None

@@ -1,0 +1,288 @@
+/* One step of Adam in the weights that sparse rows meet, and the product of the next batch with what it made of them.
+ *
+ * A weight matrix has a row a feature. A pass goes through the features once, in order. In a row it forms the gradient
+ * from the entries of the batch at hand and the slope of the loss at the products, takes the step, and adds what the
+ * stored entries of the next batch make of the row to the next products. So each weight and each of its two means comes
+ * from memory once a step and goes back once; no gradient and no dense batch is ever in memory.
+ *
+ * Rows that neither batch meets are left alone. What steps at a zero gradient would have done to a row is made up for
+ * when a batch next meets it; ffnn/idling.py says how and gives the constants.
+ *
+ * Features are divided into lanes, whose products are summed by the caller in a fixed order. Threads take lanes as they
+ * come. So results do not depend on the number of threads.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+/* What a row of a batch has stored in one feature. */
+struct entry {
+    int32_t row;
+    float value;
+};
+
+/* A batch by features. Lane k has its part of `starts` from k * (lane_size + 1) on: feature c of the lane has the
+ * entries from starts[c] to starts[c + 1]. */
+struct batch {
+    int32_t *starts;
+    struct entry *entries;
+};
+
+/* Kept in step with the class _Pass of sparse_adam.py. */
+struct pass {
+    int64_t n_features, n_units, n_lanes, lane_size;
+
+    float *weight, *mean, *square; /* (n_features, n_units) */
+    int32_t *last;                 /* (n_features): the number of steps after which a row was up to date */
+
+    struct batch batch, next;
+    const float *slopes; /* (n_rows, pitch): of the batch at hand; NULL where there is none */
+    int64_t pitch;
+
+    int64_t n_next; /* rows of the next batch, as CSR with sorted columns */
+    const int32_t *splits, *columns;
+    const float *values;
+    float *products; /* (n_lanes, n_next, pitch) */
+
+    float step_size, mean_rest, square_rest, epsilon;
+    float bound;   /* of an entry of the gradient */
+    float decay;   /* of an L2 penalty */
+    float shrink;  /* what a step takes from a weight, as a share of it */
+    int32_t every; /* whether each step is one of all rows */
+
+    int32_t now; /* the number of steps when this pass is over */
+    int64_t memory;
+    const double *moves;                      /* (memory + 1, 2): what k idle steps move a weight by */
+    const double *mean_decays, *square_decays; /* what k idle steps multiply the means by */
+    const double *logs;                       /* of what the steps up to each have multiplied an idle weight by */
+
+    int32_t *bounds; /* (n_lanes, n_next, 2): room for the part of each row that is a lane's */
+    int32_t *active; /* (n_lanes, lane_size): room for the features that a lane goes through */
+    int32_t lane;    /* the next one that nobody has taken */
+};
+
+typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
+#define WIDTH 16
+#define INLINE static inline __attribute__((always_inline))
+
+/* What idle steps have done to a row. */
+struct idle {
+    float kept, first, second, mean, square;
+};
+
+static struct idle idle_of(const struct pass *p, int32_t then) {
+    int64_t gap = p->now - then;
+    const double *moves = p->moves + 2 * (gap < p->memory ? gap : p->memory);
+    double kept = p->logs ? exp(p->logs[p->now] - p->logs[then]) : 1;
+    return (struct idle){(float)kept, (float)moves[0], (float)moves[1], (float)p->mean_decays[gap],
+                         (float)p->square_decays[gap]};
+}
+
+INLINE void catch_up(const struct pass *p, const struct idle *idle, int64_t at, int n) {
+    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
+    const struct idle f = *idle;
+    const float epsilon = p->epsilon;
+    for (int t = 0; t < n; t++) {
+        float root = sqrtf(v[t]), share = root / (root + epsilon), step = m[t] / (root + epsilon);
+        w[t] = f.kept * w[t] - step * (f.first * share + f.second * (1 - share));
+        m[t] *= f.mean;
+        v[t] *= f.square;
+    }
+}
+
+INLINE void step(const struct pass *p, const float *restrict gradient, int64_t at, int n) {
+    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
+    const float size = p->step_size, mean_rest = p->mean_rest, square_rest = p->square_rest, epsilon = p->epsilon;
+    const float bound = p->bound, decay = p->decay, kept = 1 - p->shrink;
+    for (int t = 0; t < n; t++) {
+        float g = gradient[t];
+        g = g > bound ? bound : g;
+        g = g < -bound ? -bound : g;
+        g += decay * w[t];
+        float mean = m[t] + (g - m[t]) * mean_rest;
+        float square = v[t] + (g * g - v[t]) * square_rest;
+        m[t] = mean;
+        v[t] = square;
+        w[t] = kept * w[t] - size * mean / (sqrtf(square) + epsilon);
+    }
+}
+
+/* Where a feature's entries are. */
+struct span {
+    const struct entry *from, *to;
+};
+
+/* All that happens to the units from u on of a feature's row; n_vecs is a constant wherever this is inlined. */
+INLINE void units(const struct pass *p, int64_t j, int64_t u, int n_vecs, struct span met, struct span next,
+                  const struct idle *idle, float *products) {
+    const int64_t at = j * p->n_units + u;
+    if (p->slopes && (met.from < met.to || p->every)) {
+        vec sums[8];
+        float gradient[8 * WIDTH];
+#pragma GCC unroll 8
+        for (int t = 0; t < n_vecs; t++) sums[t] = (vec){0};
+        for (const struct entry *e = met.from; e < met.to; e++) {
+            const vec *slope = (const vec *)(p->slopes + e->row * p->pitch + u);
+#pragma GCC unroll 8
+            for (int t = 0; t < n_vecs; t++) sums[t] += e->value * slope[t];
+        }
+#pragma GCC unroll 8
+        for (int t = 0; t < n_vecs; t++) ((vec *)gradient)[t] = sums[t];
+        step(p, gradient, at, n_vecs * WIDTH);
+    }
+    if (next.from == next.to) return;
+    if (idle) catch_up(p, idle, at, n_vecs * WIDTH);
+    vec w[8];
+#pragma GCC unroll 8
+    for (int t = 0; t < n_vecs; t++) w[t] = ((const vec *)(p->weight + at))[t];
+    for (const struct entry *e = next.from; e < next.to; e++) {
+        vec *product = (vec *)(products + e->row * p->pitch + u);
+#pragma GCC unroll 8
+        for (int t = 0; t < n_vecs; t++) product[t] += e->value * w[t];
+    }
+}
+
+/* The same for fewer units than a vector has. */
+static void last_units(const struct pass *p, int64_t j, int64_t u, struct span met, struct span next,
+                       const struct idle *idle, float *products) {
+    const int64_t at = j * p->n_units + u;
+    const int n = (int)(p->n_units - u);
+    if (p->slopes && (met.from < met.to || p->every)) {
+        float gradient[WIDTH] = {0};
+        for (const struct entry *e = met.from; e < met.to; e++)
+            for (int t = 0; t < n; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
+        step(p, gradient, at, n);
+    }
+    if (next.from == next.to) return;
+    if (idle) catch_up(p, idle, at, n);
+    for (const struct entry *e = next.from; e < next.to; e++)
+        for (int t = 0; t < n; t++) products[e->row * p->pitch + u + t] += e->value * p->weight[at + t];
+}
+
+static int32_t first_not_below(const int32_t *columns, int32_t from, int32_t to, int64_t column) {
+    while (from < to) {
+        int32_t middle = from + (to - from) / 2;
+        if (columns[middle] < column)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+/* Sort a lane's part of the next batch by features: two passes over the entries, in tables that stay in the cache. */
+static void transpose(const struct pass *p, int32_t *starts, int32_t *bounds, int64_t low, int64_t high) {
+    memset(starts, 0, (high - low + 1) * sizeof *starts);
+    int32_t *ends = starts + 1, before = 0;
+    for (int64_t i = 0; i < p->n_next; i++) {
+        int32_t from = first_not_below(p->columns, p->splits[i], p->splits[i + 1], low);
+        int32_t to = first_not_below(p->columns, from, p->splits[i + 1], high);
+        bounds[2 * i] = from;
+        bounds[2 * i + 1] = to;
+        before += from - p->splits[i];
+        for (int32_t k = from; k < to; k++) ends[p->columns[k] - low]++;
+    }
+    starts[0] = before;
+    for (int64_t c = 0; c < high - low; c++) {
+        int32_t n = ends[c];
+        ends[c] = before;
+        before += n;
+    }
+    for (int64_t i = 0; i < p->n_next; i++)
+        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++)
+            p->next.entries[ends[p->columns[k] - low]++] = (struct entry){(int32_t)i, p->values[k]};
+}
+
+INLINE void prefetch(const struct pass *p, int64_t j) {
+    for (int64_t at = j * p->n_units; at < (j + 1) * p->n_units; at += WIDTH) {
+        __builtin_prefetch(p->weight + at, 1);
+        __builtin_prefetch(p->mean + at, 1);
+        __builtin_prefetch(p->square + at, 1);
+    }
+}
+
+static void go_through(const struct pass *p, int64_t lane) {
+    const int64_t low = lane * p->lane_size;
+    const int64_t high = low + p->lane_size < p->n_features ? low + p->lane_size : p->n_features;
+    int32_t *next_starts = p->next.starts + lane * (p->lane_size + 1);
+    const int32_t *starts = p->batch.starts + lane * (p->lane_size + 1);
+    int32_t *active = p->active + lane * p->lane_size;
+    float *products = p->products + lane * p->n_next * p->pitch;
+
+    if (p->n_next) {
+        memset(products, 0, p->n_next * p->pitch * sizeof *products);
+        if (low < high) transpose(p, next_starts, p->bounds + 2 * lane * p->n_next, low, high);
+    }
+    int64_t n_active = 0;
+    for (int64_t c = 0; c < high - low; c++) {
+        int met = p->slopes && (p->every || starts[c] < starts[c + 1]);
+        active[n_active] = (int32_t)c;
+        n_active += met || (p->n_next && next_starts[c] < next_starts[c + 1]);
+    }
+    for (int64_t a = 0; a < n_active; a++) {
+        const int64_t c = active[a], j = low + c;
+        if (a + 2 < n_active) prefetch(p, low + active[a + 2]);
+        struct span met = {0}, next = {0};
+        if (p->slopes) met = (struct span){p->batch.entries + starts[c], p->batch.entries + starts[c + 1]};
+        if (p->n_next) next = (struct span){p->next.entries + next_starts[c], p->next.entries + next_starts[c + 1]};
+        struct idle idle;
+        const int waited = !p->every && met.from == met.to && p->last[j] != p->now;
+        if (waited) idle = idle_of(p, p->last[j]);
+        const struct idle *made_up = waited ? &idle : 0;
+        int64_t u = 0;
+        for (; u + 8 * WIDTH <= p->n_units; u += 8 * WIDTH) units(p, j, u, 8, met, next, made_up, products);
+        for (; u + 4 * WIDTH <= p->n_units; u += 4 * WIDTH) units(p, j, u, 4, met, next, made_up, products);
+        for (; u + WIDTH <= p->n_units; u += WIDTH) units(p, j, u, 1, met, next, made_up, products);
+        if (u < p->n_units) last_units(p, j, u, met, next, made_up, products);
+        p->last[j] = p->now;
+    }
+}
+
+static void make_up(const struct pass *p, int64_t lane) {
+    const int64_t low = lane * p->lane_size;
+    const int64_t high = low + p->lane_size < p->n_features ? low + p->lane_size : p->n_features;
+    for (int64_t j = low; j < high; j++) {
+        if (p->last[j] == p->now) continue;
+        struct idle idle = idle_of(p, p->last[j]);
+        catch_up(p, &idle, j * p->n_units, (int)p->n_units);
+        p->last[j] = p->now;
+    }
+}
+
+/* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
+static void each_lane(struct pass *p, void (*function)(const struct pass *, int64_t)) {
+#if defined(__SSE2__)
+    const unsigned int before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040);
+#endif
+    for (;;) {
+        int32_t lane = __atomic_fetch_add(&p->lane, 1, __ATOMIC_RELAXED);
+        if (lane >= p->n_lanes) break;
+        function(p, lane);
+    }
+#if defined(__SSE2__)
+    _mm_setcsr(before);
+#endif
+}
+
+/* Take part in a pass; each thread calls it once, with the same argument. */
+void ffnn_pass(struct pass *p) { each_lane(p, go_through); }
+
+/* Take part in bringing all rows up to date. */
+void ffnn_settle(struct pass *p) { each_lane(p, make_up); }
+
+/* Whether the CPU has what a level of x86-64 asks for. */
+int ffnn_runs(int level) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    int v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    int v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return level < 3 || (v3 && (level < 4 || v4));
+#else
+    return level < 3;
+#endif
+}

@@ -1,0 +1,276 @@
+"""Adam in the weights that sparse rows meet, a step a pass over them: what ``sparse_adam.c`` does, from Python."""
+
+from __future__ import annotations
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ffnn.adaptive import Adam, AdamW
+from ffnn.idling import Clock
+from ffnn.kernels import load
+
+if TYPE_CHECKING:
+    from ffnn.builder import EpochPlan
+    from ffnn.solver import Solver
+
+__all__ = ["CSR", "Slots", "SparseAdam", "Threads"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+#: Parts of the features that threads take; more threads find no work.
+LANES = 16
+#: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
+_PAD = 16
+
+
+@dataclass(frozen=True)
+class CSR:
+    """A batch, the columns of each row in order.
+
+    Parameters
+    ----------
+    splits : int32 ndarray of shape (n_rows + 1,)
+        Where each row's entries begin, and where the last row's end.
+    columns : int32 ndarray of shape (n_stored,)
+        The column of each stored entry.
+    values : float32 ndarray of shape (n_stored,)
+        Its value.
+    """
+
+    splits: Array
+    columns: Array
+    values: Array
+
+
+@dataclass(frozen=True)
+class Slots:
+    """A weight and Adam's two means of it, each a float32 ndarray of shape (n_features, n_units), changed in place."""
+
+    weight: Array
+    mean: Array
+    square: Array
+
+
+class _Pass(ctypes.Structure):
+    """Kept in step with ``struct pass`` in C."""
+
+    _fields_ = (
+        *[(name, ctypes.c_int64) for name in ("n_features", "n_units", "n_lanes", "lane_size")],
+        *[(name, ctypes.c_void_p) for name in ("weight", "mean", "square", "last")],
+        *[(name, ctypes.c_void_p) for name in ("starts", "entries", "next_starts", "next_entries", "slopes")],
+        ("pitch", ctypes.c_int64),
+        ("n_next", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "products")],
+        *[(name, ctypes.c_float) for name in ("step_size", "mean_rest", "square_rest", "epsilon")],
+        *[(name, ctypes.c_float) for name in ("bound", "decay", "shrink")],
+        ("every", ctypes.c_int32),
+        ("now", ctypes.c_int32),
+        ("memory", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("moves", "mean_decays", "square_decays", "logs", "bounds", "active")],
+        ("lane", ctypes.c_int32),
+    )
+
+
+class Threads:
+    """Threads that compute one thing together.
+
+    Parameters
+    ----------
+    n_threads : int
+        How many, that of the caller among them.
+    """
+
+    def __init__(self, n_threads: int) -> None:
+        self._others = n_threads - 1
+        self._pool = ThreadPoolExecutor(self._others) if self._others else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def run(self, function: Any, argument: _Pass) -> None:
+        """Let each thread call a function of the library, which divides the work."""
+        argument.lane = 0
+        reference = ctypes.byref(argument)
+        others = [] if self._pool is None else [self._pool.submit(function, reference) for _ in range(self._others)]
+        function(reference)
+        wait(others)
+
+
+class _Transposed:
+    """A batch by features, as C left it for the next pass."""
+
+    def __init__(self, n_starts: int) -> None:
+        self._starts = np.zeros(n_starts, np.int32)
+        self._entries = np.zeros(0, np.int64)
+
+    def make_room(self, n_stored: int) -> None:
+        if len(self._entries) < n_stored:
+            self._entries = np.zeros(n_stored + n_stored // 8, np.int64)
+
+    @property
+    def pointers(self) -> tuple[int, int]:
+        return self._starts.ctypes.data, self._entries.ctypes.data
+
+
+class SparseAdam:
+    """Takes the steps of one fit, and remembers which rows have waited for how long.
+
+    A pass takes one step, of the batch at hand, and returns the products of the next batch with the weight as it then
+    is; so an epoch is ``begin``, a pass without slopes, and a pass a batch, the last of them without a next one.
+
+    Parameters
+    ----------
+    solver : Adam or AdamW
+        Whose constants they are.
+    n_features, n_units : int
+        The shape of the weight.
+    """
+
+    def __init__(self, solver: Adam, n_features: int, n_units: int) -> None:
+        library, idling = load("sparse_adam"), solver.idling()
+        assert library is not None  # takes() has been asked
+        assert idling is not None
+        self._library = library
+        self._decays = (idling.decays["mean"], idling.decays["square"])
+        self._clock = Clock(idling)
+        self._plan: EpochPlan | None = None
+        self._step = 0
+        lane_size = -(-n_features // LANES)
+        self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
+        self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
+        self._pass = _Pass(
+            n_features=n_features,
+            n_units=n_units,
+            n_lanes=LANES,
+            lane_size=lane_size,
+            pitch=-(-n_units // _PAD) * _PAD + _PAD,
+            mean_rest=np.float32(1) - np.float32(solver.beta_1),
+            square_rest=np.float32(1) - np.float32(solver.beta_2),
+            epsilon=solver.epsilon,
+            memory=idling.memory,
+        )
+        self._point(last=np.zeros(n_features, np.int32), active=np.zeros(LANES * lane_size, np.int32))
+
+    @staticmethod
+    def takes(solver: Solver) -> bool:
+        """Return whether such a solver's steps are these, and there is a library for this processor."""
+        return (
+            type(solver) in (Adam, AdamW)  # a subclass may step otherwise
+            and solver.clip_norm is None  # the norm of a gradient that is never whole
+            and solver.idling() is not None
+            and load("sparse_adam") is not None
+        )
+
+    @property
+    def waiting(self) -> bool:
+        """Whether rows may be waiting for steps."""
+        return self._clock.now > 0
+
+    def begin(self, slots: Slots, plan: EpochPlan, *, decays: bool, shrinks: bool) -> None:
+        """Begin an epoch.
+
+        Parameters
+        ----------
+        slots : Slots
+            What is changed.
+        plan : EpochPlan
+            What the epoch does.
+        decays : bool
+            Whether an L2 penalty acts on the weight, so that no row may wait; those that do must be settled before.
+        shrinks : bool
+            Whether decoupled weight decay does.
+        """
+        self._plan, self._step = plan, -1
+        p = self._pass
+        p.decay = plan.weight_decay if decays else 0.0
+        p.bound = np.inf if plan.clip_value is None else plan.clip_value
+        p.every, p.now = decays, self._clock.now
+        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
+        if not decays:
+            self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
+        self._shrinks = shrinks
+
+    def advance(self, slopes: Array | None, batch: CSR | None, threads: Threads) -> Array | None:
+        """Take a step, and return the products of the next batch.
+
+        Parameters
+        ----------
+        slopes : float32 ndarray of shape (n_rows, n_units), or None
+            The gradient of the mean loss with respect to the products that the last call returned; None before the first
+            step of an epoch.
+        batch : CSR or None
+            The next batch; None after the last one.
+        threads : Threads
+            What computes.
+
+        Returns
+        -------
+        float32 ndarray of shape (n_rows, n_units), or None
+        """
+        assert self._plan is not None  # begun
+        p, plan = self._pass, self._plan
+        p.slopes = None
+        if slopes is not None:
+            self._step += 1
+            p.step_size = plan.step_sizes[self._step]
+            p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
+            p.now += not p.every
+            padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
+            padded[:, : p.n_units] = slopes
+        self._batch, self._next = self._next, self._batch
+        p.n_next = 0 if batch is None else len(batch.splits) - 1
+        if batch is not None:
+            self._next.make_room(len(batch.values))
+            self._point(splits=batch.splits, columns=batch.columns, values=batch.values)
+            self._room("bounds", np.int32, LANES * p.n_next * 2)
+            products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
+        p.starts, p.entries = self._batch.pointers
+        p.next_starts, p.next_entries = self._next.pointers
+        if "moves" in self._arrays:
+            p.moves = self._arrays["moves"][self._step + 1].ctypes.data
+        threads.run(self._library.ffnn_pass, p)
+        if batch is None:
+            return None
+        return products.reshape(LANES, p.n_next, p.pitch).sum(axis=0)[:, : p.n_units]
+
+    def settle(self, slots: Slots, threads: Threads) -> None:
+        """Take the steps that rows have waited for."""
+        now = self._clock.now
+        moves = self._clock.moves(np.array([now]))
+        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
+        self._look_back(moves, self._clock.logs, shrinks=True)
+        self._pass.now, self._pass.moves = now, moves.ctypes.data
+        threads.run(self._library.ffnn_settle, self._pass)
+        self._clock.reset()
+        self._arrays["last"][:] = 0
+
+    def _look_back(self, moves: Array, logs: Array, *, shrinks: bool) -> None:
+        """Point to what idle steps have done."""
+        gaps = np.arange(self._clock.now + 1)
+        self._arrays["moves"] = moves
+        self._point(
+            mean_decays=np.power(self._decays[0], gaps), square_decays=np.power(self._decays[1], gaps), logs=logs
+        )
+        if not shrinks:
+            self._pass.logs = None
+
+    def _point(self, **arrays: Array) -> None:
+        for name, array in arrays.items():
+            self._arrays[name] = array
+            setattr(self._pass, name, array.ctypes.data)
+
+    def _room(self, name: str, kind: type, size: int) -> Array:
+        """Return room of a size, pointed to; the same as before where it suffices."""
+        room = self._arrays.get(name)
+        if room is None or len(room) < size:
+            room = np.zeros(size, kind)
+        self._point(**{name: room})
+        return room[:size]
