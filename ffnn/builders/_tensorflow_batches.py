@@ -33,7 +33,7 @@ class Batches:
 
     def __init__(self, network: Network, entry: Network, stored: bool) -> None:
         self._network = network
-        self._entry = entry
+        self.entry = entry
         self.stored = stored
 
     def rows(
@@ -45,7 +45,7 @@ class Batches:
 
     def enter(self, x: SparseRows, scalars: Tensor | None = None, seed: Tensor | None = None) -> Any:
         """Return what the network's first stages make of sparse rows."""
-        y = self._entry.apply(ops, x, {}, scalars, seed, training=seed is not None)
+        y = self.entry.apply(ops, x, {}, scalars, seed, training=seed is not None)
         return y.dense(ops) if isinstance(y, SparseRows) and not self.stored else y
 
     def take(

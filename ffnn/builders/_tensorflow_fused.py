@@ -7,8 +7,9 @@ gradient, and computes what is stored. Its products go to TensorFlow, which retu
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import joblib
@@ -22,8 +23,8 @@ from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
 from ffnn.builders._tensorflow_steps import arguments_of
 from ffnn.builders._tensorflow_traced import Traced
-from ffnn.input import SparseRows
-from ffnn.kernels.sparse_adam import CSR, Slots, SparseAdam, Threads
+from ffnn.input import Input, Rows, SparseRows
+from ffnn.kernels.sparse_adam import CSR, Slots, SparseAdam, Threads, in_order
 from ffnn.ops import Ops
 from ffnn.solver import Solver, clipped
 
@@ -92,8 +93,10 @@ class FusedSteps:
         self._batches = batches
         self._k = by_feature
         self._rest = Epoch(network, solver, decays, forward, batches, [])
-        self._first = Traced(self._take)
-        self._between = Traced(self._go_between)
+        # what has no dropout, say, goes from the data set to the kernel
+        self._as_it_is = all(type(stage.layer).forward is Input.forward for stage in batches.entry.stages)
+        self._taken = Traced(self._take)
+        self._between = Traced(self._go_between, in_turn=True)
 
     @staticmethod
     def takes(network: Network, solver: Solver, by_feature: Sequence[int]) -> bool:
@@ -106,6 +109,17 @@ class FusedSteps:
         """Return what a fit remembers."""
         (weight,) = (self._network.trained[name] for name in self._network.by_feature)
         return SparseAdam(self._solver, *weight.shape)
+
+    def arrange(self, x: Rows) -> Rows:
+        """Return a data set as epochs take it fastest."""
+        if not self.on_host(x):
+            return x
+        rows = in_order(CSR(*x.arrays), self._network.n_features)
+        return Rows((rows.splits, rows.columns, rows.values), x.n_rows)
+
+    def on_host(self, x: Rows) -> bool:
+        """Return whether epochs want the rows as NumPy arrays: where they go to the kernel as they are."""
+        return self._as_it_is and x.arrays[0].dtype == np.int32
 
     def waits(self, weight_decay: float) -> bool:
         """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
@@ -131,16 +145,35 @@ class FusedSteps:
             _in_memory(weights[k], slots[k]), plan,
             decays=not self.waits(plan.weight_decay), shrinks=decay_on and self._solver.decoupled and self._decays[k],
         )  # fmt: skip
+        fetch = self._fetching(adam, data, scalars, plan, arguments)
+        fetch(0)
         with Threads(_n_threads()) as threads:
-            parts, y, w = self._first((), (data, scalars, arguments, tf.constant(0)))
-            products = adam.advance(None, _csr(parts), threads)
+            products = adam.advance(None, threads)
             for i in range(plan.n_batches):
-                step = (data, scalars, arguments, tf.constant(i), tf.constant(products), y, w)
-                loss, m, slopes, (parts, y, w) = self._between(variables, step, decay_on)
+                ahead = threads.beside(functools.partial(fetch, i + 1))
+                step = (data[1:], scalars, arguments, tf.constant(i), tf.constant(products))
+                loss, m, slopes = self._between(variables, step, decay_on)
                 total, mass = total + float(loss), mass + float(m)
-                ahead = _csr(parts) if i + 1 < plan.n_batches else None
-                products = adam.advance(_view(slopes), ahead, threads)
+                ahead.result()
+                products = adam.advance(_view(slopes), threads)
         return total, mass
+
+    def _fetching(
+        self, adam: SparseAdam, data: tuple[Any, ...], scalars: Tensor, plan: EpochPlan, arguments: Mapping[str, Any]
+    ) -> Callable[[int], None]:
+        """Return what fetches a batch by its number, if there is such a batch."""
+        arrays, *_ = data
+        order = plan.order.astype(np.int32, copy=False)
+
+        def fetch(i: int) -> None:
+            if i >= plan.n_batches:
+                return
+            if isinstance(arrays[0], np.ndarray):
+                adam.fetch(CSR(*arrays), order[i * plan.batch_size : (i + 1) * plan.batch_size])
+            else:
+                adam.fetch(CSR(*map(_view, self._taken((), (data, scalars, arguments, tf.constant(i))))))
+
+        return fetch
 
     def settle(self, weights: list[Any], slots: list[list[Any]], adam: SparseAdam) -> None:
         """Take the steps that epochs left for later."""
@@ -150,20 +183,23 @@ class FusedSteps:
 
     # -- traced ---------------------------------------------------------------------------------------------------
 
-    def _take(self, data: tuple[Any, ...], scalars: Tensor, plan: Mapping[str, Any], i: Tensor) -> Any:
-        rows = plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
-        parts, y, w = self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i))
-        splits, columns, values = parts
-        return (tf.cast(splits, tf.int32), tf.cast(columns, tf.int32), values), y, w
+    def _rows(self, plan: Mapping[str, Any], i: Tensor) -> Tensor:
+        return plan["order"][i * plan["batch_size"] : (i + 1) * plan["batch_size"]]
+
+    def _take(self, data: tuple[Any, ...], scalars: Tensor, plan: Mapping[str, Any], i: Tensor) -> tuple[Tensor, ...]:
+        """Return a batch that has gone through the network's first stages."""
+        seed = tf.gather(plan["seeds"], i)
+        splits, columns, values = self._batches.take(data, self._rows(plan, i), scalars, seed)[0]
+        return tf.cast(splits, tf.int32), tf.cast(columns, tf.int32), values
 
     def _go_between(
-        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Tensor,
-        plan: Mapping[str, Any], i: Tensor, products: Tensor, y: Tensor, w: Tensor, decay_on: bool,
-    ) -> tuple[Any, ...]:  # fmt: skip
-        """Return a batch's loss and mass, the slopes of the loss at its products, and the next batch."""
-        k = self._k
-        ahead = self._take(data, scalars, plan, tf.minimum(i + 1, tf.size(plan["step_sizes"]) - 1))
+        self, weights: list[Any], extras: list[Any], slots: list[list[Any]], truth: tuple[Tensor, Tensor],
+        scalars: Tensor, plan: Mapping[str, Any], i: Tensor, products: Tensor, decay_on: bool,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """Take a step in all other weights; return the loss, its mass, and its slopes at the products."""
+        k, rows = self._k, self._rows(plan, i)
         stand_in = tf.zeros((self._network.n_features, products.shape[1]), products.dtype)
+        y, w = (tf.gather(array, rows) for array in truth)
         loss, mass, gradients, updates = self._rest.gradients(
             [*weights[:k], stand_in, *weights[k:]], extras, _Products(products, stand_in), y, w, scalars,
             tf.gather(plan["seeds"], i), sources=[*weights[:k], products, *weights[k:]],
@@ -176,7 +212,7 @@ class FusedSteps:
             self._rest.update(weight, of_weight, gradient, plan, decays_here)
         for extra, value in zip(extras, updates, strict=True):
             extra.assign(value)
-        return tf.cast(loss, tf.float64), tf.cast(mass, tf.float64), slopes, ahead
+        return tf.cast(loss, tf.float64), tf.cast(mass, tf.float64), slopes
 
 
 def _n_threads() -> int:
@@ -204,7 +240,3 @@ def _in_memory(weight: Any, slots: Sequence[Any]) -> Slots:
 
 def _view(tensor: Any) -> Array:
     return np.asarray(memoryview(tensor))
-
-
-def _csr(parts: tuple[Any, ...]) -> CSR:
-    return CSR(*map(_view, parts))

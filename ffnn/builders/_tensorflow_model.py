@@ -14,7 +14,7 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_program import Program, initial_slots
-from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
+from ffnn.builders._tensorflow_samples import PIECE, Samples, is_resident, pieces_of
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
 from ffnn.solver import Solver
@@ -86,7 +86,11 @@ class ProgramModel:
         return self._step
 
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
-        self._samples = Samples(self._network.input, x, targets, weight)
+        steps = self._program.steps
+        if steps is not None and is_resident(x):  # a larger X is not to be copied
+            x = steps.arrange(x)
+        on_host = steps is not None and steps.on_host(x)
+        self._samples = Samples(self._network.input, x, targets, weight, on_host=on_host)
 
     def unload(self) -> None:
         self._samples = None

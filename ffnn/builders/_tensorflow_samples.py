@@ -14,7 +14,7 @@ from ffnn.builders._tensorflow_compiled import filled
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 
-__all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
+__all__ = ["PIECE", "RESIDENT", "Samples", "is_resident", "pieces_of"]
 
 Data = tuple[tuple[Any, ...], Any, Any]
 
@@ -36,6 +36,11 @@ def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...
         yield tuple(map(_tensor, input.take(x.arrays, slice(start, stop)))), stop - start
 
 
+def is_resident(x: Rows) -> bool:
+    """Return whether TensorFlow has all of a data set while it trains."""
+    return sum(a.nbytes for a in x.arrays) <= RESIDENT
+
+
 class Samples:
     """A data set to train on.
 
@@ -49,23 +54,26 @@ class Samples:
         What the network's output encoded.
     weight : ndarray of shape (n_rows,)
         The sample weights.
+    on_host : bool
+        Whether X stays NumPy arrays, for whom TensorFlow has nothing to do with it.
     """
 
-    def __init__(self, input: Input, x: Rows, targets: Array, weight: Array) -> None:
+    def __init__(self, input: Input, x: Rows, targets: Array, weight: Array, *, on_host: bool = False) -> None:
         self._input = input
         self._x = x
         self._targets = targets
         self._weight = weight
         self.n_rows = x.n_rows
         #: Whether TensorFlow has all of it.
-        self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
+        self.resident = is_resident(x)
         self._forms: dict[bool, Data] = {}
+        self._taken = _identity if on_host else _tensor
 
     def _all(self, fill: bool) -> Data:
         """Return all of it, filled up where a compiled program asks for that; made once."""
         if fill not in self._forms:
             form = filled if fill else np.asarray
-            arrays = tuple(_tensor(form(a)) for a in self._x.arrays)
+            arrays = tuple(self._taken(form(a)) for a in self._x.arrays)
             self._forms[fill] = arrays, _tensor(form(self._targets)), _tensor(form(self._weight))
         return self._forms[fill]
 
@@ -80,7 +88,7 @@ class Samples:
             arrays = self._input.take(self._x.arrays, part.order)
             here = np.arange(len(part.order), dtype=part.order.dtype)
             rest = _tensor(self._targets[part.order]), _tensor(self._weight[part.order])
-            yield dataclasses.replace(part, order=here), (tuple(map(_tensor, arrays)), *rest)
+            yield dataclasses.replace(part, order=here), (tuple(map(self._taken, arrays)), *rest)
 
     def pieces(self) -> Iterator[Data]:
         """Yield all rows once, in order."""
@@ -100,6 +108,10 @@ def _tensor(array: Array) -> Any:
     The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
     """
     return tf.raw_ops.Identity(input=array)
+
+
+def _identity(array: Array) -> Any:
+    return array
 
 
 def _rows_in(size: int, x: Rows) -> int:

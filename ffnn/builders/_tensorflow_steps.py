@@ -17,6 +17,7 @@ from ffnn.builders._tensorflow_epoch import Epoch, Forward
 from ffnn.builders._tensorflow_touched import IdleRows, catch_up
 from ffnn.builders._tensorflow_traced import Traced
 from ffnn.idling import Idling
+from ffnn.input import Rows
 from ffnn.solver import StochasticSolver
 
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ class TracedSteps:
         """Return what a fit remembers."""
         idling = self._idling
         return None if idling is None else IdleRows(idling, self._network.n_features)
+
+    def arrange(self, x: Rows) -> Rows:
+        """Return a data set as epochs take it fastest: as it is."""
+        return x
+
+    def on_host(self, x: Rows) -> bool:
+        """Return whether epochs want the rows as NumPy arrays: no."""
+        return False
 
     def waits(self, weight_decay: float) -> bool:
         """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""

@@ -66,6 +66,19 @@ struct pass {
 
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #define WIDTH 16
+/* So many features are gone through at a time, some units after the others, so that their weights stay in the cache
+ * from the step to the products. */
+#define BLOCK 256
+/* Vectors of units at a time: as many sums as the processor has registers for. */
+#if defined(__AVX512F__)
+#define VECS 8
+#elif defined(__AVX__) || defined(__aarch64__)
+#define VECS 4
+#else
+#define VECS 2
+#endif
+/* Rows ahead of the one at hand whose weights are asked for. */
+#define AHEAD 4
 #define INLINE static inline __attribute__((always_inline))
 
 /* What idle steps have done to a row. */
@@ -115,16 +128,24 @@ struct span {
     const struct entry *from, *to;
 };
 
-/* All that happens to the units from u on of a feature's row; n_vecs is a constant wherever this is inlined. */
-INLINE void units(const struct pass *p, int64_t j, int64_t u, int n_vecs, struct span met, struct span next,
-                  const struct idle *idle, float *products) {
-    const int64_t at = j * p->n_units + u;
-    if (p->slopes && (met.from < met.to || p->every)) {
-        vec sums[8];
-        float gradient[8 * WIDTH];
+/* A feature, and what happens to its row. */
+struct feature {
+    int64_t j;
+    struct span met, next;
+    int waited;
+    struct idle idle;
+};
+
+/* The step, and what idle steps have done, in some units of a feature's row; n_vecs is a constant wherever this is
+ * inlined. */
+INLINE void move(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
+    const int64_t at = f->j * p->n_units + u;
+    if (p->slopes && (f->met.from < f->met.to || p->every)) {
+        vec sums[VECS];
+        float gradient[VECS * WIDTH];
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) sums[t] = (vec){0};
-        for (const struct entry *e = met.from; e < met.to; e++) {
+        for (const struct entry *e = f->met.from; e < f->met.to; e++) {
             const vec *slope = (const vec *)(p->slopes + e->row * p->pitch + u);
 #pragma GCC unroll 8
             for (int t = 0; t < n_vecs; t++) sums[t] += e->value * slope[t];
@@ -132,34 +153,114 @@ INLINE void units(const struct pass *p, int64_t j, int64_t u, int n_vecs, struct
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) ((vec *)gradient)[t] = sums[t];
         step(p, gradient, at, n_vecs * WIDTH);
-    }
-    if (next.from == next.to) return;
-    if (idle) catch_up(p, idle, at, n_vecs * WIDTH);
-    vec w[8];
-#pragma GCC unroll 8
-    for (int t = 0; t < n_vecs; t++) w[t] = ((const vec *)(p->weight + at))[t];
-    for (const struct entry *e = next.from; e < next.to; e++) {
-        vec *product = (vec *)(products + e->row * p->pitch + u);
-#pragma GCC unroll 8
-        for (int t = 0; t < n_vecs; t++) product[t] += e->value * w[t];
+    } else if (f->waited) {
+        catch_up(p, &f->idle, at, n_vecs * WIDTH);
     }
 }
 
-/* The same for fewer units than a vector has. */
-static void last_units(const struct pass *p, int64_t j, int64_t u, struct span met, struct span next,
-                       const struct idle *idle, float *products) {
-    const int64_t at = j * p->n_units + u;
-    const int n = (int)(p->n_units - u);
-    if (p->slopes && (met.from < met.to || p->every)) {
-        float gradient[WIDTH] = {0};
-        for (const struct entry *e = met.from; e < met.to; e++)
-            for (int t = 0; t < n; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
-        step(p, gradient, at, n);
+/* Add to some units of the next products what the entries of a block make of its weights. */
+INLINE void multiply(const struct pass *p, const int32_t *bounds, int64_t u, int n_vecs, float *products) {
+    for (int64_t i = 0; i < p->n_next; i++) {
+        const int32_t from = bounds[2 * i], to = bounds[2 * i + 1];
+        if (from == to) continue;
+        vec sums[VECS], *product = (vec *)(products + i * p->pitch + u);
+#pragma GCC unroll 8
+        for (int t = 0; t < n_vecs; t++) sums[t] = product[t];
+        for (int32_t k = from; k < to; k++) {
+            const vec *w = (const vec *)(p->weight + p->columns[k] * p->n_units + u);
+#pragma GCC unroll 8
+            for (int t = 0; t < n_vecs; t++) sums[t] += p->values[k] * w[t];
+        }
+#pragma GCC unroll 8
+        for (int t = 0; t < n_vecs; t++) product[t] = sums[t];
     }
-    if (next.from == next.to) return;
-    if (idle) catch_up(p, idle, at, n);
-    for (const struct entry *e = next.from; e < next.to; e++)
-        for (int t = 0; t < n; t++) products[e->row * p->pitch + u + t] += e->value * p->weight[at + t];
+}
+
+/* Both for fewer units than a vector has. */
+static void last_units(const struct pass *p, const struct feature *block, int n, const int32_t *bounds, int64_t u,
+                       float *products) {
+    const int n_units = (int)(p->n_units - u);
+    for (const struct feature *f = block; f < block + n; f++) {
+        const int64_t at = f->j * p->n_units + u;
+        if (p->slopes && (f->met.from < f->met.to || p->every)) {
+            float gradient[WIDTH] = {0};
+            for (const struct entry *e = f->met.from; e < f->met.to; e++)
+                for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
+            step(p, gradient, at, n_units);
+        } else if (f->waited) {
+            catch_up(p, &f->idle, at, n_units);
+        }
+    }
+    for (int64_t i = 0; i < p->n_next; i++)
+        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++)
+            for (int t = 0; t < n_units; t++)
+                products[i * p->pitch + u + t] += p->values[k] * p->weight[p->columns[k] * p->n_units + u + t];
+}
+
+/* Rows on their way from a data set to a batch. Kept in step with the class _Gather of sparse_adam.py. */
+struct gather {
+    int64_t n_rows;
+    const int32_t *rows;
+    const int32_t *from_splits, *from_columns;
+    const float *from_values;
+    const int32_t *splits; /* (n_rows + 1), of the batch */
+    int32_t *columns;
+    float *values;
+    struct entry *room; /* as many as the longest row has entries */
+    int32_t bits;       /* twice so many hold a column */
+};
+
+/* Sort a row by columns, in two passes by digits, which leave entries of one column in their order. */
+static void sort(const struct gather *g, const int32_t *columns, const float *values, int32_t n, int32_t to,
+                 int32_t *counts) {
+    const int32_t digits = 1 << g->bits, mask = digits - 1;
+    struct entry *room = g->room;
+    memset(counts, 0, 2 * digits * sizeof *counts);
+    for (int32_t k = 0; k < n; k++) {
+        counts[columns[k] & mask]++;
+        counts[digits + (columns[k] >> g->bits)]++;
+    }
+    for (int32_t d = 0, low = 0, high = 0; d < digits; d++) {
+        int32_t n_low = counts[d], n_high = counts[digits + d];
+        counts[d] = low;
+        counts[digits + d] = high;
+        low += n_low;
+        high += n_high;
+    }
+    for (int32_t k = 0; k < n; k++) room[counts[columns[k] & mask]++] = (struct entry){columns[k], values[k]};
+    for (int32_t k = 0; k < n; k++) {
+        int32_t at = to + counts[digits + (room[k].row >> g->bits)]++;
+        g->columns[at] = room[k].row;
+        g->values[at] = room[k].value;
+    }
+}
+
+static int is_sorted(const int32_t *columns, int32_t n) {
+    int sorted = 1;
+    for (int32_t k = 1; k < n; k++) sorted &= columns[k - 1] <= columns[k];
+    return sorted;
+}
+
+/* Whether all rows are in the order of their columns. */
+int ffnn_sorted(int64_t n_rows, const int32_t *splits, const int32_t *columns) {
+    for (int64_t i = 0; i < n_rows; i++)
+        if (!is_sorted(columns + splits[i], splits[i + 1] - splits[i])) return 0;
+    return 1;
+}
+
+/* Copy rows, each in the order of its columns. `counts` has room for two tables of digits. */
+void ffnn_gather(const struct gather *g, int32_t *counts) {
+    for (int64_t i = 0; i < g->n_rows; i++) {
+        const int32_t from = g->from_splits[g->rows[i]], to = g->splits[i], n = g->splits[i + 1] - to;
+        const int32_t *columns = g->from_columns + from;
+        const float *values = g->from_values + from;
+        if (is_sorted(columns, n)) {
+            memcpy(g->columns + to, columns, n * sizeof *columns);
+            memcpy(g->values + to, values, n * sizeof *values);
+        } else {
+            sort(g, columns, values, n, to, counts);
+        }
+    }
 }
 
 static int32_t first_not_below(const int32_t *columns, int32_t from, int32_t to, int64_t column) {
@@ -196,12 +297,24 @@ static void transpose(const struct pass *p, int32_t *starts, int32_t *bounds, in
             p->next.entries[ends[p->columns[k] - low]++] = (struct entry){(int32_t)i, p->values[k]};
 }
 
-INLINE void prefetch(const struct pass *p, int64_t j) {
-    for (int64_t at = j * p->n_units; at < (j + 1) * p->n_units; at += WIDTH) {
-        __builtin_prefetch(p->weight + at, 1);
-        __builtin_prefetch(p->mean + at, 1);
-        __builtin_prefetch(p->square + at, 1);
+INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
+    const int64_t at = f->j * p->n_units + u;
+    for (int t = 0; t < n_vecs; t++) {
+        __builtin_prefetch(p->weight + at + t * WIDTH, 1);
+        if (!p->slopes && !f->waited) continue;
+        __builtin_prefetch(p->mean + at + t * WIDTH, 1);
+        __builtin_prefetch(p->square + at + t * WIDTH, 1);
     }
+}
+
+static struct feature feature_of(const struct pass *p, int64_t low, int32_t c, const int32_t *starts,
+                                 const int32_t *next_starts) {
+    struct feature f = {.j = low + c};
+    if (p->slopes) f.met = (struct span){p->batch.entries + starts[c], p->batch.entries + starts[c + 1]};
+    if (p->n_next) f.next = (struct span){p->next.entries + next_starts[c], p->next.entries + next_starts[c + 1]};
+    f.waited = !p->every && f.met.from == f.met.to && p->last[f.j] != p->now;
+    if (f.waited) f.idle = idle_of(p, p->last[f.j]);
+    return f;
 }
 
 static void go_through(const struct pass *p, int64_t lane) {
@@ -210,11 +323,12 @@ static void go_through(const struct pass *p, int64_t lane) {
     int32_t *next_starts = p->next.starts + lane * (p->lane_size + 1);
     const int32_t *starts = p->batch.starts + lane * (p->lane_size + 1);
     int32_t *active = p->active + lane * p->lane_size;
+    int32_t *bounds = p->bounds + 2 * lane * p->n_next;
     float *products = p->products + lane * p->n_next * p->pitch;
 
     if (p->n_next) {
         memset(products, 0, p->n_next * p->pitch * sizeof *products);
-        if (low < high) transpose(p, next_starts, p->bounds + 2 * lane * p->n_next, low, high);
+        if (low < high) transpose(p, next_starts, bounds, low, high);
     }
     int64_t n_active = 0;
     for (int64_t c = 0; c < high - low; c++) {
@@ -222,22 +336,30 @@ static void go_through(const struct pass *p, int64_t lane) {
         active[n_active] = (int32_t)c;
         n_active += met || (p->n_next && next_starts[c] < next_starts[c + 1]);
     }
-    for (int64_t a = 0; a < n_active; a++) {
-        const int64_t c = active[a], j = low + c;
-        if (a + 2 < n_active) prefetch(p, low + active[a + 2]);
-        struct span met = {0}, next = {0};
-        if (p->slopes) met = (struct span){p->batch.entries + starts[c], p->batch.entries + starts[c + 1]};
-        if (p->n_next) next = (struct span){p->next.entries + next_starts[c], p->next.entries + next_starts[c + 1]};
-        struct idle idle;
-        const int waited = !p->every && met.from == met.to && p->last[j] != p->now;
-        if (waited) idle = idle_of(p, p->last[j]);
-        const struct idle *made_up = waited ? &idle : 0;
+    for (int64_t a = 0; a < n_active; a += BLOCK) {
+        const int n = (int)(n_active - a < BLOCK ? n_active - a : BLOCK);
+        struct feature block[BLOCK];
+        for (int k = 0; k < n; k++) block[k] = feature_of(p, low, active[a + k], starts, next_starts);
+        for (int64_t i = 0; i < p->n_next; i++) {
+            int32_t to = bounds[2 * i];
+            while (to < p->splits[i + 1] && p->columns[to] <= block[n - 1].j) to++;
+            bounds[2 * i + 1] = to;
+        }
         int64_t u = 0;
-        for (; u + 8 * WIDTH <= p->n_units; u += 8 * WIDTH) units(p, j, u, 8, met, next, made_up, products);
-        for (; u + 4 * WIDTH <= p->n_units; u += 4 * WIDTH) units(p, j, u, 4, met, next, made_up, products);
-        for (; u + WIDTH <= p->n_units; u += WIDTH) units(p, j, u, 1, met, next, made_up, products);
-        if (u < p->n_units) last_units(p, j, u, met, next, made_up, products);
-        p->last[j] = p->now;
+        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) {
+            for (int k = 0; k < n; k++) {
+                if (k + AHEAD < n) prefetch(p, block + k + AHEAD, u, VECS);
+                move(p, block + k, u, VECS);
+            }
+            multiply(p, bounds, u, VECS, products);
+        }
+        for (; u + WIDTH <= p->n_units; u += WIDTH) {
+            for (int k = 0; k < n; k++) move(p, block + k, u, 1);
+            multiply(p, bounds, u, 1, products);
+        }
+        if (u < p->n_units) last_units(p, block, n, bounds, u, products);
+        for (int k = 0; k < n; k++) p->last[block[k].j] = p->now;
+        for (int64_t i = 0; i < p->n_next; i++) bounds[2 * i] = bounds[2 * i + 1];
     }
 }
 

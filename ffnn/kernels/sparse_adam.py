@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from ffnn.builder import EpochPlan
     from ffnn.solver import Solver
 
-__all__ = ["CSR", "Slots", "SparseAdam", "Threads"]
+__all__ = ["CSR", "Slots", "SparseAdam", "Threads", "in_order"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,11 +26,13 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LANES = 16
 #: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
 _PAD = 16
+#: The arrays of a batch that was fetched.
+_FETCHED = (("columns", np.int32), ("values", np.float32))
 
 
 @dataclass(frozen=True)
 class CSR:
-    """A batch, the columns of each row in order.
+    """Sparse rows, in any order of their columns.
 
     Parameters
     ----------
@@ -75,6 +78,17 @@ class _Pass(ctypes.Structure):
     )
 
 
+class _Gather(ctypes.Structure):
+    """Kept in step with ``struct gather`` in C."""
+
+    _fields_ = (
+        ("n_rows", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("rows", "from_splits", "from_columns", "from_values")],
+        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "room")],
+        ("bits", ctypes.c_int32),
+    )
+
+
 class Threads:
     """Threads that compute one thing together.
 
@@ -103,28 +117,67 @@ class Threads:
         function(reference)
         wait(others)
 
+    def beside(self, function: Callable[[], None]) -> Future[None]:
+        """Let another thread, if there is one, call a function; ask the future for its result before the next call."""
+        if self._pool is not None:
+            return self._pool.submit(function)
+        done: Future[None] = Future()
+        done.set_result(function())
+        return done
+
 
 class _Transposed:
     """A batch by features, as C left it for the next pass."""
 
     def __init__(self, n_starts: int) -> None:
         self._starts = np.zeros(n_starts, np.int32)
-        self._entries = np.zeros(0, np.int64)
+        self.entries = np.zeros(0, np.int64)
 
     def make_room(self, n_stored: int) -> None:
-        if len(self._entries) < n_stored:
-            self._entries = np.zeros(n_stored + n_stored // 8, np.int64)
+        if len(self.entries) < n_stored:
+            self.entries = np.zeros(n_stored + n_stored // 8, np.int64)
 
     @property
     def pointers(self) -> tuple[int, int]:
-        return self._starts.ctypes.data, self._entries.ctypes.data
+        return self._starts.ctypes.data, self.entries.ctypes.data
+
+
+def _gather(library: ctypes.CDLL, x: CSR, rows: Array, to: CSR, n_features: int) -> None:
+    """Copy rows, each in the order of its columns."""
+    bits = -(-int(n_features - 1).bit_length() // 2)
+    counts = np.empty(2 << bits, np.int32)
+    room = np.empty(int(np.diff(to.splits).max(initial=0)), np.int64)
+    gather = _Gather(
+        len(rows),
+        *[a.ctypes.data for a in (rows, x.splits, x.columns, x.values, to.splits, to.columns, to.values, room)],
+        bits,
+    )
+    library.ffnn_gather(ctypes.byref(gather), ctypes.c_void_p(counts.ctypes.data))
+
+
+def in_order(x: CSR, n_features: int) -> CSR:
+    """Return the rows in the order of their columns: ``x`` itself where it is so already.
+
+    A batch is put in order when it is fetched, in any case; of a data set that is gone through more than once, it takes
+    less time to do so beforehand.
+    """
+    library = load("sparse_adam")
+    assert library is not None  # or nobody would ask
+    n_rows = len(x.splits) - 1
+    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (x.splits, x.columns)]
+    if library.ffnn_sorted(ctypes.c_int64(n_rows), *pointers):
+        return x
+    ordered = CSR(x.splits, np.empty_like(x.columns), np.empty_like(x.values))
+    _gather(library, x, np.arange(n_rows, dtype=np.int32), ordered, n_features)
+    return ordered
 
 
 class SparseAdam:
     """Takes the steps of one fit, and remembers which rows have waited for how long.
 
-    A pass takes one step, of the batch at hand, and returns the products of the next batch with the weight as it then
-    is; so an epoch is ``begin``, a pass without slopes, and a pass a batch, the last of them without a next one.
+    A pass takes one step, of the batch at hand, and returns the products of the next batch, which was fetched, with the
+    weight as it then is. So an epoch is ``begin``, a pass without slopes, and a pass a batch, before the last of which
+    nothing is fetched.
 
     Parameters
     ----------
@@ -142,7 +195,7 @@ class SparseAdam:
         self._decays = (idling.decays["mean"], idling.decays["square"])
         self._clock = Clock(idling)
         self._plan: EpochPlan | None = None
-        self._step = 0
+        self._step, self._shrinks = -1, False
         lane_size = -(-n_features // LANES)
         self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
         self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
@@ -188,7 +241,7 @@ class SparseAdam:
         shrinks : bool
             Whether decoupled weight decay does.
         """
-        self._plan, self._step = plan, -1
+        self._plan, self._step, self._shrinks = plan, -1, shrinks
         p = self._pass
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
@@ -196,18 +249,33 @@ class SparseAdam:
         self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
         if not decays:
             self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
-        self._shrinks = shrinks
 
-    def advance(self, slopes: Array | None, batch: CSR | None, threads: Threads) -> Array | None:
-        """Take a step, and return the products of the next batch.
+    def fetch(self, x: CSR, rows: Array | None = None) -> None:
+        """Take the next batch: some rows of a data set, or all of it. It may be done while nothing else is under way.
+
+        Parameters
+        ----------
+        x : CSR
+            The data set.
+        rows : int32 ndarray, optional
+            The rows.
+        """
+        rows = np.arange(len(x.splits) - 1, dtype=np.int32) if rows is None else rows
+        splits = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum(x.splits[rows + 1] - x.splits[rows], out=splits[1:])
+        batch = CSR(splits, *(self._room(name, kind, splits[-1]) for name, kind in _FETCHED))
+        _gather(self._library, x, rows, batch, self._pass.n_features)
+        self._point(splits=splits)
+        self._pass.n_next = len(rows)
+
+    def advance(self, slopes: Array | None, threads: Threads) -> Array | None:
+        """Take a step, and return the products of the batch that was fetched, if one was.
 
         Parameters
         ----------
         slopes : float32 ndarray of shape (n_rows, n_units), or None
             The gradient of the mean loss with respect to the products that the last call returned; None before the first
             step of an epoch.
-        batch : CSR or None
-            The next batch; None after the last one.
         threads : Threads
             What computes.
 
@@ -215,31 +283,36 @@ class SparseAdam:
         -------
         float32 ndarray of shape (n_rows, n_units), or None
         """
-        assert self._plan is not None  # begun
-        p, plan = self._pass, self._plan
+        p = self._pass
         p.slopes = None
         if slopes is not None:
-            self._step += 1
-            p.step_size = plan.step_sizes[self._step]
-            p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
-            p.now += not p.every
-            padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
-            padded[:, : p.n_units] = slopes
+            self._next_step(slopes)
         self._batch, self._next = self._next, self._batch
-        p.n_next = 0 if batch is None else len(batch.splits) - 1
-        if batch is not None:
-            self._next.make_room(len(batch.values))
-            self._point(splits=batch.splits, columns=batch.columns, values=batch.values)
-            self._room("bounds", np.int32, LANES * p.n_next * 2)
-            products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
+        n_stored = int(self._arrays["splits"][-1]) if p.n_next else 0
+        self._next.make_room(n_stored)
+        self._room("bounds", np.int32, LANES * p.n_next * 2)
+        products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
         p.starts, p.entries = self._batch.pointers
         p.next_starts, p.next_entries = self._next.pointers
-        if "moves" in self._arrays:
+        if not p.every:
             p.moves = self._arrays["moves"][self._step + 1].ctypes.data
         threads.run(self._library.ffnn_pass, p)
-        if batch is None:
+        if not p.n_next:
+            self._let_go()
             return None
-        return products.reshape(LANES, p.n_next, p.pitch).sum(axis=0)[:, : p.n_units]
+        n_rows, p.n_next = p.n_next, 0
+        return np.asarray(products.reshape(LANES, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
+
+    def _next_step(self, slopes: Array) -> None:
+        """Say what the next pass does."""
+        assert self._plan is not None  # begun
+        p, plan = self._pass, self._plan
+        self._step += 1
+        p.step_size = plan.step_sizes[self._step]
+        p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
+        p.now += not p.every
+        padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
+        padded[:, : p.n_units] = slopes
 
     def settle(self, slots: Slots, threads: Threads) -> None:
         """Take the steps that rows have waited for."""
@@ -251,6 +324,12 @@ class SparseAdam:
         threads.run(self._library.ffnn_settle, self._pass)
         self._clock.reset()
         self._arrays["last"][:] = 0
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Hold no memory that is not one's own."""
+        for name in ("weight", "mean", "square"):
+            self._arrays.pop(name)
 
     def _look_back(self, moves: Array, logs: Array, *, shrinks: bool) -> None:
         """Point to what idle steps have done."""
@@ -267,10 +346,10 @@ class SparseAdam:
             self._arrays[name] = array
             setattr(self._pass, name, array.ctypes.data)
 
-    def _room(self, name: str, kind: type, size: int) -> Array:
+    def _room(self, name: str, kind: Any, size: int) -> Array:
         """Return room of a size, pointed to; the same as before where it suffices."""
         room = self._arrays.get(name)
         if room is None or len(room) < size:
-            room = np.zeros(size, kind)
+            room = np.zeros(size + size // 8, kind)
         self._point(**{name: room})
         return room[:size]

@@ -65,10 +65,8 @@ class SparseInput(Input):
         return self
 
     def prepare(self, X: Any, dtype: str) -> Rows:
-        # with duplicates, if there are any: what an entry that is stored twice means, every operation makes of it
+        # neither sorted nor without duplicates: what an entry that is stored twice means, every operation makes of it
         X = scipy.sparse.csr_array(X)
-        if self.paths_[0] == "fused" and not X.has_sorted_indices:
-            X = X.sorted_indices()  # a copy; the user's stays as it is
         # 32 bits wherever they suffice: half the bytes, and the engines' fast paths
         index = np.int32 if max(X.nnz, *X.shape) < 2**31 else np.int64
         arrays = (
