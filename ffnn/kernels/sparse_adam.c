@@ -24,11 +24,17 @@ struct entry {
     float value;
 };
 
-/* A batch by features. Lane k has its part of `starts` from k * (lane_size + 1) on: feature c of the lane has the
- * entries from starts[c] to starts[c + 1]. */
+/* A batch by features. Lane k has its parts of `features` and `starts` from k * (lane_size + 1) on: the features that the
+ * batch meets, counted from the lane's first one and ended by one beyond them all, and where the entries of each begin. */
 struct batch {
-    int32_t *starts;
+    int32_t *features, *starts;
     struct entry *entries;
+};
+
+/* An entry on its way from its row to its feature. */
+struct triple {
+    int32_t column, row;
+    float value;
 };
 
 /* Kept in step with the class _Pass of sparse_adam.py. */
@@ -60,8 +66,9 @@ struct pass {
     const double *logs;                       /* of what the steps up to each have multiplied an idle weight by */
 
     int32_t *bounds; /* (n_lanes, n_next, 2): room for the part of each row that is a lane's */
-    int32_t *active; /* (n_lanes, lane_size): room for the features that a lane goes through */
-    int32_t lane;    /* the next one that nobody has taken */
+    int32_t *counts; /* (n_lanes, lane_size): room to count the entries of each feature */
+    struct triple *room, *more_room; /* as many as the next batch has entries */
+    int32_t lane;                    /* the next one that nobody has taken */
 };
 
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
@@ -131,7 +138,7 @@ struct span {
 /* A feature, and what happens to its row. */
 struct feature {
     int64_t j;
-    struct span met, next;
+    struct span met;
     int waited;
     struct idle idle;
 };
@@ -210,6 +217,15 @@ struct gather {
     int32_t bits;       /* twice so many hold a column */
 };
 
+/* From how many there are of each, where each begins. */
+static void running_totals(int32_t *counts, int32_t n) {
+    for (int32_t d = 0, total = 0; d < n; d++) {
+        int32_t here = counts[d];
+        counts[d] = total;
+        total += here;
+    }
+}
+
 /* Sort a row by columns, in two passes by digits, which leave entries of one column in their order. */
 static void sort(const struct gather *g, const int32_t *columns, const float *values, int32_t n, int32_t to,
                  int32_t *counts) {
@@ -220,13 +236,8 @@ static void sort(const struct gather *g, const int32_t *columns, const float *va
         counts[columns[k] & mask]++;
         counts[digits + (columns[k] >> g->bits)]++;
     }
-    for (int32_t d = 0, low = 0, high = 0; d < digits; d++) {
-        int32_t n_low = counts[d], n_high = counts[digits + d];
-        counts[d] = low;
-        counts[digits + d] = high;
-        low += n_low;
-        high += n_high;
-    }
+    running_totals(counts, digits);
+    running_totals(counts + digits, digits);
     for (int32_t k = 0; k < n; k++) room[counts[columns[k] & mask]++] = (struct entry){columns[k], values[k]};
     for (int32_t k = 0; k < n; k++) {
         int32_t at = to + counts[digits + (room[k].row >> g->bits)]++;
@@ -274,27 +285,72 @@ static int32_t first_not_below(const int32_t *columns, int32_t from, int32_t to,
     return from;
 }
 
-/* Sort a lane's part of the next batch by features: two passes over the entries, in tables that stay in the cache. */
-static void transpose(const struct pass *p, int32_t *starts, int32_t *bounds, int64_t low, int64_t high) {
-    memset(starts, 0, (high - low + 1) * sizeof *starts);
-    int32_t *ends = starts + 1, before = 0;
+/* Find a lane's part of each row of the next batch; return how many entries there are, and how many before them. */
+static int32_t find(const struct pass *p, int32_t *bounds, int64_t low, int64_t high, int32_t *before) {
+    int32_t n = 0;
+    *before = 0;
     for (int64_t i = 0; i < p->n_next; i++) {
         int32_t from = first_not_below(p->columns, p->splits[i], p->splits[i + 1], low);
         int32_t to = first_not_below(p->columns, from, p->splits[i + 1], high);
         bounds[2 * i] = from;
         bounds[2 * i + 1] = to;
-        before += from - p->splits[i];
-        for (int32_t k = from; k < to; k++) ends[p->columns[k] - low]++;
+        *before += from - p->splits[i];
+        n += to - from;
     }
-    starts[0] = before;
-    for (int64_t c = 0; c < high - low; c++) {
-        int32_t n = ends[c];
-        ends[c] = before;
+    return n;
+}
+
+/* Sort a lane's part of the next batch by features, by counting: two passes over the entries, one over the features. */
+static void by_counting(const struct pass *p, const int32_t *bounds, int64_t low, int64_t size, int32_t before,
+                        int32_t *counts, int32_t *features, int32_t *starts) {
+    memset(counts, 0, size * sizeof *counts);
+    for (int64_t i = 0; i < p->n_next; i++)
+        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++) counts[p->columns[k] - low]++;
+    for (int64_t c = 0; c < size; c++) {
+        int32_t n = counts[c];
+        *features = (int32_t)c;
+        *starts = counts[c] = before;
+        features += n > 0;
+        starts += n > 0;
         before += n;
     }
+    *features = INT32_MAX;
+    *starts = before;
     for (int64_t i = 0; i < p->n_next; i++)
         for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++)
-            p->next.entries[ends[p->columns[k] - low]++] = (struct entry){(int32_t)i, p->values[k]};
+            p->next.entries[counts[p->columns[k] - low]++] = (struct entry){(int32_t)i, p->values[k]};
+}
+
+/* The same where the lane has many more features than entries: by two digits of the feature, at a cost of the entries. */
+static void by_digits(const struct pass *p, const int32_t *bounds, int64_t low, int64_t size, int32_t before,
+                      int32_t n, int32_t *features, int32_t *starts) {
+    int bits = 1;
+    while ((size - 1) >> (2 * bits)) bits++;
+    const int32_t digits = 1 << bits, mask = digits - 1;
+    int32_t counts[2 << 14]; /* a lane of less than 2 ** 28 features */
+    memset(counts, 0, 2 * digits * sizeof *counts);
+    struct triple *room = p->room + before, *more = p->more_room + before;
+    int32_t m = 0;
+    for (int64_t i = 0; i < p->n_next; i++)
+        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++) {
+            int32_t c = p->columns[k] - (int32_t)low;
+            counts[c & mask]++;
+            counts[digits + (c >> bits)]++;
+            room[m++] = (struct triple){c, (int32_t)i, p->values[k]};
+        }
+    running_totals(counts, digits);
+    running_totals(counts + digits, digits);
+    for (int32_t k = 0; k < n; k++) more[counts[room[k].column & mask]++] = room[k];
+    for (int32_t k = 0; k < n; k++) room[counts[digits + (more[k].column >> bits)]++] = more[k];
+    for (int32_t k = 0; k < n; k++) {
+        if (k == 0 || room[k].column != room[k - 1].column) {
+            *features++ = room[k].column;
+            *starts++ = before + k;
+        }
+        p->next.entries[before + k] = (struct entry){room[k].row, room[k].value};
+    }
+    *features = INT32_MAX;
+    *starts = before + n;
 }
 
 INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
@@ -307,39 +363,60 @@ INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, i
     }
 }
 
-static struct feature feature_of(const struct pass *p, int64_t low, int32_t c, const int32_t *starts,
-                                 const int32_t *next_starts) {
-    struct feature f = {.j = low + c};
-    if (p->slopes) f.met = (struct span){p->batch.entries + starts[c], p->batch.entries + starts[c + 1]};
-    if (p->n_next) f.next = (struct span){p->next.entries + next_starts[c], p->next.entries + next_starts[c + 1]};
-    f.waited = !p->every && f.met.from == f.met.to && p->last[f.j] != p->now;
-    if (f.waited) f.idle = idle_of(p, p->last[f.j]);
-    return f;
+/* A lane's features in order, with the entries of both batches. */
+struct walk {
+    int64_t low, high, j;
+    const int32_t *features, *starts, *next_features, *next_starts;
+};
+
+static int next_feature(const struct pass *p, struct walk *walk, struct feature *f) {
+    int32_t met = p->slopes ? *walk->features : INT32_MAX, next = p->n_next ? *walk->next_features : INT32_MAX;
+    int32_t c = met < next ? met : next;
+    if (p->every && p->slopes) c = walk->j < walk->high ? (int32_t)(walk->j++ - walk->low) : INT32_MAX;
+    if (c == INT32_MAX) return 0;
+    *f = (struct feature){.j = walk->low + c};
+    if (met == c) {
+        f->met = (struct span){p->batch.entries + walk->starts[0], p->batch.entries + walk->starts[1]};
+        walk->features++;
+        walk->starts++;
+    }
+    if (next == c) {
+        walk->next_features++;
+        walk->next_starts++;
+    }
+    f->waited = !p->every && met != c && p->last[f->j] != p->now;
+    if (f->waited) f->idle = idle_of(p, p->last[f->j]);
+    return 1;
+}
+
+static int64_t first_of(const struct pass *p, int64_t lane) {
+    const int64_t first = lane * p->lane_size;
+    return first < p->n_features ? first : p->n_features;
 }
 
 static void go_through(const struct pass *p, int64_t lane) {
-    const int64_t low = lane * p->lane_size;
-    const int64_t high = low + p->lane_size < p->n_features ? low + p->lane_size : p->n_features;
-    int32_t *next_starts = p->next.starts + lane * (p->lane_size + 1);
-    const int32_t *starts = p->batch.starts + lane * (p->lane_size + 1);
-    int32_t *active = p->active + lane * p->lane_size;
+    const int64_t low = first_of(p, lane), high = first_of(p, lane + 1);
+    const int64_t at = lane * (p->lane_size + 1);
     int32_t *bounds = p->bounds + 2 * lane * p->n_next;
     float *products = p->products + lane * p->n_next * p->pitch;
 
     if (p->n_next) {
+        int32_t before, n = find(p, bounds, low, high, &before);
         memset(products, 0, p->n_next * p->pitch * sizeof *products);
-        if (low < high) transpose(p, next_starts, bounds, low, high);
+        p->next.features[at] = INT32_MAX;
+        if (n > (high - low) / 8)
+            by_counting(p, bounds, low, high - low, before, p->counts + lane * p->lane_size, p->next.features + at,
+                        p->next.starts + at);
+        else if (n)
+            by_digits(p, bounds, low, high - low, before, n, p->next.features + at, p->next.starts + at);
     }
-    int64_t n_active = 0;
-    for (int64_t c = 0; c < high - low; c++) {
-        int met = p->slopes && (p->every || starts[c] < starts[c + 1]);
-        active[n_active] = (int32_t)c;
-        n_active += met || (p->n_next && next_starts[c] < next_starts[c + 1]);
-    }
-    for (int64_t a = 0; a < n_active; a += BLOCK) {
-        const int n = (int)(n_active - a < BLOCK ? n_active - a : BLOCK);
+    struct walk walk = {low, high, low, p->batch.features + at, p->batch.starts + at, p->next.features + at,
+                        p->next.starts + at};
+    for (;;) {
         struct feature block[BLOCK];
-        for (int k = 0; k < n; k++) block[k] = feature_of(p, low, active[a + k], starts, next_starts);
+        int n = 0;
+        while (n < BLOCK && next_feature(p, &walk, block + n)) n++;
+        if (!n) break;
         for (int64_t i = 0; i < p->n_next; i++) {
             int32_t to = bounds[2 * i];
             while (to < p->splits[i + 1] && p->columns[to] <= block[n - 1].j) to++;
@@ -364,9 +441,7 @@ static void go_through(const struct pass *p, int64_t lane) {
 }
 
 static void make_up(const struct pass *p, int64_t lane) {
-    const int64_t low = lane * p->lane_size;
-    const int64_t high = low + p->lane_size < p->n_features ? low + p->lane_size : p->n_features;
-    for (int64_t j = low; j < high; j++) {
+    for (int64_t j = first_of(p, lane); j < first_of(p, lane + 1); j++) {
         if (p->last[j] == p->now) continue;
         struct idle idle = idle_of(p, p->last[j]);
         catch_up(p, &idle, j * p->n_units, (int)p->n_units);

@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 LANES = 16
 #: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
 _PAD = 16
+_TRIPLE = np.dtype([("column", np.int32), ("row", np.int32), ("value", np.float32)])
 #: The arrays of a batch that was fetched.
 _FETCHED = (("columns", np.int32), ("values", np.float32))
 
@@ -64,7 +65,8 @@ class _Pass(ctypes.Structure):
     _fields_ = (
         *[(name, ctypes.c_int64) for name in ("n_features", "n_units", "n_lanes", "lane_size")],
         *[(name, ctypes.c_void_p) for name in ("weight", "mean", "square", "last")],
-        *[(name, ctypes.c_void_p) for name in ("starts", "entries", "next_starts", "next_entries", "slopes")],
+        *[(name, ctypes.c_void_p) for name in ("features", "starts", "entries")],
+        *[(name, ctypes.c_void_p) for name in ("next_features", "next_starts", "next_entries", "slopes")],
         ("pitch", ctypes.c_int64),
         ("n_next", ctypes.c_int64),
         *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "products")],
@@ -73,7 +75,8 @@ class _Pass(ctypes.Structure):
         ("every", ctypes.c_int32),
         ("now", ctypes.c_int32),
         ("memory", ctypes.c_int64),
-        *[(name, ctypes.c_void_p) for name in ("moves", "mean_decays", "square_decays", "logs", "bounds", "active")],
+        *[(name, ctypes.c_void_p) for name in ("moves", "mean_decays", "square_decays", "logs")],
+        *[(name, ctypes.c_void_p) for name in ("bounds", "counts", "room", "more_room")],
         ("lane", ctypes.c_int32),
     )
 
@@ -130,16 +133,16 @@ class _Transposed:
     """A batch by features, as C left it for the next pass."""
 
     def __init__(self, n_starts: int) -> None:
-        self._starts = np.zeros(n_starts, np.int32)
+        self._features, self._starts = (np.empty(n_starts, np.int32) for _ in range(2))
         self.entries = np.zeros(0, np.int64)
 
     def make_room(self, n_stored: int) -> None:
         if len(self.entries) < n_stored:
-            self.entries = np.zeros(n_stored + n_stored // 8, np.int64)
+            self.entries = np.empty(n_stored + n_stored // 8, np.int64)
 
     @property
-    def pointers(self) -> tuple[int, int]:
-        return self._starts.ctypes.data, self.entries.ctypes.data
+    def pointers(self) -> tuple[int, ...]:
+        return tuple(array.ctypes.data for array in (self._features, self._starts, self.entries))
 
 
 def _gather(library: ctypes.CDLL, x: CSR, rows: Array, to: CSR, n_features: int) -> None:
@@ -210,7 +213,7 @@ class SparseAdam:
             epsilon=solver.epsilon,
             memory=idling.memory,
         )
-        self._point(last=np.zeros(n_features, np.int32), active=np.zeros(LANES * lane_size, np.int32))
+        self._point(last=np.zeros(n_features, np.int32), counts=np.empty(LANES * lane_size, np.int32))
 
     @staticmethod
     def takes(solver: Solver) -> bool:
@@ -290,10 +293,12 @@ class SparseAdam:
         self._batch, self._next = self._next, self._batch
         n_stored = int(self._arrays["splits"][-1]) if p.n_next else 0
         self._next.make_room(n_stored)
+        for room in ("room", "more_room"):
+            self._room(room, _TRIPLE, n_stored)
         self._room("bounds", np.int32, LANES * p.n_next * 2)
         products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
-        p.starts, p.entries = self._batch.pointers
-        p.next_starts, p.next_entries = self._next.pointers
+        p.features, p.starts, p.entries = self._batch.pointers
+        p.next_features, p.next_starts, p.next_entries = self._next.pointers
         if not p.every:
             p.moves = self._arrays["moves"][self._step + 1].ctypes.data
         threads.run(self._library.ffnn_pass, p)
@@ -350,6 +355,6 @@ class SparseAdam:
         """Return room of a size, pointed to; the same as before where it suffices."""
         room = self._arrays.get(name)
         if room is None or len(room) < size:
-            room = np.zeros(size + size // 8, kind)
+            room = np.empty(size + size // 8, kind)
         self._point(**{name: room})
         return room[:size]
