@@ -15,7 +15,7 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## create .venv with ffnn and all that its development needs
 
-$(STAMP): pyproject.toml scripts/setup.sh
+$(STAMP): pyproject.toml hatch_build.py scripts/setup.sh $(wildcard ffnn/kernels/*.[ch])
 	scripts/setup.sh $(VENV)
 	@touch $@
 

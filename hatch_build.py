@@ -36,9 +36,10 @@ class CustomBuildHook(BuildHookInterface[Any]):
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def compile(self, source: Path, level: int, name: str | None) -> bool:
-        """Return whether a library could be made; one that is as new as its source is kept."""
+        """Return whether a library could be made; one that is newer than its sources is kept."""
         target = source.with_name(f"{source.stem}-{level}.so")
-        if target.exists() and target.stat().st_mtime > source.stat().st_mtime:
+        newest = max(file.stat().st_mtime for file in source.parent.glob(f"{source.stem}*.[ch]"))
+        if target.exists() and target.stat().st_mtime > newest:
             return True
         if shutil.which("cc"):
             command, architecture = ["cc"], "-march="

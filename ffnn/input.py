@@ -89,8 +89,8 @@ class Input(Documented, BaseEstimator, ABC):
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
-    #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``, which
-    #: all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` takes the solver's step on the way.
+    #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``,
+    #: which all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` steps on the way.
     paths_: tuple[str, ...] = ("dense",)
     #: As a layer's; an input that transforms its batch draws nothing by default.
     tensors: ClassVar[tuple[str, ...]] = ()

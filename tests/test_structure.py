@@ -25,6 +25,7 @@ LEVELS = [
     ["exceptions"],
     ["atomic", "ops", "structure", "documented", "parameters", "initializers", "plugins"],
     ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],
+    ["kernels"],
     ["schedule", "schedules"],
     [
         "network",

@@ -17,14 +17,17 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.adaptive import Adam
-from ffnn.builder import Array, EpochPlan
+from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_memory import memory_of, view_of
 from ffnn.builders._tensorflow_steps import arguments_of
 from ffnn.builders._tensorflow_traced import Traced
 from ffnn.input import Input, Rows, SparseRows
-from ffnn.kernels.sparse_adam import CSR, Slots, SparseAdam, Threads, in_order
+from ffnn.kernels.csr import CSR
+from ffnn.kernels.sparse_adam import Slots, SparseAdam
+from ffnn.kernels.threads import Threads
 from ffnn.ops import Ops
 from ffnn.solver import Solver, clipped
 
@@ -110,13 +113,6 @@ class FusedSteps:
         (weight,) = (self._network.trained[name] for name in self._network.by_feature)
         return SparseAdam(self._solver, *weight.shape)
 
-    def arrange(self, x: Rows) -> Rows:
-        """Return a data set as epochs take it fastest."""
-        if not self.on_host(x):
-            return x
-        rows = in_order(CSR(*x.arrays), self._network.n_features)
-        return Rows((rows.splits, rows.columns, rows.values), x.n_rows)
-
     def on_host(self, x: Rows) -> bool:
         """Return whether epochs want the rows as NumPy arrays: where they go to the kernel as they are."""
         return self._as_it_is and x.arrays[0].dtype == np.int32
@@ -155,7 +151,7 @@ class FusedSteps:
                 loss, m, slopes = self._between(variables, step, decay_on)
                 total, mass = total + float(loss), mass + float(m)
                 ahead.result()
-                products = adam.advance(_view(slopes), threads)
+                products = adam.advance(view_of(slopes), threads)
         return total, mass
 
     def _fetching(
@@ -171,7 +167,7 @@ class FusedSteps:
             if isinstance(arrays[0], np.ndarray):
                 adam.fetch(CSR(*arrays), order[i * plan.batch_size : (i + 1) * plan.batch_size])
             else:
-                adam.fetch(CSR(*map(_view, self._taken((), (data, scalars, arguments, tf.constant(i))))))
+                adam.fetch(CSR(*map(view_of, self._taken((), (data, scalars, arguments, tf.constant(i))))))
 
         return fetch
 
@@ -222,21 +218,4 @@ def _n_threads() -> int:
 
 
 def _in_memory(weight: Any, slots: Sequence[Any]) -> Slots:
-    """Return the memory of variables.
-
-    Raises
-    ------
-    RuntimeError
-        If TensorFlow gives a copy, as a variable in which some rows have been assigned does.
-    """
-    views = Slots(*(_view(variable.value()) for variable in (weight, *slots)))
-    if views.weight.ctypes.data != _view(weight.value()).ctypes.data:
-        raise RuntimeError(
-            "TensorFlow copies the first weights whenever they are read, so that no kernel can step in them. "
-            "Set input_layer=SparseInput(batches='dense'), and report this with the version of TensorFlow."
-        )
-    return views
-
-
-def _view(tensor: Any) -> Array:
-    return np.asarray(memoryview(tensor))
+    return Slots(*map(memory_of, (weight, *slots)))

@@ -13,8 +13,9 @@ from ffnn.builder import Array, Arrays, EpochPlan, State
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
+from ffnn.builders._tensorflow_memory import variable_of
 from ffnn.builders._tensorflow_program import Program, initial_slots
-from ffnn.builders._tensorflow_samples import PIECE, Samples, is_resident, pieces_of
+from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
 from ffnn.solver import Solver
@@ -65,7 +66,7 @@ class ProgramModel:
 
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
-        variables = [tf.Variable(tf.constant(state.weights[name], dtype)) for name, (_, dtype) in self._specs.items()]
+        variables = [variable_of(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
         self._weights, self._extras = variables[: len(self.trainable)], variables[len(self.trainable) :]
         self._slots = initial_slots(self._solver, self._weights)
         fill_slots(state, self._solver, self.trainable, self._slots, lambda v, value: v.assign(value))
@@ -87,8 +88,6 @@ class ProgramModel:
 
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         steps = self._program.steps
-        if steps is not None and is_resident(x):  # a larger X is not to be copied
-            x = steps.arrange(x)
         on_host = steps is not None and steps.on_host(x)
         self._samples = Samples(self._network.input, x, targets, weight, on_host=on_host)
 

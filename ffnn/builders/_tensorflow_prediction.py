@@ -45,16 +45,20 @@ class Prediction:
         What makes the batches; and what leaves sparse rows as they are.
     by_feature : sequence of int
         The trained weights that have a row a feature and meet the entries of sparse rows.
+    by_row : bool
+        Whether training assigns to some rows of those at a time; TensorFlow then copies all of a variable to read it.
     """
 
     def __init__(
-        self, network: Network, forward: Forward, batches: Batches, stored: Batches, by_feature: Sequence[int]
-    ) -> None:
+        self, network: Network, forward: Forward, batches: Batches, stored: Batches, by_feature: Sequence[int],
+        *, by_row: bool,
+    ) -> None:  # fmt: skip
         self._network = network
         self._forward = forward
         self._batches = batches
         self._few = stored
         self._by_feature = tuple(by_feature)
+        self._by_row = by_row
         n_rows = int(np.clip(MOST_VALUES // network.n_features, STEP_ROWS, MOST_ROWS))
         self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = Traced(self._score)
@@ -127,7 +131,9 @@ class Prediction:
         return self._apply(weights, extras, x, n_stages)
 
     def _met(self, weights: list[Any], columns: Tensor) -> list[Any]:
-        return [tf.gather(w, columns) if k in self._by_feature else w for k, w in enumerate(weights)]
+        # to gather from a variable, rather than from its value, would make it such a one from then on
+        rows = [w if self._by_row else w.value() for w in weights]
+        return [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
 
     def _apply(self, weights: list[Any], extras: list[Any], x: Any, n_stages: int | None) -> Tensor:
         return self._forward(weights, extras, x, None, None, None, False, n_stages=n_stages)[0]

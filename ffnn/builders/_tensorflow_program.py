@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from ffnn.adaptive import Adam
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Forward
 from ffnn.builders._tensorflow_fused import FusedSteps
+from ffnn.builders._tensorflow_memory import filled_variable
 from ffnn.builders._tensorflow_prediction import Prediction
 from ffnn.builders._tensorflow_steps import TracedSteps
 from ffnn.builders._tensorflow_traced import Traced
-from ffnn.adaptive import Adam
 from ffnn.solver import Solver, StochasticSolver
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ def initial_slots(solver: Solver, weights: Sequence[Any]) -> list[list[Any]]:
     """Return the solver's variables for each weight variable, at their initial values."""
     if not isinstance(solver, StochasticSolver):
         return [[] for _ in weights]
-    return [
-        [tf.Variable(tf.fill(w.shape, tf.cast(value, w.dtype)), trainable=False) for value in solver.slots.values()]
-        for w in weights
-    ]
+    return [[filled_variable(w.shape, w.dtype.name, value) for value in solver.slots.values()] for w in weights]
 
 
 class Program:
@@ -88,8 +86,9 @@ class Program:
                 network, solver, list(decays.values()), forward, self._batches, met if stored else [], may_fill=may_fill
             )
         self._gradient = Traced(self._total_gradient)
+        by_row = stored and isinstance(self.steps, TracedSteps)
         #: What the trained network says of rows.
-        self.prediction = Prediction(network, forward, self._batches, few, met)
+        self.prediction = Prediction(network, forward, self._batches, few, met, by_row=by_row)
 
     # -- called by models -----------------------------------------------------------------------------------------
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from ffnn.builder import Array, EpochPlan
 from ffnn.builders._tensorflow_compiled import filled
+from ffnn.builders._tensorflow_memory import tensor_of
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 
-__all__ = ["PIECE", "RESIDENT", "Samples", "is_resident", "pieces_of"]
+__all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
 
 Data = tuple[tuple[Any, ...], Any, Any]
 
@@ -29,16 +29,11 @@ def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...
     """Yield the rows in order, as tensors of about ``size`` bytes and their number of rows."""
     n = _rows_in(size, x)
     if n >= x.n_rows:
-        yield tuple(map(_tensor, x.arrays)), x.n_rows
+        yield tuple(map(tensor_of, x.arrays)), x.n_rows
         return
     for start in range(0, x.n_rows, n):
         stop = min(start + n, x.n_rows)
-        yield tuple(map(_tensor, input.take(x.arrays, slice(start, stop)))), stop - start
-
-
-def is_resident(x: Rows) -> bool:
-    """Return whether TensorFlow has all of a data set while it trains."""
-    return sum(a.nbytes for a in x.arrays) <= RESIDENT
+        yield tuple(map(tensor_of, input.take(x.arrays, slice(start, stop)))), stop - start
 
 
 class Samples:
@@ -65,16 +60,16 @@ class Samples:
         self._weight = weight
         self.n_rows = x.n_rows
         #: Whether TensorFlow has all of it.
-        self.resident = is_resident(x)
+        self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
         self._forms: dict[bool, Data] = {}
-        self._taken = _identity if on_host else _tensor
+        self._taken = _identity if on_host else tensor_of
 
     def _all(self, fill: bool) -> Data:
         """Return all of it, filled up where a compiled program asks for that; made once."""
         if fill not in self._forms:
             form = filled if fill else np.asarray
             arrays = tuple(self._taken(form(a)) for a in self._x.arrays)
-            self._forms[fill] = arrays, _tensor(form(self._targets)), _tensor(form(self._weight))
+            self._forms[fill] = arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight))
         return self._forms[fill]
 
     def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data]]:
@@ -87,7 +82,7 @@ class Samples:
             part = plan.steps(start, start + n_steps)
             arrays = self._input.take(self._x.arrays, part.order)
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            rest = _tensor(self._targets[part.order]), _tensor(self._weight[part.order])
+            rest = tensor_of(self._targets[part.order]), tensor_of(self._weight[part.order])
             yield dataclasses.replace(part, order=here), (tuple(map(self._taken, arrays)), *rest)
 
     def pieces(self) -> Iterator[Data]:
@@ -98,16 +93,8 @@ class Samples:
         start = 0
         for arrays, n_rows in pieces_of(self._input, self._x, PIECE):
             rows = slice(start, start + n_rows)
-            yield arrays, _tensor(self._targets[rows]), _tensor(self._weight[rows])
+            yield arrays, tensor_of(self._targets[rows]), tensor_of(self._weight[rows])
             start += n_rows
-
-
-def _tensor(array: Array) -> Any:
-    """Return an array as a tensor that is only read while nobody writes to the array.
-
-    The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
-    """
-    return tf.raw_ops.Identity(input=array)
 
 
 def _identity(array: Array) -> Any:

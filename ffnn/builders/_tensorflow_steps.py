@@ -1,4 +1,4 @@
-"""How the epochs of a program are run: by TensorFlow alone, traced or compiled; see ``_tensorflow_fused`` for the other way.
+"""How the epochs of a program are run: by TensorFlow alone, traced or compiled. ``_tensorflow_fused`` is the other way.
 
 Both have the same methods. What one fit has to remember from epoch to epoch is the fit's: ``memory()`` makes it.
 """
@@ -82,10 +82,6 @@ class TracedSteps:
         """Return what a fit remembers."""
         idling = self._idling
         return None if idling is None else IdleRows(idling, self._network.n_features)
-
-    def arrange(self, x: Rows) -> Rows:
-        """Return a data set as epochs take it fastest: as it is."""
-        return x
 
     def on_host(self, x: Rows) -> bool:
         """Return whether epochs want the rows as NumPy arrays: no."""

@@ -71,6 +71,18 @@ struct pass {
     int32_t lane;                    /* the next one that nobody has taken */
 };
 
+/* From how many there are of each, where each begins. */
+static void running_totals(int32_t *counts, int32_t n) {
+    for (int32_t d = 0, total = 0; d < n; d++) {
+        int32_t here = counts[d];
+        counts[d] = total;
+        total += here;
+    }
+}
+
+#include "sparse_adam_by_feature.h"
+#include "sparse_adam_gather.h"
+
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #define WIDTH 16
 /* So many features are gone through at a time, some units after the others, so that their weights stay in the cache
@@ -202,155 +214,6 @@ static void last_units(const struct pass *p, const struct feature *block, int n,
         for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++)
             for (int t = 0; t < n_units; t++)
                 products[i * p->pitch + u + t] += p->values[k] * p->weight[p->columns[k] * p->n_units + u + t];
-}
-
-/* Rows on their way from a data set to a batch. Kept in step with the class _Gather of sparse_adam.py. */
-struct gather {
-    int64_t n_rows;
-    const int32_t *rows;
-    const int32_t *from_splits, *from_columns;
-    const float *from_values;
-    const int32_t *splits; /* (n_rows + 1), of the batch */
-    int32_t *columns;
-    float *values;
-    struct entry *room; /* as many as the longest row has entries */
-    int32_t bits;       /* twice so many hold a column */
-};
-
-/* From how many there are of each, where each begins. */
-static void running_totals(int32_t *counts, int32_t n) {
-    for (int32_t d = 0, total = 0; d < n; d++) {
-        int32_t here = counts[d];
-        counts[d] = total;
-        total += here;
-    }
-}
-
-/* Sort a row by columns, in two passes by digits, which leave entries of one column in their order. */
-static void sort(const struct gather *g, const int32_t *columns, const float *values, int32_t n, int32_t to,
-                 int32_t *counts) {
-    const int32_t digits = 1 << g->bits, mask = digits - 1;
-    struct entry *room = g->room;
-    memset(counts, 0, 2 * digits * sizeof *counts);
-    for (int32_t k = 0; k < n; k++) {
-        counts[columns[k] & mask]++;
-        counts[digits + (columns[k] >> g->bits)]++;
-    }
-    running_totals(counts, digits);
-    running_totals(counts + digits, digits);
-    for (int32_t k = 0; k < n; k++) room[counts[columns[k] & mask]++] = (struct entry){columns[k], values[k]};
-    for (int32_t k = 0; k < n; k++) {
-        int32_t at = to + counts[digits + (room[k].row >> g->bits)]++;
-        g->columns[at] = room[k].row;
-        g->values[at] = room[k].value;
-    }
-}
-
-static int is_sorted(const int32_t *columns, int32_t n) {
-    int sorted = 1;
-    for (int32_t k = 1; k < n; k++) sorted &= columns[k - 1] <= columns[k];
-    return sorted;
-}
-
-/* Whether all rows are in the order of their columns. */
-int ffnn_sorted(int64_t n_rows, const int32_t *splits, const int32_t *columns) {
-    for (int64_t i = 0; i < n_rows; i++)
-        if (!is_sorted(columns + splits[i], splits[i + 1] - splits[i])) return 0;
-    return 1;
-}
-
-/* Copy rows, each in the order of its columns. `counts` has room for two tables of digits. */
-void ffnn_gather(const struct gather *g, int32_t *counts) {
-    for (int64_t i = 0; i < g->n_rows; i++) {
-        const int32_t from = g->from_splits[g->rows[i]], to = g->splits[i], n = g->splits[i + 1] - to;
-        const int32_t *columns = g->from_columns + from;
-        const float *values = g->from_values + from;
-        if (is_sorted(columns, n)) {
-            memcpy(g->columns + to, columns, n * sizeof *columns);
-            memcpy(g->values + to, values, n * sizeof *values);
-        } else {
-            sort(g, columns, values, n, to, counts);
-        }
-    }
-}
-
-static int32_t first_not_below(const int32_t *columns, int32_t from, int32_t to, int64_t column) {
-    while (from < to) {
-        int32_t middle = from + (to - from) / 2;
-        if (columns[middle] < column)
-            from = middle + 1;
-        else
-            to = middle;
-    }
-    return from;
-}
-
-/* Find a lane's part of each row of the next batch; return how many entries there are, and how many before them. */
-static int32_t find(const struct pass *p, int32_t *bounds, int64_t low, int64_t high, int32_t *before) {
-    int32_t n = 0;
-    *before = 0;
-    for (int64_t i = 0; i < p->n_next; i++) {
-        int32_t from = first_not_below(p->columns, p->splits[i], p->splits[i + 1], low);
-        int32_t to = first_not_below(p->columns, from, p->splits[i + 1], high);
-        bounds[2 * i] = from;
-        bounds[2 * i + 1] = to;
-        *before += from - p->splits[i];
-        n += to - from;
-    }
-    return n;
-}
-
-/* Sort a lane's part of the next batch by features, by counting: two passes over the entries, one over the features. */
-static void by_counting(const struct pass *p, const int32_t *bounds, int64_t low, int64_t size, int32_t before,
-                        int32_t *counts, int32_t *features, int32_t *starts) {
-    memset(counts, 0, size * sizeof *counts);
-    for (int64_t i = 0; i < p->n_next; i++)
-        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++) counts[p->columns[k] - low]++;
-    for (int64_t c = 0; c < size; c++) {
-        int32_t n = counts[c];
-        *features = (int32_t)c;
-        *starts = counts[c] = before;
-        features += n > 0;
-        starts += n > 0;
-        before += n;
-    }
-    *features = INT32_MAX;
-    *starts = before;
-    for (int64_t i = 0; i < p->n_next; i++)
-        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++)
-            p->next.entries[counts[p->columns[k] - low]++] = (struct entry){(int32_t)i, p->values[k]};
-}
-
-/* The same where the lane has many more features than entries: by two digits of the feature, at a cost of the entries. */
-static void by_digits(const struct pass *p, const int32_t *bounds, int64_t low, int64_t size, int32_t before,
-                      int32_t n, int32_t *features, int32_t *starts) {
-    int bits = 1;
-    while ((size - 1) >> (2 * bits)) bits++;
-    const int32_t digits = 1 << bits, mask = digits - 1;
-    int32_t counts[2 << 14]; /* a lane of less than 2 ** 28 features */
-    memset(counts, 0, 2 * digits * sizeof *counts);
-    struct triple *room = p->room + before, *more = p->more_room + before;
-    int32_t m = 0;
-    for (int64_t i = 0; i < p->n_next; i++)
-        for (int32_t k = bounds[2 * i]; k < bounds[2 * i + 1]; k++) {
-            int32_t c = p->columns[k] - (int32_t)low;
-            counts[c & mask]++;
-            counts[digits + (c >> bits)]++;
-            room[m++] = (struct triple){c, (int32_t)i, p->values[k]};
-        }
-    running_totals(counts, digits);
-    running_totals(counts + digits, digits);
-    for (int32_t k = 0; k < n; k++) more[counts[room[k].column & mask]++] = room[k];
-    for (int32_t k = 0; k < n; k++) room[counts[digits + (more[k].column >> bits)]++] = more[k];
-    for (int32_t k = 0; k < n; k++) {
-        if (k == 0 || room[k].column != room[k - 1].column) {
-            *features++ = room[k].column;
-            *starts++ = before + k;
-        }
-        p->next.entries[before + k] = (struct entry){room[k].row, room[k].value};
-    }
-    *features = INT32_MAX;
-    *starts = before + n;
 }
 
 INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ffnn.adaptive import Adam, AdamW
 from ffnn.idling import Clock
 from ffnn.kernels import load
+from ffnn.kernels.csr import CSR, gather
+from ffnn.kernels.threads import Threads
 
 if TYPE_CHECKING:
     from ffnn.builder import EpochPlan
     from ffnn.solver import Solver
 
-__all__ = ["CSR", "Slots", "SparseAdam", "Threads", "in_order"]
+__all__ = ["Slots", "SparseAdam"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -29,25 +29,6 @@ _PAD = 16
 _TRIPLE = np.dtype([("column", np.int32), ("row", np.int32), ("value", np.float32)])
 #: The arrays of a batch that was fetched.
 _FETCHED = (("columns", np.int32), ("values", np.float32))
-
-
-@dataclass(frozen=True)
-class CSR:
-    """Sparse rows, in any order of their columns.
-
-    Parameters
-    ----------
-    splits : int32 ndarray of shape (n_rows + 1,)
-        Where each row's entries begin, and where the last row's end.
-    columns : int32 ndarray of shape (n_stored,)
-        The column of each stored entry.
-    values : float32 ndarray of shape (n_stored,)
-        Its value.
-    """
-
-    splits: Array
-    columns: Array
-    values: Array
 
 
 @dataclass(frozen=True)
@@ -81,54 +62,6 @@ class _Pass(ctypes.Structure):
     )
 
 
-class _Gather(ctypes.Structure):
-    """Kept in step with ``struct gather`` in C."""
-
-    _fields_ = (
-        ("n_rows", ctypes.c_int64),
-        *[(name, ctypes.c_void_p) for name in ("rows", "from_splits", "from_columns", "from_values")],
-        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "room")],
-        ("bits", ctypes.c_int32),
-    )
-
-
-class Threads:
-    """Threads that compute one thing together.
-
-    Parameters
-    ----------
-    n_threads : int
-        How many, that of the caller among them.
-    """
-
-    def __init__(self, n_threads: int) -> None:
-        self._others = n_threads - 1
-        self._pool = ThreadPoolExecutor(self._others) if self._others else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def run(self, function: Any, argument: _Pass) -> None:
-        """Let each thread call a function of the library, which divides the work."""
-        argument.lane = 0
-        reference = ctypes.byref(argument)
-        others = [] if self._pool is None else [self._pool.submit(function, reference) for _ in range(self._others)]
-        function(reference)
-        wait(others)
-
-    def beside(self, function: Callable[[], None]) -> Future[None]:
-        """Let another thread, if there is one, call a function; ask the future for its result before the next call."""
-        if self._pool is not None:
-            return self._pool.submit(function)
-        done: Future[None] = Future()
-        done.set_result(function())
-        return done
-
-
 class _Transposed:
     """A batch by features, as C left it for the next pass."""
 
@@ -143,36 +76,6 @@ class _Transposed:
     @property
     def pointers(self) -> tuple[int, ...]:
         return tuple(array.ctypes.data for array in (self._features, self._starts, self.entries))
-
-
-def _gather(library: ctypes.CDLL, x: CSR, rows: Array, to: CSR, n_features: int) -> None:
-    """Copy rows, each in the order of its columns."""
-    bits = -(-int(n_features - 1).bit_length() // 2)
-    counts = np.empty(2 << bits, np.int32)
-    room = np.empty(int(np.diff(to.splits).max(initial=0)), np.int64)
-    gather = _Gather(
-        len(rows),
-        *[a.ctypes.data for a in (rows, x.splits, x.columns, x.values, to.splits, to.columns, to.values, room)],
-        bits,
-    )
-    library.ffnn_gather(ctypes.byref(gather), ctypes.c_void_p(counts.ctypes.data))
-
-
-def in_order(x: CSR, n_features: int) -> CSR:
-    """Return the rows in the order of their columns: ``x`` itself where it is so already.
-
-    A batch is put in order when it is fetched, in any case; of a data set that is gone through more than once, it takes
-    less time to do so beforehand.
-    """
-    library = load("sparse_adam")
-    assert library is not None  # or nobody would ask
-    n_rows = len(x.splits) - 1
-    pointers = [ctypes.c_void_p(a.ctypes.data) for a in (x.splits, x.columns)]
-    if library.ffnn_sorted(ctypes.c_int64(n_rows), *pointers):
-        return x
-    ordered = CSR(x.splits, np.empty_like(x.columns), np.empty_like(x.values))
-    _gather(library, x, np.arange(n_rows, dtype=np.int32), ordered, n_features)
-    return ordered
 
 
 class SparseAdam:
@@ -267,7 +170,7 @@ class SparseAdam:
         splits = np.zeros(len(rows) + 1, np.int32)
         np.cumsum(x.splits[rows + 1] - x.splits[rows], out=splits[1:])
         batch = CSR(splits, *(self._room(name, kind, splits[-1]) for name, kind in _FETCHED))
-        _gather(self._library, x, rows, batch, self._pass.n_features)
+        gather(self._library, x, rows, batch, self._pass.n_features)
         self._point(splits=splits)
         self._pass.n_next = len(rows)
 
@@ -277,8 +180,8 @@ class SparseAdam:
         Parameters
         ----------
         slopes : float32 ndarray of shape (n_rows, n_units), or None
-            The gradient of the mean loss with respect to the products that the last call returned; None before the first
-            step of an epoch.
+            The gradient of the mean loss with respect to the products that the last call returned; None before the
+            first step of an epoch.
         threads : Threads
             What computes.
 

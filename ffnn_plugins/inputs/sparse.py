@@ -21,8 +21,8 @@ _PATHS = {"dense": ("dense",), "stored": ("fused", "stored", "dense")}
 
 #: From so many features products may go entry by entry.
 WIDE = 10_000
-#: What a step takes on two cores, in nanoseconds for each unit of the first layer: for each place of the batch, for each
-#: stored entry of it, for each feature that it meets, and for each feature.
+#: What a step takes on two cores, in nanoseconds for each unit of the first layer: for each place of the batch, for
+#: each stored entry of it, for each feature that it meets, and for each feature.
 COSTS = {
     "dense": (0.021, 0.0, 0.0, 0.8),
     "stored": (0.0, 2.8, 10.0, 0.0),

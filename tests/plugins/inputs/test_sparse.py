@@ -68,19 +68,20 @@ def wide(n_rows=400, n_features=20_000, n_stored=5):
 
 
 @pytest.mark.parametrize(
-    ("X", "batch_size", "stored"),
+    ("X", "batch_size", "path"),
     [
-        (wide(), 64, True),
-        (wide(), 10_000, True),  # all of it meets few features
-        (wide(n_stored=2000), 64, False),  # a batch meets nearly all
-        (wide(n_rows=4000, n_features=10_000, n_stored=100), 64, False),  # a third of them
-        (wide(n_features=2000), 64, False),
+        (wide(), 64, ("fused", "stored", "dense")),
+        (wide(), 10_000, ("fused", "stored", "dense")),  # all of it meets few features
+        (wide(n_stored=2000), 64, ("fused", "dense", "stored")),  # a batch meets nearly all
+        (wide(n_rows=4000, n_features=10_000, n_stored=100), 64, ("fused", "dense", "stored")),  # a third of them
+        (wide(n_stored=8000), 64, ("dense", "fused", "stored")),  # 40 %
+        (wide(n_features=2000), 64, ("dense",)),
     ],
 )
-def test_batches_are_of_stored_entries_if_they_meet_few_features(X, batch_size, stored):
-    assert SparseInput().fit(X, batch_size).stored_ == stored
-    assert SparseInput(batches="dense").fit(X, batch_size).stored_ is False
-    assert SparseInput(batches="stored").fit(X, batch_size).stored_ is True
+def test_batches_take_the_path_that_is_expected_to_be_fastest(X, batch_size, path):
+    assert SparseInput().fit(X, batch_size).paths_ == path
+    assert SparseInput(batches="dense").fit(X, batch_size).paths_ == ("dense",)
+    assert SparseInput(batches="stored").fit(X, batch_size).paths_ == ("fused", "stored", "dense")
 
 
 def test_another_way_is_another_program():

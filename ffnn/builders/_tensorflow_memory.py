@@ -1,0 +1,75 @@
+"""Memory that NumPy, TensorFlow and compiled kernels share without a copy, and the rules for it.
+
+TensorFlow takes an array's memory as a tensor's if its address is a multiple of 64. It never writes to such memory:
+what changes a variable in place makes a copy first. A kernel may write to a variable's memory while nobody else holds
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ffnn.builder import Array
+
+__all__ = ["filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
+
+_ALIGNMENT = 64
+
+
+def tensor_of(array: Array) -> Any:
+    """Return an array as a tensor that is only read while nobody writes to the array.
+
+    The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
+    """
+    return tf.raw_ops.Identity(input=array)
+
+
+def variable_of(array: Array, dtype: str) -> Any:
+    """Return a variable that begins as a copy of an array."""
+    copy = _aligned(np.empty, array.shape, np.dtype(dtype))
+    copy[...] = array
+    return tf.Variable(tensor_of(copy))
+
+
+def filled_variable(shape: Sequence[int], dtype: str, value: float) -> Any:
+    """Return a variable of one value, which is not trained.
+
+    Zeros take no memory until they are written to: most rows of a weight that has very many may never be.
+    """
+    array = _aligned(np.zeros, tuple(shape), np.dtype(dtype))
+    if value:
+        array[...] = value
+    return tf.Variable(tensor_of(array), trainable=False)
+
+
+def view_of(tensor: Any) -> Array:
+    """Return a tensor's memory, on the host, as an array."""
+    return np.asarray(memoryview(tensor))
+
+
+def memory_of(variable: Any) -> Array:
+    """Return a variable's memory, to be written to by a kernel and let go of before TensorFlow changes the variable.
+
+    Raises
+    ------
+    RuntimeError
+        If TensorFlow gives a copy, as a variable in which some rows have been assigned does.
+    """
+    view = view_of(variable.value())
+    if view.ctypes.data != view_of(variable.value()).ctypes.data:
+        raise RuntimeError(
+            "TensorFlow copies the first weights whenever they are read, so that no kernel can step in them. "
+            "Set input_layer=SparseInput(batches='dense'), and report this with the version of TensorFlow."
+        )
+    return view
+
+
+def _aligned(make: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    n_bytes = int(np.prod(shape)) * dtype.itemsize
+    room = make(n_bytes + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    return np.asarray(room[start : start + n_bytes].view(dtype).reshape(shape))

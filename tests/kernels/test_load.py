@@ -1,0 +1,67 @@
+"""A kernel is found where there is one, and done without where there is none."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from ffnn import MLPClassifier, kernels
+from ffnn.kernels import sparse_adam
+from ffnn_plugins.inputs.sparse import SparseInput
+
+ROOT = Path(__file__).parents[2]
+X = scipy.sparse.random(80, 400, density=0.05, format="csr", random_state=0, dtype=np.float32)
+Y = np.arange(80) % 2
+
+
+def test_no_library_of_a_name_is_none():
+    assert kernels.load("no_such_kernel") is None
+
+
+def test_a_fit_goes_another_way_where_there_is_no_library(monkeypatch):
+    steps = []
+    for units in (8, 9):  # another width, as the program of the first one is kept
+        layer = SparseInput("stored")
+        fitted = MLPClassifier((units,), input_layer=layer, dtype="float32", random_state=0).fit(X, Y)
+        steps.append(type(fitted.model_._program.steps).__name__)
+        monkeypatch.setattr(sparse_adam, "load", lambda name: None)
+    assert steps == ["FusedSteps", "TracedSteps"]
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """Return a copy of what the package is built from, without what was compiled here."""
+    for name in ("ffnn", "ffnn_plugins"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def built(sources, **environment):
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = (sources / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    return wheel.name, [name for name in names if name.endswith(".so")], done.stdout + done.stderr
+
+
+def test_a_wheel_brings_its_libraries_and_names_its_platform(sources):
+    name, libraries, _ = built(sources, PATH="/usr/bin:/bin")
+    assert "ffnn/kernels/sparse_adam-0.so" in libraries
+    assert sysconfig.get_platform().replace("-", "_").replace(".", "_") in name
+
+
+def test_without_a_compiler_there_is_a_wheel_for_all(sources):
+    name, libraries, said = built(sources, PATH="")
+    assert (libraries, name.endswith("py3-none-any.whl")) == ([], True)
+    assert "ffnn is built without sparse_adam-0.so" in said
