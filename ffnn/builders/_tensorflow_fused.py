@@ -22,13 +22,13 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
 from ffnn.builders._tensorflow_memory import memory_of, view_of
+from ffnn.builders._tensorflow_products import Products
 from ffnn.builders._tensorflow_steps import arguments_of
 from ffnn.builders._tensorflow_traced import Traced
-from ffnn.input import Input, Rows, SparseRows
+from ffnn.input import Input, Rows
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import Slots, SparseAdam
 from ffnn.kernels.threads import Threads
-from ffnn.ops import Ops
 from ffnn.solver import Solver, clipped
 
 if TYPE_CHECKING:
@@ -37,34 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["FusedSteps"]
 
 Tensor = Any
-
-
-class _Products(SparseRows):
-    """Sparse rows of which the product with one weight is known, and nothing else."""
-
-    def __init__(self, products: Tensor, weight: Tensor) -> None:
-        nothing = tf.zeros(0, products.dtype)
-        super().__init__(nothing, nothing, nothing, (tf.shape(products)[0], weight.shape[0]))
-        object.__setattr__(self, "_products", products)
-        object.__setattr__(self, "_weight", weight)
-
-    def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
-        if weight is not self._weight:  # type: ignore[attr-defined]
-            self._refuse()
-        return self._products  # type: ignore[attr-defined]
-
-    def map(self, function: Any) -> SparseRows:
-        self._refuse()
-        return self
-
-    def dense(self, ops: Ops) -> Tensor:
-        self._refuse()
-
-    def _refuse(self) -> None:
-        raise TypeError(
-            "A layer that names a weight in by_feature must take sparse rows by x.matmul(ops, p.weight) and by nothing "
-            "else. Leave by_feature empty, or set input_layer=SparseInput(batches='dense')."
-        )
 
 
 class FusedSteps:
@@ -194,10 +166,10 @@ class FusedSteps:
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Take a step in all other weights; return the loss, its mass, and its slopes at the products."""
         k, rows = self._k, self._rows(plan, i)
-        stand_in = tf.zeros((self._network.n_features, products.shape[1]), products.dtype)
+        x = Products(products, self._network.n_features)
         y, w = (tf.gather(array, rows) for array in truth)
         loss, mass, gradients, updates = self._rest.gradients(
-            [*weights[:k], stand_in, *weights[k:]], extras, _Products(products, stand_in), y, w, scalars,
+            [*weights[:k], x.weight, *weights[k:]], extras, x, y, w, scalars,
             tf.gather(plan["seeds"], i), sources=[*weights[:k], products, *weights[k:]],
         )  # fmt: skip
         slopes = gradients.pop(k)  # which the kernel clips

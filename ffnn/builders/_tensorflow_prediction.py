@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import tensorflow as tf
 
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_memory import tensor_of, view_of
+from ffnn.builders._tensorflow_products import Products
 from ffnn.builders._tensorflow_touched import compact
 from ffnn.builders._tensorflow_traced import Traced
 from ffnn.input import SparseRows
 from ffnn.network import Network
+from ffnn.ops import NumpyOps
 
 __all__ = ["Prediction"]
 
@@ -30,6 +34,7 @@ MOST_VALUES = 2**23
 #: the number of rows may change a score's last digit.
 FEW_ROWS = 8
 WIDE = 10_000
+_HOST = NumpyOps()
 
 
 class Prediction:
@@ -59,10 +64,14 @@ class Prediction:
         self._few = stored
         self._by_feature = tuple(by_feature)
         self._by_row = by_row
+        alone, on_cpu = len(self._by_feature) == 1, not tf.config.list_logical_devices("GPU")
+        # whether SciPy can read the first weights where they are, which takes a third of the time
+        self._on_host = alone and on_cpu and not by_row and network.compute_dtype is None
         n_rows = int(np.clip(MOST_VALUES // network.n_features, STEP_ROWS, MOST_ROWS))
         self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = Traced(self._score)
         self._slopes = Traced(self._slope)
+        self._rest = Traced(self._go_on)
 
     def scores(
         self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
@@ -72,6 +81,8 @@ class Prediction:
         network = self._network
         at_once = not network.input.sparse and n_rows % STEP_ROWS == 0 and n_rows * network.n_features <= MOST_VALUES
         if self._by_feature and n_rows <= FEW_ROWS and network.n_features >= WIDE:
+            if self._on_host:
+                return self._of_products(weights, extras, arrays, n_rows, n_stages)
             at_once = True
         arguments = (arrays, tf.constant(n_rows, tf.int32))
         return self._scores((weights, extras), arguments, n_stages, at_once).numpy()
@@ -84,6 +95,18 @@ class Prediction:
             arguments = (arrays, tf.constant(n_rows, tf.int32), tf.constant(pick))
             result[:, k] = self._slopes((weights, extras), arguments).numpy()
         return result
+
+    def _of_products(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, n_stages: int | None
+    ) -> Any:
+        """Return the same for few rows, whose first product is SciPy's."""
+        network, (k,) = self._network, self._by_feature
+        x = network.input.whole(_HOST, [view_of(a) for a in arrays], n_rows, network.n_features)
+        x = self._few.entry.apply(_HOST, x, {})
+        rows = scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features))
+        products = tensor_of(rows @ view_of(weights[k].value()))
+        rest = [*weights[:k], *weights[k + 1 :]]
+        return self._rest((rest, extras), (products,), n_stages).numpy()
 
     # -- traced ---------------------------------------------------------------------------------------------------
 
@@ -102,6 +125,10 @@ class Prediction:
             return self._apply(weights, extras, self._whole(arrays, n_rows), n_stages)
         width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
         return self._by_tile(scores, n_rows, width)
+
+    def _go_on(self, weights: list[Any], extras: list[Any], products: Tensor, n_stages: int | None) -> Tensor:
+        (k,), x = self._by_feature, Products(products, self._network.n_features)
+        return self._apply([*weights[:k], x.weight, *weights[k:]], extras, x, n_stages)
 
     def _slope(
         self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: Tensor, pick: Tensor

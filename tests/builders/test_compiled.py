@@ -14,7 +14,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.builders import _tensorflow_compiled, _tensorflow_program, _tensorflow_samples
+from ffnn.builders import _tensorflow_compiled, _tensorflow_samples, _tensorflow_steps
 from ffnn.builders.keras import KerasBuilder
 
 X, Y = load_digits(return_X_y=True)
@@ -27,14 +27,14 @@ def compiled(monkeypatch):
     """Everything is worth compiling; returns the shapes that were."""
     monkeypatch.setattr(_tensorflow_compiled, "WORTH", 0.0)
     shapes = set()
-    whole_batches = _tensorflow_program.whole_batches
+    whole_batches = _tensorflow_steps.whole_batches
 
     def watched(plan, n_rows, arguments):
         whole = whole_batches(plan, n_rows, arguments)
         shapes.add((whole["order"].shape[0], whole["step_sizes"].shape[0]))
         return whole
 
-    monkeypatch.setattr(_tensorflow_program, "whole_batches", watched)
+    monkeypatch.setattr(_tensorflow_steps, "whole_batches", watched)
     return shapes
 
 
