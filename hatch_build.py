@@ -14,7 +14,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: As ffnn/kernels/__init__.py knows them: what the processor must have, as the compilers' names say it.
 LEVELS = {0: None, 3: "x86-64-v3", 4: "x86-64-v4"}
-OPTIONS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared"]
+OPTIONS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-s"]
 
 
 class CustomBuildHook(BuildHookInterface[Any]):

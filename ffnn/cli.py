@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     plugins = commands.add_parser(
         "plugins",
         help="list the installed plugins",
-        description="List what is registered: kind, name, class, and the distribution it comes from. "
+        description="List what is registered: kind, name, class, and the distribution it comes from; and the kernels. "
         "Problems are shown on standard error; none of them keeps the others from working.",
     )
     plugins.set_defaults(run=_plugins)
@@ -65,6 +65,7 @@ def _version() -> str:
 
 
 def _plugins(arguments: argparse.Namespace) -> int:
+    from ffnn import kernels
     from ffnn.plugins import registry
 
     with warnings.catch_warnings():
@@ -73,6 +74,7 @@ def _plugins(arguments: argparse.Namespace) -> int:
     usable = [entry for entry in entries if entry.error is None]
     rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
     print(_table(("kind", "name", "class", "distribution"), rows))
+    print(f"\n{kernels.describe()}")
     for entry in entries:
         if entry.error is not None:
             print(f"{entry.label}: {entry.error}", file=sys.stderr)

@@ -34,6 +34,7 @@ def test_plugins_are_listed_with_where_they_come_from():
     expected = ["builder", "keras", "ffnn.builders.keras:KerasBuilder", "ffnn", version("ffnn")]
     assert expected in lines
     assert len(lines) >= 15
+    assert lines[-1][:2] == ["kernels:", "sparse_adam"]
 
 
 def test_a_broken_plugin_is_shown_on_standard_error_and_the_command_succeeds(install):

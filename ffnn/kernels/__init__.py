@@ -10,11 +10,12 @@ import ctypes
 import functools
 from pathlib import Path
 
-__all__ = ["LEVELS", "load"]
+__all__ = ["LEVELS", "describe", "load"]
 
 #: What a library may ask of the processor, the most first: the levels of x86-64, and what every processor has.
 LEVELS = (4, 3, 0)
 
+_NAMES = {4: "AVX-512", 3: "AVX2", 0: "any processor"}
 _FOLDER = Path(__file__).parent
 
 
@@ -26,6 +27,16 @@ def load(name: str) -> ctypes.CDLL | None:
         return None
     libraries = (_open(name, level) for level in LEVELS if plain.ffnn_runs(level))
     return next(library for library in libraries if library is not None)
+
+
+def describe() -> str:
+    """Return a line on the kernels that there are, and what to do if there are none."""
+    names = sorted({path.stem for path in _FOLDER.glob("*.c")})
+    found = {name: library for name in names if (library := load(name)) is not None}
+    if not found:
+        return "kernels: none, so that sparse data takes about twice the time. Install a C compiler, then ffnn anew."
+    levels = {name: int(library._name.rpartition("-")[2].partition(".")[0]) for name, library in found.items()}
+    return "kernels: " + ", ".join(f"{name} (for {_NAMES[level]})" for name, level in levels.items())
 
 
 def _open(name: str, level: int) -> ctypes.CDLL | None:

@@ -14,7 +14,8 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__SSE2__)
+#if defined(__x86_64__)
+#include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
@@ -314,7 +315,7 @@ static void make_up(const struct pass *p, int64_t lane) {
 
 /* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
 static void each_lane(struct pass *p, void (*function)(const struct pass *, int64_t)) {
-#if defined(__SSE2__)
+#if defined(__x86_64__)
     const unsigned int before = _mm_getcsr();
     _mm_setcsr(before | 0x8040);
 #endif
@@ -323,7 +324,7 @@ static void each_lane(struct pass *p, void (*function)(const struct pass *, int6
         if (lane >= p->n_lanes) break;
         function(p, lane);
     }
-#if defined(__SSE2__)
+#if defined(__x86_64__)
     _mm_setcsr(before);
 #endif
 }
@@ -334,14 +335,18 @@ void ffnn_pass(struct pass *p) { each_lane(p, go_through); }
 /* Take part in bringing all rows up to date. */
 void ffnn_settle(struct pass *p) { each_lane(p, make_up); }
 
-/* Whether the CPU has what a level of x86-64 asks for. */
+/* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */
 int ffnn_runs(int level) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    int v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    int v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    return level < 3 || (v3 && (level < 4 || v4));
+    unsigned int a, b, c, d, kept;
+    if (level < 3) return 1;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return 0;
+    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    if ((kept & 0x06) != 0x06 || !(b & bit_AVX2) || !(b & bit_BMI2)) return 0;
+    if (level < 4) return 1;
+    const unsigned int wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+    return (kept & 0xe6) == 0xe6 && (b & wanted) == wanted;
 #else
     return level < 3;
 #endif

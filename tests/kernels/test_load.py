@@ -36,6 +36,12 @@ def test_a_fit_goes_another_way_where_there_is_no_library(monkeypatch):
     assert steps == ["FusedSteps", "TracedSteps"]
 
 
+def test_what_is_there_is_told(monkeypatch):
+    assert kernels.describe().startswith("kernels: sparse_adam (for ")
+    monkeypatch.setattr(kernels, "load", lambda name: None)
+    assert "Install a C compiler" in kernels.describe()
+
+
 @pytest.fixture
 def sources(tmp_path):
     """Return a copy of what the package is built from, without what was compiled here."""
