@@ -91,7 +91,7 @@ class Input(Documented, BaseEstimator, ABC):
     sparse: ClassVar[bool] = False
     #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``,
     #: which all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` steps on the way.
-    paths_: tuple[str, ...] = ("dense",)
+    paths_: tuple[str, ...] = None  # type: ignore[assignment]  # nothing has been learned yet; "dense" alone
     #: As a layer's; an input that transforms its batch draws nothing by default.
     tensors: ClassVar[tuple[str, ...]] = ()
     random: ClassVar[bool] = False

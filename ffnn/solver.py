@@ -88,9 +88,8 @@ class StochasticSolver(Solver):
             )
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on: all parameters, but of the bounds only whether there is one."""
-        bounded = (self.clip_norm is not None, self.clip_value is not None)
-        return (parameters_key(self, without=("clip_norm", "clip_value")), bounded)
+        """Return what a traced program depends on: all parameters but the bounds, which it takes as tensors."""
+        return parameters_key(self, without=("clip_norm", "clip_value"))
 
     @property
     def slots(self) -> Mapping[str, float]:

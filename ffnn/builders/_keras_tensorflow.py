@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,7 +12,7 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._keras_source import Source
 from ffnn.builders._tensorflow_model import ProgramModel
-from ffnn.builders._tensorflow_program import Program
+from ffnn.builders._tensorflow_program import Program, program_key
 from ffnn.network import Network
 from ffnn.solver import Solver
 
@@ -27,7 +26,7 @@ class KerasTensorFlowModel(ProgramModel):
 
     def __init__(self, network: Network, solver: Solver, source: Source) -> None:
         self._source = source
-        key: Hashable = (source.traced_key, solver.structure())
+        key = program_key(source.traced_key, solver)
         program, trainable, specs = _programs.get(key, lambda: _make_program(network, solver, source))
         source.forget()
         super().__init__(network, solver, program, trainable, specs)

@@ -14,7 +14,7 @@ from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow_memory import variable_of
-from ffnn.builders._tensorflow_program import Program, initial_slots
+from ffnn.builders._tensorflow_program import Program, initial_slots, program_key
 from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
@@ -159,7 +159,7 @@ class TensorFlowModel(ProgramModel):
     """A network as a raw TensorFlow graph."""
 
     def __init__(self, network: Network, solver: Solver) -> None:
-        key = (network.structure(), solver.structure())
+        key = program_key(network.structure(), solver)
         program = _programs.get(key, lambda: _make_program(network, solver))
         trainable = {name: weight.decays for name, weight in network.trained.items()}
         specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}

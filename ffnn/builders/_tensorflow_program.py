@@ -6,7 +6,7 @@ is the network over raw operations for the one and a Keras model for the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -20,12 +20,13 @@ from ffnn.builders._tensorflow_memory import filled_variable
 from ffnn.builders._tensorflow_prediction import Prediction
 from ffnn.builders._tensorflow_steps import TracedSteps
 from ffnn.builders._tensorflow_traced import Traced
+from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.solver import Solver, StochasticSolver
 
 if TYPE_CHECKING:
     from ffnn.network import Network
 
-__all__ = ["GRADIENT_ROWS", "Program", "initial_slots"]
+__all__ = ["GRADIENT_ROWS", "Program", "initial_slots", "program_key"]
 
 Tensor = Any
 
@@ -38,6 +39,11 @@ def initial_slots(solver: Solver, weights: Sequence[Any]) -> list[list[Any]]:
     if not isinstance(solver, StochasticSolver):
         return [[] for _ in weights]
     return [[filled_variable(w.shape, w.dtype.name, value) for value in solver.slots.values()] for w in weights]
+
+
+def program_key(structure: Hashable, solver: Solver) -> Hashable:
+    """Return what tells programs apart: what is traced, and who takes the steps."""
+    return (structure, solver.structure(), SparseAdam.takes(solver))
 
 
 class Program:
@@ -71,7 +77,7 @@ class Program:
         self._forward = forward
         met = [k for k, name in enumerate(decays) if name in by_feature]
         can = {"fused": FusedSteps.takes(network, solver, met), "stored": bool(met), "dense": True}
-        possible = [path for path in network.input.paths_ if can[path]]
+        possible = [path for path in network.input.paths_ or ("dense",) if can[path]]
         # what is no step goes by TensorFlow's operations
         stored = next(path for path in possible if path != "fused") == "stored"
         self._batches = Batches(network, entry, stored)

@@ -157,7 +157,7 @@ class SparseAdam:
             self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
 
     def fetch(self, x: CSR, rows: Array | None = None) -> None:
-        """Take the next batch: some rows of a data set, or all of it. It may be done while nothing else is under way.
+        """Take the next batch: some rows of a data set, or all of it; never during a pass.
 
         Parameters
         ----------

@@ -173,3 +173,19 @@ def test_rows_that_were_asked_for_one_by_one_hold_no_step_up():
     one = model.predict_proba(X[:1])
     model.partial_fit(X, Y)
     assert not np.array_equal(model.predict_proba(X[:1]), one)
+
+
+@pytest.mark.parametrize("dropout", [None, 0.3])
+def test_rows_may_be_empty(dropout):
+    """All of them, in the end: what is left to learn is the bias."""
+    nothing = scipy.sparse.csr_matrix((300, 900), dtype=np.float32)
+    some = scipy.sparse.vstack([X[:20], nothing[:280]], format="csr")
+    for rows in (nothing, some):
+        one, other = (
+            MLPClassifier(
+                (24,), batch_size=16, n_epochs=2, input_layer=SparseInput(batches), random_state=0, dtype="float32",
+                dropout=dropout,
+            ).fit(rows, Y)
+            for batches in ("dense", "stored")
+        )  # fmt: skip
+        assert_same(one, other)
