@@ -64,8 +64,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("builder", ["tf", "keras"])
-@pytest.mark.parametrize("kwargs", CASES, ids=lambda kwargs: "-".join(kwargs) or "plain")
+@pytest.mark.parametrize(
+    ("builder", "kwargs"),
+    [("tf", case) for case in CASES] + [("keras", case) for case in CASES[:5]],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value) or "plain",
+)
 def test_a_fit_is_that_of_a_dense_batch(builder, kwargs):
     one, other = (fit(batches, builder=builder, **kwargs) for batches in ("dense", "stored"))
     on_keras_alone = builder == "keras" and kwargs.get("hidden_units") == ()  # whose one layer takes dense rows

@@ -123,7 +123,7 @@ def test_passes_are_the_steps_of_the_formula(solver, weight_decay, level):
 
 
 @pytest.mark.parametrize("level", RUNNING)
-@pytest.mark.parametrize("n_units", [1, 15, 16, 17, 64, 128, 150])
+@pytest.mark.parametrize("n_units", [1, 17, 64, 150])
 @pytest.mark.parametrize(
     ("n_features", "per_row"), [(1, 2), (7, 3), (500, 200), (40_000, 20), (300_000, 3)], ids=str
 )  # fewer than there are lanes; dense, which is sorted by counting; wide, which is sorted by digits
