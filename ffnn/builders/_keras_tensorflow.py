@@ -65,5 +65,5 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
 
     template.release()
     entry = prefix.first(prefix.n_entry)
-    program = Program(network, solver, decays, prefix.by_feature, forward, entry, may_fill=source.may_fill)
+    program = Program(network, solver, decays, specs, prefix.by_feature, forward, entry, may_fill=source.may_fill)
     return program, decays, specs

@@ -17,10 +17,11 @@ from ffnn.network import Network
 
 __all__ = ["filled", "is_worth_compiling", "whole_batches"]
 
-#: Seconds that a training must be expected to take without XLA; compiling takes about twice as long, once.
-WORTH = 0.25
+#: Seconds that a training must be expected to take without XLA: about as many as compiling takes, once. A step is then
+#: up to half as long, so that the third such training is ahead, and the first not far behind.
+WORTH = 0.5
 #: What a step without XLA takes, as the benchmarks show: seconds, and floating-point operations a second.
-STEP = 2e-4
+STEP = 1e-4
 RATE = 5e10
 
 
@@ -58,7 +59,8 @@ def whole_batches(plan: EpochPlan, n_rows: int, arguments: Mapping[str, Any]) ->
     arguments : mapping
         What the epoch is given otherwise.
     """
-    steps = {name: filled(np.asarray(arguments[name])) for name in ("step_sizes", "shrinkages", "seeds")}
+    names = ("step_sizes", "shrinkages", "seeds")
+    steps = {name: filled(np.asarray(arguments[name])) for name in names if name in arguments}
     order = np.full(len(steps["seeds"]) * plan.batch_size, n_rows, plan.order.dtype)
     order[: len(plan.order)] = plan.order
     kept = {name: value for name, value in arguments.items() if name != "batch_size"}

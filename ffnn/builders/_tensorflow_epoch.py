@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tensorflow as tf
 
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_packed import Packing
 from ffnn.builders._tensorflow_touched import Touched, compact
 from ffnn.idling import Idling
 from ffnn.solver import Solver, StochasticSolver, clipped
@@ -21,6 +23,8 @@ __all__ = ["Epoch", "Forward"]
 
 Tensor = Any
 Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
+#: Whether weight decay acts on a variable, or 1 where it acts in one and 0 where it does not.
+Decays = bool | np.ndarray[Any, np.dtype[Any]]
 
 
 def _adam(weight: Any, slots: Sequence[Any], gradient: Tensor, step_size: Tensor, solver: Adam) -> None:
@@ -37,6 +41,12 @@ def _adam(weight: Any, slots: Sequence[Any], gradient: Tensor, step_size: Tensor
         epsilon=tf.constant(solver.epsilon, weight.dtype),
         grad=gradient,
     )
+
+
+def _share(rate: Tensor, weight: Any, decays: Decays) -> Tensor:
+    """Return the share of each entry of a weight that decay takes."""
+    rate = tf.cast(rate, weight.dtype)  # a user's own Keras layers may have another dtype
+    return rate if isinstance(decays, bool) else rate * tf.constant(decays, weight.dtype)
 
 
 #: Solvers that TensorFlow has a fused kernel for, which beats the same formula in separate operations.
@@ -60,21 +70,26 @@ class Epoch:
         What makes the batches.
     by_feature : sequence of int
         The trained weights that have a row a feature; empty unless batches are of stored entries.
+    packing : Packing, optional
+        How all weights lie in one variable, which is what the epochs then take.
     """
 
     def __init__(
         self, network: Network, solver: StochasticSolver, decays: Sequence[bool], forward: Forward, batches: Batches,
-        by_feature: Sequence[int],
+        by_feature: Sequence[int], packing: Packing | None = None,
     ) -> None:  # fmt: skip
         self._network = network
         self._solver = solver
-        self._decays = tuple(decays)
+        self._decays: tuple[Decays, ...] = tuple(decays)
+        self._packing = packing
         self._forward = forward
         self._batches = batches
         self._by_feature = tuple(by_feature)
         #: Whether a batch is made before its turn.
         self.looks_ahead = network.input.sparse
         decaying = {self._decays[k] for k in by_feature}
+        if packing is not None:
+            self._decays = (packing.mask(decays),)
         #: Whether each step shrinks the weights that have a row a feature.
         self.shrinks = solver.decoupled and decaying == {True}
         #: How the rows of features that a batch lacks are left for later, if they are: the gradient of an L2 penalty is
@@ -102,19 +117,24 @@ class Epoch:
         scalars : tensor of shape (n_scalars,)
             The network's.
         plan : mapping of str to tensor
-            The fields of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or ``whole_batches``
+            What ``arguments_of`` made of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or ``whole_batches``
             returned.
         batch_size : int or None
             The rows of every batch, where all are whole.
         """
         n_batches = tf.size(plan["step_sizes"]) if batch_size is None else plan["n_batches"]
 
+        size = plan["batch_size"] if batch_size is None else batch_size
+        sparse = self._network.input.sparse
+
         def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
-            start = i * (plan["batch_size"] if batch_size is None else batch_size)
-            rest = tf.size(plan["order"]) - start
-            size = tf.minimum(plan["batch_size"], rest) if batch_size is None else tf.constant(batch_size)
-            rows = tf.slice(plan["order"], start[None], size[None])
-            return self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i))
+            begin = tf.reshape(i * size, [1])
+            if batch_size is None:
+                rows = tf.strided_slice(plan["order"], begin, begin + size)
+            else:
+                rows = tf.slice(plan["order"], begin, [batch_size])
+            # what is made of dense rows beforehand is not random
+            return self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i) if sparse else None)
 
         def step(i: Tensor, total: Tensor, total_mass: Tensor, *ready: Any) -> tuple[Any, ...]:
             # the next batch is made while this step is under way, where that takes long enough to matter
@@ -140,7 +160,7 @@ class Epoch:
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         parts, y, w = batch
         x = self._batches.whole(parts)
-        weights: list[Any] = list(variables)
+        weights: list[Any] = list(variables) if self._packing is None else self._packing.unpack(variables[0])
         named = [dict(zip(self._solver.slots, of_weight, strict=True)) for of_weight in slots]
         touched, columns = None, None
         if self._by_feature:
@@ -154,7 +174,9 @@ class Epoch:
                     weights[k], named[k] = touched.take(variables[k], named[k])
         loss, mass, gradients, updates = self.gradients(weights, extras, x, y, w, scalars, tf.gather(plan["seeds"], i))
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
-        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages")}}
+        if self._packing is not None:
+            gradients = [self._packing.pack(gradients)]
+        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages") if name in plan}}
         for k, gradient in enumerate(gradients):
             if k in self._by_feature and touched is not None:
                 rows = self._stepped(weights[k], named[k], gradient, plan, self._decays[k])
@@ -190,15 +212,15 @@ class Epoch:
         return loss, mass, found, updates
 
     def update(
-        self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], decays: bool
+        self, weight: Any, slots: Sequence[Any], gradient: Tensor, plan: Mapping[str, Any], decays: Decays
     ) -> None:
         """Take a step of a weight's variables."""
         solver = self._solver
         if type(solver) in _FUSED:
-            if decays and solver.decoupled:
-                weight.assign_sub(tf.cast(plan["shrinkages"], weight.dtype) * weight)
-            elif decays:
-                gradient = gradient + tf.cast(plan["decay"], weight.dtype) * weight
+            if decays is not False and solver.decoupled:
+                weight.assign_sub(_share(plan["shrinkages"], weight, decays) * weight)
+            elif decays is not False:
+                gradient = gradient + _share(plan["decay"], weight, decays) * weight
             step_size = tf.cast(plan["step_sizes"], weight.dtype)
             _FUSED[type(solver)](weight, slots, gradient, step_size, solver)
             return
@@ -208,14 +230,13 @@ class Epoch:
             variable.assign(value)
 
     def _stepped(
-        self, weight: Tensor, slots: Mapping[str, Tensor], gradient: Tensor, plan: Mapping[str, Any], decays: bool
+        self, weight: Tensor, slots: Mapping[str, Tensor], gradient: Tensor, plan: Mapping[str, Any], decays: Decays
     ) -> list[Tensor]:
         """Return the weight and its slots after a step."""
-        # a user's own Keras layers may have another dtype
-        if decays and self._solver.decoupled:
-            weight = weight - tf.cast(plan["shrinkages"], weight.dtype) * weight
-        elif decays:
-            gradient = gradient + tf.cast(plan["decay"], weight.dtype) * weight
+        if decays is not False and self._solver.decoupled:
+            weight = weight - _share(plan["shrinkages"], weight, decays) * weight
+        elif decays is not False:
+            gradient = gradient + _share(plan["decay"], weight, decays) * weight
         size = tf.cast(plan["step_sizes"], weight.dtype)
         value, new = self._solver.update(ops, weight, gradient, slots, size, weight.dtype.name)
         return [value, *(new[name] for name in self._solver.slots)]

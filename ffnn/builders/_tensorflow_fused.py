@@ -174,7 +174,7 @@ class FusedSteps:
         )  # fmt: skip
         slopes = gradients.pop(k)  # which the kernel clips
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
-        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages")}}
+        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages") if name in plan}}
         decays = [decay_on and decays_here for decays_here in [*self._decays[:k], *self._decays[k + 1 :]]]
         for weight, of_weight, gradient, decays_here in zip(weights, slots, gradients, decays, strict=True):
             self._rest.update(weight, of_weight, gradient, plan, decays_here)

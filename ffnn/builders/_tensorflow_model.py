@@ -160,13 +160,13 @@ class TensorFlowModel(ProgramModel):
 
     def __init__(self, network: Network, solver: Solver) -> None:
         key = program_key(network.structure(), solver)
-        program = _programs.get(key, lambda: _make_program(network, solver))
         trainable = {name: weight.decays for name, weight in network.trained.items()}
         specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}
+        program = _programs.get(key, lambda: _make_program(network, solver, trainable, specs))
         super().__init__(network, solver, program, trainable, specs)
 
 
-def _make_program(network: Network, solver: Solver) -> Program:
+def _make_program(network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs) -> Program:
     names = [*network.trained, *network.extras]
 
     def forward(
@@ -182,5 +182,4 @@ def _make_program(network: Network, solver: Solver) -> Program:
         x = x.dense(ops) if isinstance(x, SparseRows) else x
         return x, [updates.get(name, named[name]) for name in network.extras], None
 
-    decays = {name: weight.decays for name, weight in network.trained.items()}
-    return Program(network, solver, decays, network.by_feature, forward, network.first(network.n_entry))
+    return Program(network, solver, decays, specs, network.by_feature, forward, network.first(network.n_entry))

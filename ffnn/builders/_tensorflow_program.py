@@ -17,6 +17,8 @@ from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Forward
 from ffnn.builders._tensorflow_fused import FusedSteps
 from ffnn.builders._tensorflow_memory import filled_variable
+from ffnn.builders._state import Specs
+from ffnn.builders._tensorflow_packed import Packing
 from ffnn.builders._tensorflow_prediction import Prediction
 from ffnn.builders._tensorflow_steps import TracedSteps
 from ffnn.builders._tensorflow_traced import Traced
@@ -57,6 +59,8 @@ class Program:
         What takes the steps.
     decays : mapping of str to bool
         The trained weights, and whether weight decay acts on each.
+    specs : mapping of str to (shape, dtype)
+        Theirs, at least.
     by_feature : sequence of str
         The names of those that have a row a feature and meet the entries of sparse rows.
     forward : callable
@@ -70,7 +74,7 @@ class Program:
     """
 
     def __init__(
-        self, network: Network, solver: Solver, decays: Mapping[str, bool], by_feature: Sequence[str],
+        self, network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs, by_feature: Sequence[str],
         forward: Forward, entry: Network, *, may_fill: bool = True,
     ) -> None:  # fmt: skip
         self._network = network
@@ -88,8 +92,10 @@ class Program:
             assert isinstance(solver, Adam)  # as FusedSteps asked
             self.steps = FusedSteps(network, solver, list(decays.values()), forward, few, met[0])
         elif isinstance(solver, StochasticSolver):
+            met_here = met if stored else []
+            packing = None if met_here else Packing.of([specs[name] for name in decays], solver)
             self.steps = TracedSteps(
-                network, solver, list(decays.values()), forward, self._batches, met if stored else [], may_fill=may_fill
+                network, solver, list(decays.values()), forward, self._batches, met_here, packing, may_fill=may_fill
             )
         self._gradient = Traced(self._total_gradient)
         by_row = stored and isinstance(self.steps, TracedSteps)

@@ -14,6 +14,8 @@ from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_compiled import is_worth_compiling, whole_batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_memory import tensor_of
+from ffnn.builders._tensorflow_packed import PackedVariables, Packing
 from ffnn.builders._tensorflow_touched import IdleRows, catch_up
 from ffnn.builders._tensorflow_traced import Traced
 from ffnn.idling import Idling
@@ -29,16 +31,18 @@ Tensor = Any
 
 
 def arguments_of(plan: EpochPlan, dtype: str) -> dict[str, Any]:
-    """Return an epoch's plan as tensors."""
-    return {
-        "order": tf.constant(plan.order),
+    """Return an epoch's plan as tensors; what is only there for weight decay where there is some."""
+    arguments = {
+        "order": tensor_of(plan.order),
         "batch_size": tf.constant(plan.batch_size, tf.int32),
-        "step_sizes": tf.constant(plan.step_sizes, dtype),
-        "shrinkages": tf.constant(plan.learning_rates * plan.weight_decay, dtype),
-        "seeds": tf.constant(plan.seeds),
-        "decay": tf.constant(plan.weight_decay, dtype),
+        "step_sizes": tensor_of(plan.step_sizes.astype(dtype)),
+        "seeds": tensor_of(plan.seeds),
         "clipping": {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
     }
+    if plan.weight_decay > 0:
+        arguments["decay"] = tf.constant(plan.weight_decay, dtype)
+        arguments["shrinkages"] = tensor_of((plan.learning_rates * plan.weight_decay).astype(dtype))
+    return arguments
 
 
 class TracedSteps:
@@ -58,28 +62,34 @@ class TracedSteps:
         What makes the batches.
     by_feature : sequence of int
         The trained weights that have a row a feature; empty unless batches are of stored entries.
+    packing : Packing or None
+        How all weights lie in one variable, if they do.
     may_fill : bool
         Whether rows of no weight may be added to a batch, as compiling needs.
     """
 
     def __init__(
         self, network: Network, solver: StochasticSolver, decays: Sequence[bool], forward: Forward, batches: Batches,
-        by_feature: Sequence[int], *, may_fill: bool,
+        by_feature: Sequence[int], packing: Packing | None, *, may_fill: bool,
     ) -> None:  # fmt: skip
         self._network = network
         self._solver = solver
+        self._packing = packing
         self._by_feature = tuple(by_feature)
         self._may_compile = may_fill
         self._epochs: dict[bool, tuple[Epoch, Traced, Traced]] = {}
         for decay_on in (False, True):
             acts = [decay_on and decays_here for decays_here in decays]
-            epoch = Epoch(network, solver, acts, forward, batches, by_feature)
-            traced = Traced(epoch, in_turn=not epoch.looks_ahead)
+            epoch, packed = (Epoch(network, solver, acts, forward, batches, by_feature, p) for p in (None, packing))
+            traced = Traced(packed, in_turn=not epoch.looks_ahead, as_it_is=packing is not None)
+            # XLA makes one operation of many by itself, and is slower where they are one variable
             self._epochs[decay_on] = epoch, traced, Traced(epoch, compiled=True)
         self._settle = Traced(self._catch_up)
 
-    def memory(self) -> IdleRows | None:
+    def memory(self) -> IdleRows | PackedVariables | None:
         """Return what a fit remembers."""
+        if self._packing is not None:
+            return PackedVariables(self._packing)
         idling = self._idling
         return None if idling is None else IdleRows(idling, self._network.n_features)
 
@@ -88,8 +98,8 @@ class TracedSteps:
         return False
 
     def waits(self, weight_decay: float) -> bool:
-        """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
-        return self._epochs[weight_decay > 0][0].idling is not None
+        """Return whether epochs leave something for :meth:`settle`."""
+        return self._packing is not None or self._epochs[weight_decay > 0][0].idling is not None
 
     def fills(self, plan: EpochPlan) -> bool:
         """Return whether an epoch is compiled by XLA; then its data is filled up."""
@@ -97,7 +107,7 @@ class TracedSteps:
 
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, idle: IdleRows | None, n_filled: int | None = None,
+        plan: EpochPlan, memory: IdleRows | PackedVariables | None, n_filled: int | None = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Train an epoch, or some of its steps; return the sum of the losses and their mass.
 
@@ -105,26 +115,31 @@ class TracedSteps:
         """
         epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
         arguments = arguments_of(plan, self._network.dtype)
-        last = None
-        if idle is not None and epoch.idling is not None:
-            arguments |= idle.advance(plan, epoch.shrinks)
-            last = idle.last
-        variables = (weights, extras, slots, last)
         if n_filled is not None and self._may_compile:
+            if isinstance(memory, PackedVariables):
+                memory.give(weights, slots)
             whole = whole_batches(plan, n_filled, arguments)
             try:
-                total, mass = compiled(variables, (data, scalars, whole), plan.batch_size)
+                total, mass = compiled((weights, extras, slots, None), (data, scalars, whole), plan.batch_size)
                 return float(total), float(mass)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 self._may_compile = False  # an operation that XLA lacks; found before any has run
-        total, mass = traced(variables, (data, scalars, arguments), None)
+        last = None
+        if isinstance(memory, PackedVariables):
+            weights, slots = memory.take(weights, slots)
+        elif memory is not None and epoch.idling is not None:
+            arguments |= memory.advance(plan, epoch.shrinks)
+            last = memory.last
+        total, mass = traced((weights, extras, slots, last), (data, scalars, arguments), None)
         return float(total), float(mass)
 
-    def settle(self, weights: list[Any], slots: list[list[Any]], idle: IdleRows) -> None:
-        """Take the steps that epochs left for later."""
-        if idle.clock.now:
-            self._settle((weights, slots, idle.last), (idle.present(),))
-            idle.clock.reset()
+    def settle(self, weights: list[Any], slots: list[list[Any]], memory: IdleRows | PackedVariables) -> None:
+        """Bring the variables up to date."""
+        if isinstance(memory, PackedVariables):
+            memory.give(weights, slots)
+        elif memory.clock.now:
+            self._settle((weights, slots, memory.last), (memory.present(),))
+            memory.clock.reset()
 
     @property
     def _idling(self) -> Idling | None:

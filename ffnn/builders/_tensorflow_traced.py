@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager.context import function_executor_type  # there is no public name
+from tensorflow.python.eager.context import context, function_executor_type  # there are no public names
 
 __all__ = ["Traced"]
 
@@ -23,16 +24,22 @@ class Traced:
     in_turn : bool
         Whether its operations run one after the other, each on as many cores as it likes, rather than as they are
         ready. Small operations then take half the time, as no thread hands them to another.
+    as_it_is : bool
+        Whether TensorFlow leaves it as it was traced, where it runs in turn. To optimize the graph of a small network
+        takes as long as ten of its epochs, and makes them no faster.
     compiled : bool
         Whether it is compiled by XLA, for the shapes that it is given.
     """
 
-    def __init__(self, function: Callable[..., Any], *, in_turn: bool = False, compiled: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, in_turn: bool = False, as_it_is: bool = False, compiled: bool = False
+    ) -> None:
         self._function = tf.function(function, autograph=False, jit_compile=compiled or None)
         self._compiled = compiled
         self._concrete: dict[Hashable, Any] = {}
         # on a GPU, copies from and to it have to wait beside the rest
         self._in_turn = in_turn and not tf.config.list_logical_devices("GPU")
+        self._as_it_is = as_it_is
 
     def __call__(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], *constants: Hashable) -> Any:
         """Call the function.
@@ -48,7 +55,7 @@ class Traced:
         """
         if self._in_turn:
             try:
-                with function_executor_type("SINGLE_THREADED_EXECUTOR"):  # which also says how a loop is traced
+                with _in_turn(self._as_it_is):
                     return self._call(variables, arguments, constants)
             except (tf.errors.UnimplementedError, tf.errors.FailedPreconditionError):
                 # an operation that cannot run so; found before any has run
@@ -58,24 +65,45 @@ class Traced:
         return self._call(variables, arguments, constants)
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
-        # found here, as TensorFlow's own search looks at every argument, which takes longer than a small prediction
-        shape = _shape if self._compiled else _relaxed
-        key = (constants, _form(arguments, shape), *map(type, variables))
+        # TensorFlow's own search and its checks of each argument take longer than a small prediction
+        tensors: list[Any] = []
+        key = (constants, _form(arguments, _shape if self._compiled else _relaxed, tensors), *map(type, variables))
         concrete = self._concrete.get(key)
         if concrete is None:
+            shape = _shape if self._compiled else _relaxed
             specs = tf.nest.map_structure(lambda t: tf.TensorSpec(shape(t), t.dtype), arguments)
             concrete = self._function.get_concrete_function(*variables, *specs, *constants)
             self._concrete[key] = concrete
-        return concrete(*variables, *arguments, *constants)
+        return concrete.inference_fn.call_preflattened([*_handles(variables), *tensors, *concrete.captured_inputs])
 
 
-def _form(value: Any, shape: Callable[[Any], Hashable]) -> Hashable:
-    """Return what a program is traced for, of nested tensors."""
+@contextmanager
+def _in_turn(as_it_is: bool) -> Iterator[None]:
+    """Let functions that this thread calls run, and loops that it traces be made to run, one operation at a time."""
+    with function_executor_type("SINGLE_THREADED_EXECUTOR"):
+        if as_it_is:
+            config = context().config
+            config.graph_options.rewrite_options.disable_meta_optimizer = True
+            context().function_call_options.config_proto_serialized = config
+        yield
+
+
+def _form(value: Any, shape: Callable[[Any], Hashable], tensors: list[Any]) -> Hashable:
+    """Return what a program is traced for, of nested tensors, and append these in the order of its inputs."""
     if isinstance(value, tuple):
-        return tuple([_form(part, shape) for part in value])
+        return tuple([_form(part, shape, tensors) for part in value])
     if isinstance(value, Mapping):
-        return tuple([(name, _form(value[name], shape)) for name in sorted(value)])
+        return tuple([(name, _form(value[name], shape, tensors)) for name in sorted(value)])
+    tensors.append(value)
     return value.dtype, shape(value)
+
+
+def _handles(variables: Any) -> Iterator[Any]:
+    if isinstance(variables, (tuple, list)):
+        for part in variables:
+            yield from _handles(part)
+    elif variables is not None:
+        yield variables.handle
 
 
 def _shape(t: Any) -> tuple[int, ...]:

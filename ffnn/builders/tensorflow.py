@@ -43,6 +43,9 @@ class TensorFlowBuilder(Builder):
         import_engine("tensorflow")
         import tensorflow as tf
 
+        from ffnn.builders._tensorflow_warm_up import warm_up
+
+        warm_up()
         from ffnn.builders._tensorflow_model import TensorFlowModel
 
         if self.device is None:
