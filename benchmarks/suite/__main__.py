@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import shutil
 import time
@@ -12,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import ffnn
 from benchmarks.suite import data, page
 from benchmarks.suite.machine import machine, versions
 from benchmarks.suite.report import bars, markdown
@@ -39,6 +41,8 @@ def run(profile: Profile, keys: Sequence[str], path: Path, *, resume: bool = Fal
     }
     if resume and unfinished.exists():
         results = json.loads(unfinished.read_text())
+    # as an installation does, and Python itself at a first import where nothing forbids it
+    compileall.compile_dir(Path(ffnn.__file__).parent, quiet=1)
     data.FOLDER.mkdir(parents=True, exist_ok=True)
     done = {work["key"] for work in results["works"]}
     for key in keys:

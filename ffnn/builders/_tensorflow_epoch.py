@@ -117,8 +117,8 @@ class Epoch:
         scalars : tensor of shape (n_scalars,)
             The network's.
         plan : mapping of str to tensor
-            What ``arguments_of`` made of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or ``whole_batches``
-            returned.
+            What ``arguments_of`` made of an :class:`~ffnn.builder.EpochPlan`, and what ``IdleRows.advance`` or
+            ``whole_batches`` returned.
         batch_size : int or None
             The rows of every batch, where all are whole.
         """

@@ -13,7 +13,7 @@ from ffnn.builders._tensorflow_memory import variable_of
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 
-__all__ = ["MOST_VALUES", "Packing", "PackedVariables"]
+__all__ = ["MOST_VALUES", "PackedVariables", "Packing"]
 
 Tensor = Any
 
@@ -56,13 +56,12 @@ class Packing:
 
     def pack(self, parts: Sequence[Tensor]) -> Tensor:
         """Return weights, or what has their shapes, as one vector."""
-        flat = [part if len(shape) == 1 else tf.reshape(part, [-1]) for part, shape in zip(parts, self.shapes, strict=True)]
-        return flat[0] if len(flat) == 1 else tf.concat(flat, 0)
+        return tf.concat([p if p.shape.rank == 1 else tf.reshape(p, [-1]) for p in parts], 0)
 
     def unpack(self, vector: Tensor) -> list[Tensor]:
         """Return what is in a vector."""
-        flat = [vector] if len(self.sizes) == 1 else tf.split(vector, self.sizes)
-        return [part if len(shape) == 1 else tf.reshape(part, shape) for part, shape in zip(flat, self.shapes, strict=True)]
+        parts = zip(tf.split(vector, self.sizes), self.shapes, strict=True)
+        return [part if len(shape) == 1 else tf.reshape(part, shape) for part, shape in parts]
 
 
 class PackedVariables:

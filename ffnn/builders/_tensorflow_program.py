@@ -13,15 +13,16 @@ import tensorflow as tf
 
 from ffnn.adaptive import Adam
 from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._state import Specs
 from ffnn.builders._tensorflow_batches import Batches
 from ffnn.builders._tensorflow_epoch import Forward
 from ffnn.builders._tensorflow_fused import FusedSteps
 from ffnn.builders._tensorflow_memory import filled_variable
-from ffnn.builders._state import Specs
 from ffnn.builders._tensorflow_packed import Packing
 from ffnn.builders._tensorflow_prediction import Prediction
 from ffnn.builders._tensorflow_steps import TracedSteps
 from ffnn.builders._tensorflow_traced import Traced
+from ffnn.builders._tensorflow_warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.solver import Solver, StochasticSolver
 
@@ -77,6 +78,7 @@ class Program:
         self, network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs, by_feature: Sequence[str],
         forward: Forward, entry: Network, *, may_fill: bool = True,
     ) -> None:  # fmt: skip
+        warm_up()
         self._network = network
         self._forward = forward
         met = [k for k, name in enumerate(decays) if name in by_feature]

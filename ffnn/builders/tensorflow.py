@@ -20,7 +20,8 @@ class TensorFlowBuilder(Builder):
     """Builds a raw TensorFlow graph: ``tf.function``, variables, gradients.
 
     An epoch is one call into TensorFlow. Networks of the same architecture share one traced program in a process.
-    TensorFlow prints errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise.
+    TensorFlow is asked to print errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise;
+    TensorFlow 2.21 prints a few lines at its import whatever it says.
 
     Parameters
     ----------
@@ -43,9 +44,6 @@ class TensorFlowBuilder(Builder):
         import_engine("tensorflow")
         import tensorflow as tf
 
-        from ffnn.builders._tensorflow_warm_up import warm_up
-
-        warm_up()
         from ffnn.builders._tensorflow_model import TensorFlowModel
 
         if self.device is None:

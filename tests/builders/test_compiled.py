@@ -102,7 +102,13 @@ def test_a_model_of_the_users_own_meets_no_row_that_is_not_the_users(compiled):
 
 @pytest.mark.parametrize(
     ("n_rows", "n_epochs", "units", "expected"),
-    [(150, 10, 256, False), (1797, 50, 100, False), (1797, 250, 100, True), (1797, 50, 1024, True), (200, 9999, 9, True)],
+    [
+        (150, 10, 256, False),
+        (1797, 50, 100, False),
+        (1797, 250, 100, True),
+        (1797, 50, 1024, True),
+        (200, 9999, 9, True),
+    ],
 )
 def test_what_is_planned_decides(n_rows, n_epochs, units, expected):
     plan = SimpleNamespace(n_batches=-(-n_rows // 64), batch_size=64, horizon=n_epochs)
