@@ -80,16 +80,14 @@ class Epoch:
     ) -> None:  # fmt: skip
         self._network = network
         self._solver = solver
-        self._decays: tuple[Decays, ...] = tuple(decays)
+        self._decays: tuple[Decays, ...] = tuple(decays) if packing is None else (packing.mask(decays),)
         self._packing = packing
         self._forward = forward
         self._batches = batches
         self._by_feature = tuple(by_feature)
         #: Whether a batch is made before its turn.
         self.looks_ahead = network.input.sparse
-        decaying = {self._decays[k] for k in by_feature}
-        if packing is not None:
-            self._decays = (packing.mask(decays),)
+        decaying = {decays[k] for k in by_feature}
         #: Whether each step shrinks the weights that have a row a feature.
         self.shrinks = solver.decoupled and decaying == {True}
         #: How the rows of features that a batch lacks are left for later, if they are: the gradient of an L2 penalty is
@@ -123,9 +121,7 @@ class Epoch:
             The rows of every batch, where all are whole.
         """
         n_batches = tf.size(plan["step_sizes"]) if batch_size is None else plan["n_batches"]
-
         size = plan["batch_size"] if batch_size is None else batch_size
-        sparse = self._network.input.sparse
 
         def batch(i: Tensor) -> tuple[Any, Tensor, Tensor]:
             begin = tf.reshape(i * size, [1])
@@ -133,8 +129,9 @@ class Epoch:
                 rows = tf.strided_slice(plan["order"], begin, begin + size)
             else:
                 rows = tf.slice(plan["order"], begin, [batch_size])
-            # what is made of dense rows beforehand is not random
-            return self._batches.take(data, rows, scalars, tf.gather(plan["seeds"], i) if sparse else None)
+            # nothing random is made of dense rows beforehand
+            seed = tf.gather(plan["seeds"], i) if self._network.input.sparse else None
+            return self._batches.take(data, rows, scalars, seed)
 
         def step(i: Tensor, total: Tensor, total_mass: Tensor, *ready: Any) -> tuple[Any, ...]:
             # the next batch is made while this step is under way, where that takes long enough to matter

@@ -66,11 +66,10 @@ class Traced:
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
         # TensorFlow's own search and its checks of each argument take longer than a small prediction
-        tensors: list[Any] = []
-        key = (constants, _form(arguments, _shape if self._compiled else _relaxed, tensors), *map(type, variables))
+        shape, tensors = _shape if self._compiled else _relaxed, list[Any]()
+        key = (constants, _form(arguments, shape, tensors), *map(type, variables))
         concrete = self._concrete.get(key)
         if concrete is None:
-            shape = _shape if self._compiled else _relaxed
             specs = tf.nest.map_structure(lambda t: tf.TensorSpec(shape(t), t.dtype), arguments)
             concrete = self._function.get_concrete_function(*variables, *specs, *constants)
             self._concrete[key] = concrete

@@ -249,7 +249,7 @@ def test_somebody_takes_the_tasks_away(cluster: Cluster, options: Options) -> No
         Client(cluster.address, security=Security(**options["security"]), set_as_default=False) as other,
         DaskExecutor(**options) as executor,
     ):
-        check = under_way(executor, seconds=1.5)  # a busy machine asks for the keys late
+        check = under_way(executor, seconds=3)  # a busy machine asks for the keys late
 
         def keys(dask_scheduler: Any) -> list[str]:
             return [key for key in dask_scheduler.tasks if key.startswith("add-")]
