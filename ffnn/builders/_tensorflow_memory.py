@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from ffnn.builder import Array
 
-__all__ = ["filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
+__all__ = ["Room", "filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
 
 _ALIGNMENT = 64
 
@@ -26,6 +26,26 @@ def tensor_of(array: Array) -> Any:
     The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
     """
     return tf.raw_ops.Identity(input=array)
+
+
+class Room:
+    """Memory that arrays are copied to, one after the other, which TensorFlow cannot take where they are.
+
+    TensorFlow would ask the system for new memory each time, which costs more than the copy.
+    """
+
+    def __init__(self) -> None:
+        self._array: Array | None = None
+
+    def tensor_of(self, array: Array) -> Any:
+        """Return an array as a tensor that is only read, and no longer than until the next call."""
+        if not array.ctypes.data % _ALIGNMENT or tf.config.list_logical_devices("GPU"):  # which may copy from it later
+            return tensor_of(array)
+        if self._array is None or self._array.dtype != array.dtype or self._array.size < array.size:
+            self._array = _aligned(np.empty, (array.size,), array.dtype)
+        copy = self._array[: array.size].reshape(array.shape)
+        copy[...] = array
+        return tensor_of(copy)
 
 
 def variable_of(array: Array, dtype: str) -> Any:

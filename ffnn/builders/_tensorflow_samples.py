@@ -10,7 +10,7 @@ import numpy as np
 
 from ffnn.builder import Array, EpochPlan
 from ffnn.builders._tensorflow_compiled import filled
-from ffnn.builders._tensorflow_memory import tensor_of
+from ffnn.builders._tensorflow_memory import Room, tensor_of
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 
@@ -26,14 +26,16 @@ PIECE = 2**25
 
 
 def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the rows in order, as tensors of about ``size`` bytes and their number of rows."""
+    """Yield the rows in order, as tensors of about ``size`` bytes, to be used one after the other, and their number."""
     n = _rows_in(size, x)
     if n >= x.n_rows:
         yield tuple(map(tensor_of, x.arrays)), x.n_rows
         return
+    rooms = [Room() for _ in x.arrays]
     for start in range(0, x.n_rows, n):
         stop = min(start + n, x.n_rows)
-        yield tuple(map(tensor_of, input.take(x.arrays, slice(start, stop)))), stop - start
+        arrays = zip(rooms, input.take(x.arrays, slice(start, stop)), strict=True)
+        yield tuple([room.tensor_of(array) for room, array in arrays]), stop - start
 
 
 class Samples:

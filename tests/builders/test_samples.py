@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from ffnn import MLPClassifier
-from ffnn.builders import _tensorflow_samples
+from ffnn.builders import _tensorflow_model, _tensorflow_samples
 
 
 def aligned(shape: tuple[int, int]) -> np.ndarray:
@@ -46,3 +46,21 @@ def test_the_users_memory_is_read_alone(
         np.testing.assert_array_equal(array, old)
     again = mlp.predict_proba(scipy.sparse.csr_array(before) if sparse else before)
     np.testing.assert_array_equal(again, scores)
+
+
+@pytest.mark.parametrize("block", [("affine", "activation"), ("activation", "affine")], ids="-".join)
+def test_memory_that_tensorflow_cannot_take_comes_a_piece_at_a_time(
+    block: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = aligned((1000, 36))
+    y = (X[:, 0] > 0).astype(int)
+    mlp = MLPClassifier((8,), block=block, n_epochs=3, dtype="float32", random_state=0).fit(X, y)
+    scores, hidden = mlp.decision_function(X), mlp.transform(X)
+
+    other = aligned((1001, 36)).reshape(-1)[1:-35].reshape(1000, 36)
+    other[:] = X
+    assert other.ctypes.data % 64 == 4
+    monkeypatch.setattr(_tensorflow_model, "PIECE", 64 * 36 * 4)
+    np.testing.assert_array_equal(mlp.decision_function(other), scores)
+    np.testing.assert_array_equal(mlp.transform(other), hidden)
+    np.testing.assert_array_equal(other, X)
