@@ -133,7 +133,11 @@ class ProgramModel:
         return total / mass, {name: g / mass for name, g in zip(self.trainable, sums, strict=True)}
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
-        return self._by_piece(x, functools.partial(self._program.prediction.scores, layer=layer))
+        prediction = self._program.prediction
+        if prediction.on_host(x.n_rows):
+            self._settle()
+            return prediction.of_products(self._weights, self._extras, x.arrays, x.n_rows, layer)
+        return self._by_piece(x, functools.partial(prediction.scores, layer=layer))
 
     def input_gradient(self, x: Rows) -> Array:
         return self._by_piece(x, self._program.prediction.slopes)

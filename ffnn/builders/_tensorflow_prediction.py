@@ -80,12 +80,25 @@ class Prediction:
         n_stages = None if layer is None else self._network.hidden[layer]
         network = self._network
         at_once = not network.input.sparse and n_rows % STEP_ROWS == 0 and n_rows * network.n_features <= MOST_VALUES
-        if self._by_feature and n_rows <= FEW_ROWS and network.n_features >= WIDE:
-            if self._on_host:
-                return self._of_products(weights, extras, arrays, n_rows, n_stages)
-            at_once = True
+        at_once |= self._are_few(n_rows)
         arguments = (arrays, tf.constant(n_rows, tf.int32))
         return self._scores((weights, extras), arguments, n_stages, at_once).numpy()
+
+    def on_host(self, n_rows: int) -> bool:
+        """Return whether so many rows are best left to :meth:`of_products`."""
+        return self._on_host and self._are_few(n_rows)
+
+    def of_products(
+        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
+    ) -> Any:
+        """Return what :meth:`scores` does, of NumPy arrays; the first product is SciPy's."""
+        network, (k,) = self._network, self._by_feature
+        x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
+        x = self._few.entry.apply(_HOST, x, {})
+        rows = scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features))
+        products = tensor_of(rows @ view_of(weights[k].value()))
+        n_stages = None if layer is None else network.hidden[layer]
+        return self._rest(([*weights[:k], *weights[k + 1 :]], extras), (products,), n_stages).numpy()
 
     def slopes(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
         """Return the gradients of the scores of all rows with respect to X, output by output."""
@@ -96,17 +109,8 @@ class Prediction:
             result[:, k] = self._slopes((weights, extras), arguments).numpy()
         return result
 
-    def _of_products(
-        self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, n_stages: int | None
-    ) -> Any:
-        """Return the same for few rows, whose first product is SciPy's."""
-        network, (k,) = self._network, self._by_feature
-        x = network.input.whole(_HOST, [view_of(a) for a in arrays], n_rows, network.n_features)
-        x = self._few.entry.apply(_HOST, x, {})
-        rows = scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features))
-        products = tensor_of(rows @ view_of(weights[k].value()))
-        rest = [*weights[:k], *weights[k + 1 :]]
-        return self._rest((rest, extras), (products,), n_stages).numpy()
+    def _are_few(self, n_rows: int) -> bool:
+        return bool(self._by_feature) and n_rows <= FEW_ROWS and self._network.n_features >= WIDE
 
     # -- traced ---------------------------------------------------------------------------------------------------
 
