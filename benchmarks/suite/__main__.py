@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ffnn
+import ffnn_plugins
 from benchmarks.suite import data, page
 from benchmarks.suite.machine import machine, versions
 from benchmarks.suite.report import bars, markdown
@@ -42,7 +43,8 @@ def run(profile: Profile, keys: Sequence[str], path: Path, *, resume: bool = Fal
     if resume and unfinished.exists():
         results = json.loads(unfinished.read_text())
     # as an installation does, and Python itself at a first import where nothing forbids it
-    compileall.compile_dir(Path(ffnn.__file__).parent, quiet=1)
+    for package in (ffnn, ffnn_plugins):
+        compileall.compile_dir(Path(package.__file__).parent, quiet=1)
     data.FOLDER.mkdir(parents=True, exist_ok=True)
     done = {work["key"] for work in results["works"]}
     for key in keys:

@@ -17,8 +17,8 @@ from ffnn.network import Network
 
 __all__ = ["filled", "is_worth_compiling", "whole_batches"]
 
-#: Seconds that a training must be expected to take without XLA: about as many as compiling takes, once. A step is then
-#: up to half as long, so that the third such training is ahead, and the first not far behind.
+#: Seconds that a training must be expected to take without XLA: about as many as compiling takes, once. A step then
+#: takes half to two thirds as long, so that the third such training is ahead.
 WORTH = 0.5
 #: What a step without XLA takes, as the benchmarks show: seconds, and floating-point operations a second.
 STEP = 1e-4

@@ -19,7 +19,7 @@ from ffnn.solvers import Adam, AdamW
 if TYPE_CHECKING:
     from ffnn.network import Network
 
-__all__ = ["Epoch", "Forward"]
+__all__ = ["Epoch", "Forward", "at_step"]
 
 Tensor = Any
 Forward = Callable[..., tuple[Tensor, list[Tensor], Tensor | None]]
@@ -47,6 +47,11 @@ def _share(rate: Tensor, weight: Any, decays: Decays) -> Tensor:
     """Return the share of each entry of a weight that decay takes."""
     rate = tf.cast(rate, weight.dtype)  # a user's own Keras layers may have another dtype
     return rate if isinstance(decays, bool) else rate * tf.constant(decays, weight.dtype)
+
+
+def at_step(plan: Mapping[str, Any], i: Tensor) -> dict[str, Any]:
+    """Return an epoch's plan with the numbers of one step in place of those of all."""
+    return {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages") if name in plan}}
 
 
 #: Solvers that TensorFlow has a fused kernel for, which beats the same formula in separate operations.
@@ -173,7 +178,7 @@ class Epoch:
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
         if self._packing is not None:
             gradients = [self._packing.pack(gradients)]
-        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages") if name in plan}}
+        plan = at_step(plan, i)
         for k, gradient in enumerate(gradients):
             if k in self._by_feature and touched is not None:
                 rows = self._stepped(weights[k], named[k], gradient, plan, self._decays[k])

@@ -20,7 +20,7 @@ from ffnn.adaptive import Adam
 from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_epoch import Epoch, Forward
+from ffnn.builders._tensorflow_epoch import Epoch, Forward, at_step
 from ffnn.builders._tensorflow_memory import memory_of, view_of
 from ffnn.builders._tensorflow_products import Products
 from ffnn.builders._tensorflow_steps import arguments_of
@@ -174,7 +174,7 @@ class FusedSteps:
         )  # fmt: skip
         slopes = gradients.pop(k)  # which the kernel clips
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
-        plan = {**plan, **{name: tf.gather(plan[name], i) for name in ("step_sizes", "shrinkages") if name in plan}}
+        plan = at_step(plan, i)
         decays = [decay_on and decays_here for decays_here in [*self._decays[:k], *self._decays[k + 1 :]]]
         for weight, of_weight, gradient, decays_here in zip(weights, slots, gradients, decays, strict=True):
             self._rest.update(weight, of_weight, gradient, plan, decays_here)
