@@ -6,6 +6,12 @@ import gc
 import importlib
 import os
 import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
 __all__ = ["import_engine", "prepare_engines"]
 
@@ -13,17 +19,10 @@ __all__ = ["import_engine", "prepare_engines"]
 def import_engine(name: str) -> None:
     """Import ``tensorflow`` or ``keras``, which takes seconds, once a process."""
     prepare_engines()
-    if name in sys.modules or not gc.isenabled():
-        importlib.import_module(name)
+    if name in sys.modules:
         return
-    # Such an import makes hundreds of thousands of objects that stay. Python's collector would go through all of them
-    # time and again while it lasts (a quarter of it), and once more in the midst of the first fit.
-    gc.disable()
-    try:
+    with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
         importlib.import_module(name)
-    finally:
-        gc.enable()
-    gc.collect()
 
 
 def prepare_engines() -> None:
@@ -33,3 +32,64 @@ def prepare_engines() -> None:
     # take a GPU's memory as they need it: they would take all at once, and the next process there would find none
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Spare an import, which makes hundreds of thousands of objects that stay, Python's passes over them.
+
+    They take a quarter of the import's time. One is left for the end, that it may not come in the midst of the first fit.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+    gc.collect()
+
+
+@contextmanager
+def _keras_left_out() -> Iterator[None]:
+    """Let TensorFlow do without Keras until somebody asks for it.
+
+    At the end of its import TensorFlow imports Keras, so that what Keras registers with TensorFlow is there, and goes
+    on without it if that fails. Keras 3 registers nothing, but costs 0.15 to 0.7 s and 15 to 40 MB, since it imports
+    pandas, Matplotlib, JAX and more if they are installed. ``tf.keras`` imports it when it is first used.
+    """
+    legacy = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")  # Keras 2, which does register
+    if legacy or "keras" in sys.modules:
+        yield
+        return
+    finder = _Unloadable("keras")
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Unloadable(MetaPathFinder, Loader):
+    """Finds a package where it is, as TensorFlow asks for its path, but does not load it for the thread that made this."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.name or threading.get_ident() != self._thread:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None:
+            spec.loader = self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        raise ImportError(f"{self.name} is left out until somebody asks for it", name=self.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        raise NotImplementedError  # as no module is ever created

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import importlib
+import importlib.util
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ffnn.builders._engines import import_engine
+from ffnn.builders._engines import _Unloadable, import_engine
 
 VARIABLES = ("TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
 
@@ -52,3 +56,39 @@ def test_what_the_user_has_said_stays(engine: Path, monkeypatch: pytest.MonkeyPa
     import_engine("some_engine")
     seen = sys.modules["some_engine"].seen
     assert [seen[name] for name in VARIABLES] == ["0", "true", "false"]
+
+
+WITHOUT_KERAS = """
+import sys
+import threading
+from ffnn import MLPClassifier
+MLPClassifier((4,), n_epochs=1).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+import tensorflow as tf
+assert "keras" not in sys.modules
+assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("ffnn")]
+from tensorflow.keras.layers import Dense
+import keras
+assert issubclass(tf.keras.Model, keras.Model) and Dense is keras.layers.Dense is tf.keras.layers.Dense
+"""
+
+
+def test_tensorflow_comes_without_keras_until_somebody_asks_for_it() -> None:
+    # in a process of its own, as TensorFlow is imported once
+    done = subprocess.run([sys.executable, "-c", WITHOUT_KERAS], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_left_out_is_found_but_not_loaded(engine: Path) -> None:
+    finder = _Unloadable("some_engine")
+    sys.meta_path.insert(0, finder)
+    try:
+        spec = importlib.util.find_spec("some_engine")
+        assert spec is not None and spec.origin == str(engine / "some_engine.py")
+        with pytest.raises(ImportError, match="some_engine is left out"):
+            importlib.import_module("some_engine")
+        other = threading.Thread(target=importlib.import_module, args=("some_engine",))
+        other.start()
+        other.join()
+        assert "some_engine" in sys.modules  # another thread may have it
+    finally:
+        sys.meta_path.remove(finder)
