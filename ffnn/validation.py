@@ -144,6 +144,7 @@ class Watch(Listener):
         if better:
             estimator.best_epoch_ = epoch
             if self._restores:
+                self._best = None  # not two of them at a time
                 self._best = self._model.get_state()
         return stop and self._restores
 

@@ -75,9 +75,9 @@ class ProgramModel:
 
     def get_state(self) -> State:
         self._settle()
-        weights = {name: variable.numpy().copy() for name, variable in self.variables.items()}
+        weights = {name: variable.numpy() for name, variable in self.variables.items()}
         slots = {
-            f"{name}/{slot}": variable.numpy().copy()
+            f"{name}/{slot}": variable.numpy()
             for name, variables in zip(self.trainable, self._slots, strict=True)
             for slot, variable in zip(getattr(self._solver, "slots", ()), variables, strict=True)
         }
