@@ -18,6 +18,7 @@ from ffnn.fittable import Fittable
 from ffnn.fitted import Fitted
 from ffnn.inside import Inside
 from ffnn.network import Network
+from ffnn.passes import surely_finite
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
 from ffnn.settings import Settings
@@ -124,6 +125,7 @@ class BaseMLP(Convertible, Inside, Fittable):
             reset=reset,
             accept_sparse="csr",
             dtype=dtype,
+            ensure_all_finite=not surely_finite(X, dtype),
             multi_output=True,
             y_numeric=self._estimator_type_name() == "regressor",
         )

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ffnn.builder import Array, Model
 from ffnn.input import Rows
+from ffnn.passes import surely_finite
 
 if TYPE_CHECKING:
     from ffnn.network import Network
@@ -88,7 +89,8 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _prepared(self, X: Any) -> Rows:
         """Return samples, checked, as the network takes them."""
         network = self.network_
-        X = validate_data(self, X, accept_sparse="csr", dtype=network.dtype, reset=False)
+        known = surely_finite(X, network.dtype)
+        X = validate_data(self, X, accept_sparse="csr", dtype=network.dtype, reset=False, ensure_all_finite=not known)
         return network.input.prepare(X, network.dtype)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:

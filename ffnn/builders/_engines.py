@@ -38,7 +38,7 @@ def prepare_engines() -> None:
 def _collector_paused() -> Iterator[None]:
     """Spare an import, which makes hundreds of thousands of objects that stay, Python's passes over them.
 
-    They take a quarter of the import's time. One is left for the end, that it may not come in the midst of the first fit.
+    They take a quarter of the import's time. One is left for the end: it shall not come in the midst of the first fit.
     """
     if not gc.isenabled():
         yield
@@ -72,7 +72,7 @@ def _keras_left_out() -> Iterator[None]:
 
 
 class _Unloadable(MetaPathFinder, Loader):
-    """Finds a package where it is, as TensorFlow asks for its path, but does not load it for the thread that made this."""
+    """Finds a package, whose path TensorFlow asks for, but does not load it, for the thread that made this."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array
+from ffnn.passes import in_parts
 
 __all__ = ["Room", "filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
 
@@ -44,7 +45,7 @@ class Room:
         if self._array is None or self._array.dtype != array.dtype or self._array.size < array.size:
             self._array = _aligned(np.empty, (array.size,), array.dtype)
         copy = self._array[: array.size].reshape(array.shape)
-        copy[...] = array
+        in_parts(np.copyto, copy, array)
         return tensor_of(copy)
 
 

@@ -74,7 +74,9 @@ assert issubclass(tf.keras.Model, keras.Model) and Dense is keras.layers.Dense i
 
 def test_tensorflow_comes_without_keras_until_somebody_asks_for_it() -> None:
     # in a process of its own, as TensorFlow is imported once
-    done = subprocess.run([sys.executable, "-c", WITHOUT_KERAS], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_KERAS], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -83,7 +85,8 @@ def test_what_is_left_out_is_found_but_not_loaded(engine: Path) -> None:
     sys.meta_path.insert(0, finder)
     try:
         spec = importlib.util.find_spec("some_engine")
-        assert spec is not None and spec.origin == str(engine / "some_engine.py")
+        assert spec is not None
+        assert spec.origin == str(engine / "some_engine.py")
         with pytest.raises(ImportError, match="some_engine is left out"):
             importlib.import_module("some_engine")
         other = threading.Thread(target=importlib.import_module, args=("some_engine",))

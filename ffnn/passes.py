@@ -1,0 +1,71 @@
+"""Passes over large arrays by several threads, since one of them gets half of what the memory gives, or less."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import joblib
+import numpy as np
+import sklearn
+
+__all__ = ["in_parts", "surely_finite"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+T = TypeVar("T")
+
+#: Bytes from which threads are worth their start, which takes 0.1 ms.
+LARGE = 2**23
+#: More get no more from the memory.
+MOST_THREADS = 4
+
+
+def in_parts(function: Callable[..., T], *arrays: Array) -> list[T]:
+    """Call a function on parts of arrays, the same rows of each, in threads if they are large.
+
+    Parameters
+    ----------
+    function : callable
+        Takes as many arrays, and leaves Python's lock to the others meanwhile, as NumPy does.
+    *arrays : ndarray of shape (n_rows, ...)
+        The arrays.
+
+    Returns
+    -------
+    list
+        What it returned for each part, in order.
+    """
+    n_rows, n_bytes = len(arrays[0]), arrays[0].nbytes
+    n = min(_n_threads(), n_rows) if n_bytes >= LARGE else 1
+    if n < 2:
+        return [function(*arrays)]
+    parts = [[array[n_rows * i // n : n_rows * (i + 1) // n] for array in arrays] for i in range(n)]
+    with ThreadPoolExecutor(n - 1) as others:
+        rest = [others.submit(function, *part) for part in parts[1:]]
+        return [function(*parts[0]), *(part.result() for part in rest)]
+
+
+def surely_finite(X: Any, dtype: str) -> bool:
+    """Return whether X is a large array of a dtype in which all numbers are finite; False leaves it open.
+
+    scikit-learn's validation, which sums up all numbers too, does so in one thread. It is to be asked where the answer
+    is False.
+    """
+    if sklearn.get_config()["assume_finite"]:  # nobody wants to know
+        return False
+    if type(X) not in (np.ndarray, np.memmap) or X.ndim != 2 or X.dtype.name != dtype or X.nbytes < LARGE:
+        return False
+    return bool(np.isfinite(sum(in_parts(_sum, X))))
+
+
+def _sum(part: Array) -> float:
+    with np.errstate(all="ignore"):
+        return float(part.sum())
+
+
+def _n_threads() -> int:
+    """Return how many threads there may be; the variable is set where workers share a machine."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return min(int(allowed) if allowed.isdigit() and int(allowed) else joblib.cpu_count(), MOST_THREADS)
