@@ -100,8 +100,15 @@ class SparseInput(Input):
 def _by_cost(X: Any, batch_size: int) -> tuple[str, ...]:
     """Return the paths by what a step is expected to take, for a batch of random rows."""
     n_rows, n_features = X.shape
+    stored = X.nnz / n_rows
+
+    def paths(met: float) -> tuple[str, ...]:
+        counts = (batch_size * n_features, batch_size * stored, met, n_features)
+        return tuple(sorted(COSTS, key=lambda path: float(np.dot(COSTS[path], counts))))
+
+    # the features that a batch meets: those of one row at least, other ones for each row at most
+    by_bounds = paths(min(stored, n_features)), paths(min(batch_size * stored, n_features))
+    if by_bounds[0] == by_bounds[1]:  # whatever lies between, as no two costs meet twice
+        return by_bounds[0]
     share = np.minimum(np.bincount(X.indices, minlength=n_features) / n_rows, 1)
-    met = float(np.sum(1 - (1 - share) ** batch_size))
-    counts = (batch_size * n_features, batch_size * X.nnz / n_rows, met, n_features)
-    seconds = {path: np.dot(costs, counts) for path, costs in COSTS.items()}
-    return tuple(sorted(seconds, key=seconds.__getitem__))
+    return paths(float(np.sum(1 - (1 - share) ** batch_size)))
