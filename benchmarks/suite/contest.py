@@ -9,6 +9,7 @@ from typing import Any
 
 Size = Mapping[str, Any]
 PEAK = "peak MB"
+ANONYMOUS = "anonymous memory at most MB"
 
 
 @dataclass(frozen=True)

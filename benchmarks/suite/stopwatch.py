@@ -54,7 +54,7 @@ def anonymous_mb() -> float:
 
 
 class Watch:
-    """The most anonymous memory that was seen, looked at every two milliseconds."""
+    """The most anonymous memory that was seen."""
 
     def __init__(self) -> None:
         self.peak_mb = anonymous_mb()
@@ -64,13 +64,13 @@ class Watch:
 
 
 @contextmanager
-def watched() -> Any:
-    """Watch the memory of this process while the block runs."""
+def watched(every: float = 0.002) -> Any:
+    """Watch the memory of this process, looking at it every so many seconds, while the block runs."""
     watch = Watch()
     ended = threading.Event()
 
     def look() -> None:
-        while not ended.wait(0.002):
+        while not ended.wait(every):
             watch.look()
 
     thread = threading.Thread(target=look, daemon=True)
