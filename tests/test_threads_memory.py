@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import psutil
 import pytest
+import scipy.sparse
 import tensorflow as tf
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -98,3 +100,17 @@ def test_a_fitted_estimator_keeps_no_data(n_copies, builder):
     kept = psutil.Process().memory_info().rss - before
     assert len(estimators) == n_copies + 2
     assert kept < n_copies * wide.nbytes / 2
+
+
+def test_going_on_takes_one_copy_of_the_network(builder):
+    few = scipy.sparse.random(64, 20_000, 0.01, format="csr", dtype=np.float32, random_state=0)
+    estimator = classifier(builder=builder, hidden_units=(64,)).fit(few, Y[:64])
+    state = estimator._fitted.state
+    n_bytes = sum(array.nbytes for part in (state.weights, state.slots) for array in part.values())
+    assert n_bytes > 12e6
+    estimator.partial_fit(few, Y[:64])
+    tracemalloc.start()
+    estimator.partial_fit(few, Y[:64])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0.95 * n_bytes < most < 1.25 * n_bytes  # a third of it is the largest array
