@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from ffnn.input import Input, Rows
 __all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
 
 Data = tuple[tuple[Any, ...], Any, Any]
+T = TypeVar("T")
+U = TypeVar("U")
 
 #: Bytes of X that TensorFlow keeps a copy of while it trains; a larger X, which may be mapped from a file, stays where
 #: it is, and the rows of some batches at a time are copied.
@@ -80,12 +84,15 @@ class Samples:
             yield plan, self._all(fill)
             return
         n_steps = max(1, _rows_in(PIECE, self._x) // plan.batch_size)
-        for start in range(0, plan.n_batches, n_steps):
-            part = plan.steps(start, start + n_steps)
-            arrays = self._input.take(self._x.arrays, part.order)
+        parts = (plan.steps(start, start + n_steps) for start in range(0, plan.n_batches, n_steps))
+        for part, arrays, truth in _ahead(self._read, parts):
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            rest = tensor_of(self._targets[part.order]), tensor_of(self._weight[part.order])
-            yield dataclasses.replace(part, order=here), (tuple(map(self._taken, arrays)), *rest)
+            yield dataclasses.replace(part, order=here), (tuple(map(self._taken, arrays)), *map(tensor_of, truth))
+
+    def _read(self, part: EpochPlan) -> tuple[EpochPlan, tuple[Array, ...], tuple[Array, Array]]:
+        """Copy the rows of some steps."""
+        rows = part.order
+        return part, self._input.take(self._x.arrays, rows), (self._targets[rows], self._weight[rows])
 
     def pieces(self) -> Iterator[Data]:
         """Yield all rows once, in order."""
@@ -97,6 +104,18 @@ class Samples:
             rows = slice(start, start + n_rows)
             yield arrays, tensor_of(self._targets[rows]), tensor_of(self._weight[rows])
             start += n_rows
+
+
+def _ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Yield what a function makes of each item, which a thread finds out while the one before is used."""
+    with ThreadPoolExecutor(1, "ffnn-reader") as thread:
+        coming: deque[Future[U]] = deque()
+        for item in items:
+            coming.append(thread.submit(function, item))
+            if len(coming) > 1:
+                yield coming.popleft().result()
+        for last in coming:
+            yield last.result()
 
 
 def _identity(array: Array) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import scipy.sparse
 
 from ffnn import MLPClassifier
 from ffnn.builders import _tensorflow_model, _tensorflow_samples
+from ffnn_plugins.inputs.dense import DenseInput
 
 
 def aligned(shape: tuple[int, int]) -> np.ndarray:
@@ -64,3 +69,44 @@ def test_memory_that_tensorflow_cannot_take_comes_a_piece_at_a_time(
     np.testing.assert_array_equal(mlp.decision_function(other), scores)
     np.testing.assert_array_equal(mlp.transform(other), hidden)
     np.testing.assert_array_equal(other, X)
+
+
+def test_the_next_part_is_read_while_one_is_used() -> None:
+    read = [threading.Event() for _ in range(4)]
+
+    def function(item: int) -> int:
+        read[item].set()
+        return 10 * item
+
+    found = []
+    for value in _tensorflow_samples._ahead(function, range(4)):
+        found.append(value)
+        if len(found) < 4:
+            assert read[len(found)].wait(60)
+        assert not any(event.is_set() for event in read[len(found) + 1 :])  # and no more of them than that
+    assert found == [0, 10, 20, 30]
+    assert list(_tensorflow_samples._ahead(function, [])) == []
+    assert list(_tensorflow_samples._ahead(function, [3])) == [30]
+
+
+class Failing(DenseInput):
+    """Reads from a disk that gives up."""
+
+    n_left = 5
+
+    def take(self, arrays: Sequence[np.ndarray], rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        type(self).n_left -= 1
+        if self.n_left < 0:
+            raise OSError(errno.EIO, "the disk gave up")
+        return super().take(arrays, rows)
+
+
+def test_a_part_that_cannot_be_read_ends_the_fit_and_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 0)
+    monkeypatch.setattr(_tensorflow_samples, "PIECE", 2**12)
+    X = aligned((256, 32))
+    mlp = MLPClassifier((8,), batch_size=64, input_layer=Failing(), dtype="float32")
+    with pytest.raises(OSError, match="the disk gave up"):
+        mlp.fit(X, (X[:, 0] > 0).astype(int))
+    assert not hasattr(mlp, "n_iter_")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ffnn-reader")]
