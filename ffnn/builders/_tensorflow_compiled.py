@@ -1,12 +1,13 @@
 """Epochs compiled by XLA: where it is worth the time that compiling takes, and what it needs.
 
-XLA compiles for fixed shapes. So rows, batches and the order of rows are filled up to one of few sizes, with rows that
-weigh nothing, and the folds of a search share a program.
+XLA compiles for fixed shapes. So rows, batches and the order of rows are filled up with rows that weigh nothing: to one
+of few sizes, so that the folds of a search share a program, or, where the data comes in parts, to that of the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import tensorflow as tf
 from ffnn.builder import Array, EpochPlan
 from ffnn.network import Network
 
-__all__ = ["filled", "is_worth_compiling", "whole_batches"]
+__all__ = ["Filling", "filled", "is_worth_compiling", "one_of_few", "whole_batches"]
 
 #: Seconds that a training must be expected to take without XLA: about as many as compiling takes, once. A step then
 #: takes half to two thirds as long, so that the third such training is ahead.
@@ -39,30 +40,49 @@ def is_worth_compiling(network: Network, plan: EpochPlan) -> bool:
     return plan.n_batches * plan.horizon * step >= WORTH
 
 
-def filled(array: Array, value: float = 0) -> Array:
-    """Return an array with at least one row more: as many as make it one of few lengths."""
-    n = len(array) + 1
-    unit = max(1, 2 ** (int(n).bit_length() - 3))  # at most a quarter is added
-    rest = -(-n // unit) * unit - len(array)
-    return np.concatenate([array, np.full((rest, *array.shape[1:]), value, array.dtype)])
+@dataclass(frozen=True)
+class Filling:
+    """How data is filled up.
+
+    Parameters
+    ----------
+    n_rows : int
+        The rows that count; at least one that weighs nothing follows.
+    n_steps : int
+        The steps that there is room for.
+    """
+
+    n_rows: int
+    n_steps: int
 
 
-def whole_batches(plan: EpochPlan, n_rows: int, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def one_of_few(n: int) -> int:
+    """Return one of few numbers that is greater, by a quarter at most."""
+    unit = max(1, 2 ** (int(n + 1).bit_length() - 3))
+    return -(-(n + 1) // unit) * unit
+
+
+def filled(array: Array, n: int, value: float = 0) -> Array:
+    """Return an array with as many rows more as make it n."""
+    rest = np.full((n - len(array), *array.shape[1:]), value, array.dtype)
+    return np.concatenate([array, rest])
+
+
+def whole_batches(plan: EpochPlan, filling: Filling, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return an epoch's arguments with all arrays filled up, for a data set that is.
 
     Parameters
     ----------
     plan : EpochPlan
         The epoch.
-    n_rows : int
-        The rows of the data set that count; the next one weighs nothing.
+    filling : Filling
+        Of the data.
     arguments : mapping
         What the epoch is given otherwise.
     """
     names = ("step_sizes", "shrinkages", "seeds")
-    steps = {name: filled(np.asarray(arguments[name])) for name in names if name in arguments}
-    order = np.full(len(steps["seeds"]) * plan.batch_size, n_rows, plan.order.dtype)
-    order[: len(plan.order)] = plan.order
+    steps = {name: filled(np.asarray(arguments[name]), filling.n_steps) for name in names if name in arguments}
+    order = filled(plan.order, filling.n_steps * plan.batch_size, filling.n_rows)
     kept = {name: value for name, value in arguments.items() if name != "batch_size"}
     constants = {name: tf.constant(value) for name, value in {**steps, "order": order}.items()}
     return {**kept, **constants, "n_batches": tf.constant(plan.n_batches, tf.int32)}

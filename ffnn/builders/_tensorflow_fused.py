@@ -20,6 +20,7 @@ from ffnn.adaptive import Adam
 from ffnn.builder import EpochPlan
 from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._tensorflow_batches import Batches
+from ffnn.builders._tensorflow_compiled import Filling
 from ffnn.builders._tensorflow_epoch import Epoch, Forward, at_step
 from ffnn.builders._tensorflow_memory import memory_of, view_of
 from ffnn.builders._tensorflow_products import Products
@@ -99,7 +100,7 @@ class FusedSteps:
 
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, adam: SparseAdam, n_filled: int | None = None,
+        plan: EpochPlan, adam: SparseAdam, filling: Filling | None = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Train an epoch, or some of its steps; return the sum of the losses and their mass.
 

@@ -103,12 +103,10 @@ class ProgramModel:
         if self._memory is None:
             self._memory = steps.memory()
         total = mass = 0.0
-        fill = self._samples.resident and steps.fills(plan)
-        for part, data in self._samples.parts(plan, fill=fill):
+        for part, data, filling in self._samples.parts(plan, fill=steps.fills(plan)):
             loss, m = steps.train_epoch(
-                self._weights, self._extras, self._slots, data, self._scalars, part, self._memory,
-                self._samples.n_rows if fill else None,
-            )  # fmt: skip
+                self._weights, self._extras, self._slots, data, self._scalars, part, self._memory, filling
+            )
             total, mass = total + loss, mass + m
         self._step += plan.n_batches
         return total / mass if mass else 0.0

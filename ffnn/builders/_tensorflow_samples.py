@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ffnn.builder import Array, EpochPlan
-from ffnn.builders._tensorflow_compiled import filled
+from ffnn.builders._tensorflow_compiled import Filling, filled, one_of_few
 from ffnn.builders._tensorflow_memory import Room, tensor_of
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
@@ -73,26 +74,33 @@ class Samples:
     def _all(self, fill: bool) -> Data:
         """Return all of it, filled up where a compiled program asks for that; made once."""
         if fill not in self._forms:
-            form = filled if fill else np.asarray
+            form = functools.partial(filled, n=one_of_few(self.n_rows)) if fill else np.asarray
             arrays = tuple(self._taken(form(a)) for a in self._x.arrays)
             self._forms[fill] = arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight))
         return self._forms[fill]
 
-    def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data]]:
-        """Yield an epoch's steps in order, some at a time where not all of the data is there, with their data."""
-        if self.resident:
-            yield plan, self._all(fill)
-            return
-        n_steps = max(1, _rows_in(PIECE, self._x) // plan.batch_size)
-        parts = (plan.steps(start, start + n_steps) for start in range(0, plan.n_batches, n_steps))
-        for part, arrays, truth in _ahead(self._read, parts):
-            here = np.arange(len(part.order), dtype=part.order.dtype)
-            yield dataclasses.replace(part, order=here), (tuple(map(self._taken, arrays)), *map(tensor_of, truth))
+    def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data, Filling | None]]:
+        """Yield an epoch's steps in order, some at a time where not all of the data is there, with their data.
 
-    def _read(self, part: EpochPlan) -> tuple[EpochPlan, tuple[Array, ...], tuple[Array, Array]]:
-        """Copy the rows of some steps."""
-        rows = part.order
-        return part, self._input.take(self._x.arrays, rows), (self._targets[rows], self._weight[rows])
+        With ``fill``, the data is filled up, as it says.
+        """
+        if self.resident:
+            yield plan, self._all(fill), Filling(self.n_rows, one_of_few(plan.n_batches)) if fill else None
+            return
+        n_steps = min(max(1, _rows_in(PIECE, self._x) // plan.batch_size), plan.n_batches)
+        parts = (plan.steps(start, start + n_steps) for start in range(0, plan.n_batches, n_steps))
+        n_rows = n_steps * plan.batch_size + 1 if fill else None
+        for part, arrays, truth in _ahead(functools.partial(self._read, n_rows=n_rows), parts):
+            here = np.arange(len(part.order), dtype=part.order.dtype)
+            data = tuple(map(self._taken, arrays)), *map(tensor_of, truth)
+            yield dataclasses.replace(part, order=here), data, Filling(len(here), n_steps) if fill else None
+
+    def _read(self, part: EpochPlan, n_rows: int | None) -> tuple[EpochPlan, tuple[Array, ...], tuple[Array, Array]]:
+        """Copy the rows of some steps, and of one of them again, of no weight, until they are as many as that."""
+        rows = part.order if n_rows is None else filled(part.order, n_rows, part.order[0])
+        weight = self._weight[rows]
+        weight[len(part.order) :] = 0
+        return part, self._input.take(self._x.arrays, rows), (self._targets[rows], weight)
 
     def pieces(self) -> Iterator[Data]:
         """Yield all rows once, in order."""

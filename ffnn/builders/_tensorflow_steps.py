@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_compiled import is_worth_compiling, whole_batches
+from ffnn.builders._tensorflow_compiled import Filling, is_worth_compiling, whole_batches
 from ffnn.builders._tensorflow_epoch import Epoch, Forward
 from ffnn.builders._tensorflow_memory import tensor_of
 from ffnn.builders._tensorflow_packed import PackedVariables, Packing
@@ -107,18 +107,18 @@ class TracedSteps:
 
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, memory: IdleRows | PackedVariables | None, n_filled: int | None = None,
+        plan: EpochPlan, memory: IdleRows | PackedVariables | None, filling: Filling | None = None,
     ) -> tuple[float, float]:  # fmt: skip
         """Train an epoch, or some of its steps; return the sum of the losses and their mass.
 
-        The variables change in place. ``n_filled`` is the number of rows that count where the data is filled up.
+        The variables change in place. ``filling`` says how the data is filled up, if it is.
         """
         epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
         arguments = arguments_of(plan, self._network.dtype)
-        if n_filled is not None and self._may_compile:
+        if filling is not None and self._may_compile:
             if isinstance(memory, PackedVariables):
                 memory.give(weights, slots)
-            whole = whole_batches(plan, n_filled, arguments)
+            whole = whole_batches(plan, filling, arguments)
             try:
                 total, mass = compiled((weights, extras, slots, None), (data, scalars, whole), plan.batch_size)
                 return float(total), float(mass)

@@ -29,8 +29,8 @@ def compiled(monkeypatch):
     shapes = set()
     whole_batches = _tensorflow_steps.whole_batches
 
-    def watched(plan, n_rows, arguments):
-        whole = whole_batches(plan, n_rows, arguments)
+    def watched(plan, filling, arguments):
+        whole = whole_batches(plan, filling, arguments)
         shapes.add((whole["order"].shape[0], whole["step_sizes"].shape[0]))
         return whole
 
@@ -119,13 +119,26 @@ def test_what_is_planned_decides(n_rows, n_epochs, units, expected):
     assert not _tensorflow_compiled.is_worth_compiling(network, plan)
 
 
+def test_data_that_comes_in_parts_is_compiled_once(compiled, monkeypatch):
+    whole = fit(dropout=0.3)
+    assert len(compiled) == 1
+    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 0)
+    monkeypatch.setattr(_tensorflow_samples, "PIECE", 2**16)  # 128 rows, and 116 in the last part
+    parts = fit(dropout=0.3)
+    assert compiled - {max(compiled)} == {(128, 2)}
+    np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(parts.coefs_[0], whole.coefs_[0], atol=1e-9)
+
+
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 63, 64, 500, 1797])
 def test_filled_arrays_have_a_row_more_and_few_lengths(n):
     array = np.arange(2.0 * n).reshape(n, 2)
-    longer = _tensorflow_compiled.filled(array)
+    longer = _tensorflow_compiled.filled(array, _tensorflow_compiled.one_of_few(n))
     np.testing.assert_array_equal(longer[:n], array)
     assert n < len(longer) <= max(1.25 * (n + 1), n + 2)
     assert not longer[n:].any()
+    few = {_tensorflow_compiled.one_of_few(m) for m in range(n, 2 * n)}
+    assert len(few) <= 6
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
