@@ -18,8 +18,8 @@ from ffnn.network import Network
 
 __all__ = ["Filling", "filled", "is_worth_compiling", "one_of_few", "whole_batches"]
 
-#: Seconds that a training must be expected to take without XLA: about as many as compiling takes, once. A step then
-#: takes half to two thirds as long, so that the third such training is ahead.
+#: Seconds that a training must be expected to take without XLA: nearly as many as compiling takes, once. A step then
+#: takes two thirds as long, so that a handful of the shortest such trainings are ahead.
 WORTH = 0.5
 #: What a step without XLA takes, as the benchmarks show: seconds, and floating-point operations a second.
 STEP = 1e-4
