@@ -20,6 +20,7 @@ def import_engine(name: str) -> None:
     """Import ``tensorflow`` or ``keras``, which takes seconds, once a process."""
     prepare_engines()
     if name in sys.modules:
+        importlib.import_module(name)  # waits, where another thread is still at it
         return
     with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
         importlib.import_module(name)

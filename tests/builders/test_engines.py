@@ -8,6 +8,7 @@ import importlib.util
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_nothing_is_collected_meanwhile(engine: Path) -> None:
     assert gc.isenabled()
 
 
+def test_it_is_there_when_another_thread_was_first(engine: Path) -> None:
+    (engine / "some_engine.py").write_text("import time\ntime.sleep(1)\nready = True\n")
+    first = threading.Thread(target=import_engine, args=("some_engine",))
+    first.start()
+    while "some_engine" not in sys.modules:
+        time.sleep(0.01)
+    import_engine("some_engine")
+    assert sys.modules["some_engine"].ready
+    first.join()
+
+
 def test_a_collector_that_is_off_stays_off(engine: Path) -> None:
     gc.disable()
     import_engine("some_engine")
@@ -60,7 +72,6 @@ def test_what_the_user_has_said_stays(engine: Path, monkeypatch: pytest.MonkeyPa
 
 WITHOUT_KERAS = """
 import sys
-import threading
 from ffnn import MLPClassifier
 MLPClassifier((4,), n_epochs=1).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
 import tensorflow as tf
