@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length
 
 from ffnn.builder import Array
 from ffnn.callbacks import SklearnCallbacks, tearing_down
@@ -123,7 +123,7 @@ def _take(
     validation = None
     scorer = scorer_of(estimator)
     if given:
-        X_val = validate_data(estimator, held.X, accept_sparse="csr", dtype=dtype, reset=False)
+        X_val = estimator._checked(held.X, dtype)
         y_val = estimator._validate_held(held.y)
         check_consistent_length(X_val, y_val)
         weight_val = check_weight(held.sample_weight, X_val)

@@ -89,9 +89,12 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     def _prepared(self, X: Any) -> Rows:
         """Return samples, checked, as the network takes them."""
         network = self.network_
-        known = surely_finite(X, network.dtype)
-        X = validate_data(self, X, accept_sparse="csr", dtype=network.dtype, reset=False, ensure_all_finite=not known)
-        return network.input.prepare(X, network.dtype)
+        return network.input.prepare(self._checked(X, network.dtype), network.dtype)
+
+    def _checked(self, X: Any, dtype: str) -> Any:
+        """Return samples like those of ``fit`` as an array or CSR matrix of a dtype."""
+        finite = surely_finite(X, dtype)
+        return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False, ensure_all_finite=not finite)
 
     def get_feature_names_out(self, input_features: Any = None) -> Array:
         """Return the names of what ``transform`` gives: the class's, in lower case, and a number.

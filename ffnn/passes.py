@@ -1,4 +1,4 @@
-"""Passes over large arrays by several threads, since one of them gets half of what the memory gives, or less."""
+"""Passes over large arrays by several threads, since two read nearly twice as fast as one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["in_parts", "surely_finite"]
 Array = np.ndarray[Any, np.dtype[Any]]
 T = TypeVar("T")
 
-#: Bytes from which threads are worth their start, which takes 0.1 ms.
+#: Bytes from which threads are worth their start: 0.15 ms, where one takes 1 ms to read as many.
 LARGE = 2**23
-#: More get no more from the memory.
+#: A few threads use up a memory's bandwidth. Two were measured; more may not crowd out what else runs.
 MOST_THREADS = 4
 
 

@@ -81,7 +81,9 @@ def test_what_is_not_finite_is_left_to_scikit_learn(large: np.ndarray, row: int,
     large[row, 3] = value
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for call in (mlp.predict, lambda X: mlp.fit(X, np.arange(N_ROWS) % 2)):
+        y = np.arange(N_ROWS) % 2
+        few = np.zeros((64, 16), np.float32)
+        for call in (mlp.predict, lambda X: mlp.fit(X, y), lambda X: mlp.fit(few, y[:64], X_val=X, y_val=y)):
             with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
                 call(large)
 
