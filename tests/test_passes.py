@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ import pytest
 import sklearn
 from numpy.testing import assert_array_equal
 
-from ffnn import MLPClassifier, passes
-from ffnn.passes import LARGE, in_parts, surely_finite
+from ffnn import MLPClassifier
+from ffnn.passes import LARGE, Passes, surely_finite
 
 N_ROWS = LARGE // 4 // 16 + 3
 
@@ -27,7 +29,13 @@ def three_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
 
 
-def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray) -> None:
+@pytest.fixture
+def passes(three_threads: None) -> Iterator[Passes]:
+    with Passes() as passes:
+        yield passes
+
+
+def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray, passes: Passes) -> None:
     copy, threads = np.zeros_like(large), set()
     together = threading.Barrier(3, timeout=60)
 
@@ -37,28 +45,45 @@ def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray) -> None
         to[...] = of
         return len(to)
 
-    assert sum(in_parts(fill, copy, large)) == N_ROWS
+    assert sum(passes.over(fill, copy, large)) == N_ROWS
+    assert sum(passes.over(fill, copy, large)) == N_ROWS
     assert len(threads) == 3
     assert_array_equal(copy, large)
 
 
 @pytest.mark.parametrize("allowed", ["1", "many"])
-def test_a_small_array_and_one_thread_are_one_part(
-    large: np.ndarray, allowed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert in_parts(len, large[:8]) == [8]
+def test_one_thread_has_one_part(large: np.ndarray, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
-    monkeypatch.setattr(passes.joblib, "cpu_count", lambda: 1)
-    assert in_parts(len, large) == [N_ROWS]
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    with Passes() as passes:
+        assert passes.over(len, large) == [N_ROWS]
 
 
-def test_an_error_in_a_thread_is_raised(large: np.ndarray) -> None:
+def test_a_small_array_is_one_part(large: np.ndarray, passes: Passes) -> None:
+    assert passes.over(len, large[:8]) == [8]
+
+
+def test_an_error_in_a_thread_is_raised(large: np.ndarray, passes: Passes) -> None:
     def fail(part: np.ndarray) -> None:
         if part[-1, -1] == large[-1, -1]:
             raise MemoryError("no room")
 
     with pytest.raises(MemoryError, match="no room"):
-        in_parts(fail, large)
+        passes.over(fail, large)
+
+
+def test_nobody_works_on_the_arrays_after_an_error(large: np.ndarray, passes: Passes) -> None:
+    done = []
+
+    def fail_first(part: np.ndarray) -> None:
+        if part[0, 0] == large[0, 0]:
+            raise MemoryError("no room")
+        time.sleep(0.2)
+        done.append(len(part))
+
+    with pytest.raises(MemoryError, match="no room"):
+        passes.over(fail_first, large)
+    assert len(done) == 2
 
 
 def test_what_is_finite(large: np.ndarray, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array
-from ffnn.passes import in_parts
+from ffnn.passes import Passes
 
 __all__ = ["Room", "filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
 
@@ -33,9 +33,15 @@ class Room:
     """Memory that arrays are copied to, one after the other, which TensorFlow cannot take where they are.
 
     TensorFlow would ask the system for new memory each time, which costs more than the copy.
+
+    Parameters
+    ----------
+    passes : Passes
+        What copies.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
         self._array: Array | None = None
 
     def tensor_of(self, array: Array) -> Any:
@@ -45,7 +51,7 @@ class Room:
         if self._array is None or self._array.dtype != array.dtype or self._array.size < array.size:
             self._array = _aligned(np.empty, (array.size,), array.dtype)
         copy = self._array[: array.size].reshape(array.shape)
-        in_parts(np.copyto, copy, array)
+        self._passes.over(np.copyto, copy, array)
         return tensor_of(copy)
 
 

@@ -16,6 +16,7 @@ from ffnn.builders._tensorflow_compiled import Filling, filled, one_of_few
 from ffnn.builders._tensorflow_memory import Room, tensor_of
 from ffnn.builders._tensorflow_prediction import STEP_ROWS
 from ffnn.input import Input, Rows
+from ffnn.passes import Passes
 
 __all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
 
@@ -36,11 +37,12 @@ def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...
     if n >= x.n_rows:
         yield tuple(map(tensor_of, x.arrays)), x.n_rows
         return
-    rooms = [Room() for _ in x.arrays]
-    for start in range(0, x.n_rows, n):
-        stop = min(start + n, x.n_rows)
-        arrays = zip(rooms, input.take(x.arrays, slice(start, stop)), strict=True)
-        yield tuple([room.tensor_of(array) for room, array in arrays]), stop - start
+    with Passes() as passes:
+        rooms = [Room(passes) for _ in x.arrays]
+        for start in range(0, x.n_rows, n):
+            stop = min(start + n, x.n_rows)
+            arrays = zip(rooms, input.take(x.arrays, slice(start, stop)), strict=True)
+            yield tuple([room.tensor_of(array) for room, array in arrays]), stop - start
 
 
 class Samples:
