@@ -194,6 +194,18 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
     estimator.network_ = network
 
 
+def _order(estimator: BaseMLP, data: _Data) -> Array:
+    """Return the rows to train on; one of zero weight is left out, and so the same as one that was never there."""
+    order = data.rows[data.weight[data.rows] > 0]
+    if not len(order):
+        raise ValueError(
+            f"None of the {len(data.rows)} samples to train on has a positive weight: sample_weight is zero there, or "
+            f"class_weight={getattr(estimator, 'class_weight', None)!r} is for every class among them. Leave out such "
+            "a call of partial_fit, or weigh one of the classes."
+        )
+    return order.astype(np.int32 if len(data.weight) < 2**31 else np.int64)
+
+
 @tearing_down
 def _train(
     estimator: BaseMLP,
@@ -207,13 +219,12 @@ def _train(
     """Train; return whether a Ctrl-C ended it."""
     network, fitted = estimator.network_, estimator._fitted
     # everything that can be refused is refused before an engine is imported
+    order = _order(estimator, data)
     rows = network.input.prepare(data.X, network.dtype)
     targets = network.output.encode(data.y, network.dtype)
     if data.validation is not None:
         network.output.encode(data.validation.y, network.dtype)
     model = fitted.model(settings.builder)
-    # a row of zero weight is left out, which makes it the same as one that was never there
-    order = data.rows[data.weight[data.rows] > 0].astype(np.int32 if len(data.weight) < 2**31 else np.int64)
     run = Run(estimator, model, epochs, -(-len(order) // settings.batch_size), settings.verbose)
     listeners = Listeners(
         [
