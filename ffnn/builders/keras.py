@@ -15,7 +15,7 @@ from ffnn.parameters import check_device, unknown_name
 from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
-    from ffnn.builders._keras_source import Source
+    from ffnn.builders._keras.source import Source
     from ffnn.listeners import Listener, Run
     from ffnn.network import Network
     from ffnn.solver import Solver
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["KerasBuilder"]
 
 _ENGINES = {
-    "tensorflow": "ffnn.builders._keras_tensorflow:KerasTensorFlowModel",
-    "jax": "ffnn.builders._keras_jax:KerasJaxModel",
-    "torch": "ffnn.builders._keras_torch:KerasTorchModel",
+    "tensorflow": "ffnn.builders._keras.tensorflow:KerasTensorFlowModel",
+    "jax": "ffnn.builders._keras.jax:KerasJaxModel",
+    "torch": "ffnn.builders._keras.torch:KerasTorchModel",
 }
 _RETURNS = ("auto", "scores", "probabilities")
 
@@ -106,7 +106,7 @@ class KerasBuilder(Builder):
                 f"{type(callbacks).__name__}."
             )
         if callbacks and "keras" in sys.modules:  # else none of them can be one of its callbacks
-            from ffnn.builders._keras_callbacks import check_callback
+            from ffnn.builders._keras.callbacks import check_callback
 
             for i, callback in enumerate(callbacks):
                 check_callback(callback, f"KerasBuilder.callbacks[{i}]")
@@ -122,7 +122,7 @@ class KerasBuilder(Builder):
     def listeners(self, run: Run) -> Sequence[Listener]:
         if not self.callbacks:
             return ()
-        from ffnn.builders._keras_callbacks import KerasCallbacks
+        from ffnn.builders._keras.callbacks import KerasCallbacks
 
         return [KerasCallbacks(self.callbacks, run)]
 
@@ -143,11 +143,11 @@ class KerasBuilder(Builder):
 
     def source(self, network: Network) -> Source:
         """Return what makes the Keras models: of the network, or the user's own."""
-        from ffnn.builders._keras_source import NetworkSource
+        from ffnn.builders._keras.source import NetworkSource
 
         if self._build is None:
             return NetworkSource(network)
-        from ffnn.builders._keras_user import UserSource
+        from ffnn.builders._keras.user import UserSource
 
         return UserSource(network, self._build, self.returns)
 
@@ -172,7 +172,7 @@ def _model_on(engine: str) -> Any:
 def __getattr__(name: str) -> Any:
     # a .keras file with a layer that Keras does not have loads once this class is imported; Keras only then
     if name == "NetworkLayer":
-        from ffnn.builders._keras_layer import NetworkLayer
+        from ffnn.builders._keras.layer import NetworkLayer
 
         return NetworkLayer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

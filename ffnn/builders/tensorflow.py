@@ -44,7 +44,7 @@ class TensorFlowBuilder(Builder):
         import_engine("tensorflow")
         import tensorflow as tf
 
-        from ffnn.builders._tensorflow_model import TensorFlowModel
+        from ffnn.builders._tensorflow.model import TensorFlowModel
 
         if self.device is None:
             return TensorFlowModel(network, solver)

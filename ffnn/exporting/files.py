@@ -143,17 +143,17 @@ def _write_onnx(subject: Subject, path: Path, X: Any) -> None:
 
 
 def _write_keras(subject: Subject, path: Path, X: Any) -> None:
-    from ffnn.builders._keras_export import save_keras
+    from ffnn.builders._keras.export import save_keras
 
     save_keras(Settings.builder_of(subject.mlp), subject.network, subject.mlp._state().weights, path)
 
 
 def _write_savedmodel(subject: Subject, path: Path, X: Any) -> None:
-    from ffnn.builders._tensorflow_export import save_tensorflow
+    from ffnn.builders._tensorflow.export import save_tensorflow
 
     network, weights, scores = subject.network, subject.mlp._state().weights, None
     if not network.weights.keys() <= weights.keys():
-        from ffnn.builders._keras_export import own_model_scores
+        from ffnn.builders._keras.export import own_model_scores
 
         scores = own_model_scores(Settings.builder_of(subject.mlp), network)
     save_tensorflow(network, weights, subject.dtype(X), path, scores)

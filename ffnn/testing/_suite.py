@@ -66,9 +66,9 @@ class Suite:
 
 def engine_ops() -> Any:
     """Return the operations of TensorFlow, which every installation has."""
-    from ffnn.builders import _tensorflow_ops
+    from ffnn.builders._tensorflow import ops as tensorflow_ops
 
-    return _tensorflow_ops
+    return tensorflow_ops
 
 
 class FixedDraws:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.builders import _tensorflow_compiled, _tensorflow_samples, _tensorflow_steps
+from ffnn.builders._tensorflow.compiled import filled, is_worth_compiling, one_of_few, whole_batches
 from ffnn.builders.keras import KerasBuilder
 
 X, Y = load_digits(return_X_y=True)
@@ -25,16 +25,15 @@ Y = Y[:500]
 @pytest.fixture
 def compiled(monkeypatch):
     """Everything is worth compiling; returns the shapes that were."""
-    monkeypatch.setattr(_tensorflow_compiled, "WORTH", 0.0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", 0.0)
     shapes = set()
-    whole_batches = _tensorflow_steps.whole_batches
 
     def watched(plan, filling, arguments):
         whole = whole_batches(plan, filling, arguments)
         shapes.add((whole["order"].shape[0], whole["step_sizes"].shape[0]))
         return whole
 
-    monkeypatch.setattr(_tensorflow_steps, "whole_batches", watched)
+    monkeypatch.setattr("ffnn.builders._tensorflow.traced_steps.whole_batches", watched)
     return shapes
 
 
@@ -58,7 +57,7 @@ def fit(n_rows=500, make=MLPClassifier, **kwargs):
 def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):
     one = fit(builder=builder, **kwargs)
     assert len(compiled) == 1
-    monkeypatch.setattr(_tensorflow_compiled, "WORTH", np.inf)
+    monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", np.inf)
     other = fit(builder=builder, **kwargs)
     assert len(compiled) == 1
     np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-9)
@@ -114,16 +113,16 @@ def test_what_is_planned_decides(n_rows, n_epochs, units, expected):
     plan = SimpleNamespace(n_batches=-(-n_rows // 64), batch_size=64, horizon=n_epochs)
     weights = {"a": SimpleNamespace(shape=(64, units)), "b": SimpleNamespace(shape=(units, 10))}
     network = SimpleNamespace(input=SimpleNamespace(sparse=False), trained=weights)
-    assert _tensorflow_compiled.is_worth_compiling(network, plan) == expected
+    assert is_worth_compiling(network, plan) == expected
     network.input.sparse = True
-    assert not _tensorflow_compiled.is_worth_compiling(network, plan)
+    assert not is_worth_compiling(network, plan)
 
 
 def test_data_that_comes_in_parts_is_compiled_once(compiled, monkeypatch):
     whole = fit(dropout=0.3)
     assert len(compiled) == 1
-    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 0)
-    monkeypatch.setattr(_tensorflow_samples, "PIECE", 2**16)  # 128 rows, and 116 in the last part
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**16)  # 128 rows, and 116 in the last part
     parts = fit(dropout=0.3)
     assert compiled - {max(compiled)} == {(128, 2)}
     np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-9)
@@ -133,11 +132,11 @@ def test_data_that_comes_in_parts_is_compiled_once(compiled, monkeypatch):
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 63, 64, 500, 1797])
 def test_filled_arrays_have_a_row_more_and_few_lengths(n):
     array = np.arange(2.0 * n).reshape(n, 2)
-    longer = _tensorflow_compiled.filled(array, _tensorflow_compiled.one_of_few(n))
+    longer = filled(array, one_of_few(n))
     np.testing.assert_array_equal(longer[:n], array)
     assert n < len(longer) <= max(1.25 * (n + 1), n + 2)
     assert not longer[n:].any()
-    few = {_tensorflow_compiled.one_of_few(m) for m in range(n, 2 * n)}
+    few = {one_of_few(m) for m in range(n, 2 * n)}
     assert len(few) <= 6
 
 
@@ -146,8 +145,8 @@ def test_filled_arrays_have_a_row_more_and_few_lengths(n):
 def test_pieces_are_the_whole(form, solver, monkeypatch):
     whole = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
     scores = whole.predict_proba(form(X))
-    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 0)
-    monkeypatch.setattr(_tensorflow_samples, "PIECE", 2**14)
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**14)
     pieces = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
     np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(pieces.predict_proba(form(X)), scores, atol=1e-4)

@@ -9,7 +9,6 @@ import pytest
 import scipy.sparse
 
 from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
-from ffnn.builders import _tensorflow_fused, _tensorflow_samples
 from ffnn_plugins.inputs.sparse import SparseInput
 from ffnn_plugins.layers.affine import Affine
 
@@ -119,7 +118,7 @@ def test_weight_decay_may_begin_while_rows_wait():
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     fitted = []
     for n_threads in (1, 3):
-        monkeypatch.setattr(_tensorflow_fused, "_n_threads", lambda n=n_threads: n)
+        monkeypatch.setattr("ffnn.builders._tensorflow.fused_steps._n_threads", lambda n=n_threads: n)
         fitted.append(fit("stored", dropout=0.3))
     for mine, theirs in zip(fitted[0].coefs_, fitted[1].coefs_, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -128,8 +127,8 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 @pytest.mark.parametrize("dropout", [None, 0.3])
 def test_data_that_is_not_copied_gives_the_same(monkeypatch, dropout):
     whole = fit("stored", dropout=dropout)
-    monkeypatch.setattr(_tensorflow_samples, "RESIDENT", 1_000)
-    monkeypatch.setattr(_tensorflow_samples, "PIECE", 10_000)
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 1_000)
+    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 10_000)
     in_pieces = fit("stored", dropout=dropout)
     for mine, theirs in zip(whole.coefs_, in_pieces.coefs_, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -223,14 +223,14 @@ def test_threads_do_not_meet():
 
 
 def test_equal_models_share_a_program_and_others_do_not():
-    from ffnn.builders import _keras_tensorflow
+    from ffnn.builders._keras.tensorflow import _programs
 
     width = 5
 
     def build(network):
         return keras.Sequential([keras.layers.Dense(width), keras.layers.Dense(network.n_outputs)])
 
-    programs = _keras_tensorflow._programs._values
+    programs = _programs._values
     classifier(build).fit(X, MULTI)
     programs.clear()
     for seed in range(3):

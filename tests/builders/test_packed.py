@@ -10,9 +10,8 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
-from ffnn.builders import _keras_tensorflow, _tensorflow_model, _tensorflow_packed
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._tensorflow_packed import Packing
+from ffnn.builders._tensorflow.packed import Packing
 
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:300]
@@ -48,9 +47,9 @@ def packs(model):
 def apart(monkeypatch, **kwargs):
     """Return the fit in which each weight is a variable."""
     with monkeypatch.context() as patch:
-        patch.setattr(_tensorflow_packed, "MOST_VALUES", 0)
-        for module in (_tensorflow_model, _keras_tensorflow):
-            patch.setattr(module, "_programs", BoundedCache(1))
+        patch.setattr("ffnn.builders._tensorflow.packed.MOST_VALUES", 0)
+        for module in ("_tensorflow.model", "_keras.tensorflow"):
+            patch.setattr(f"ffnn.builders.{module}._programs", BoundedCache(1))
         model = fit(**kwargs)
         assert not packs(model)
     return model

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow import ops
 from ffnn.input import SparseRows
 from ffnn.network import Network
 

@@ -9,12 +9,12 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from ffnn.builders import _tensorflow_ops as ops
-from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_memory import tensor_of, view_of
-from ffnn.builders._tensorflow_products import Products
-from ffnn.builders._tensorflow_touched import compact
-from ffnn.builders._tensorflow_traced import Traced
+from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.memory import tensor_of, view_of
+from ffnn.builders._tensorflow.products import Products
+from ffnn.builders._tensorflow.touched import compact
+from ffnn.builders._tensorflow.traced import Traced
 from ffnn.input import SparseRows
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
@@ -45,7 +45,7 @@ class Prediction:
     network : Network
         The description.
     forward : callable
-        As in :class:`ffnn.builders._tensorflow_program.Program`.
+        As in :class:`ffnn.builders._tensorflow.program.Program`.
     batches, stored : Batches
         What makes the batches; and what leaves sparse rows as they are.
     by_feature : sequence of int

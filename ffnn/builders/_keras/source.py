@@ -8,8 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ffnn.builder import Array, Arrays
-from ffnn.builders._keras_network import network_template, public_model, split
-from ffnn.builders._keras_template import Template
+from ffnn.builders._keras.network import network_template, public_model, split
+from ffnn.builders._keras.template import Template
 from ffnn.network import Network
 
 __all__ = ["NetworkSource", "Source", "assign"]

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array, Arrays, EpochPlan, State
-from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
-from ffnn.builders._tensorflow_memory import variable_of
-from ffnn.builders._tensorflow_program import Program, initial_slots, program_key
-from ffnn.builders._tensorflow_samples import PIECE, Samples, pieces_of
+from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.memory import variable_of
+from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
+from ffnn.builders._tensorflow.samples import PIECE, Samples, pieces_of
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network
 from ffnn.solver import Solver

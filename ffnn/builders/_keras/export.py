@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from ffnn.builder import Arrays, Builder
-from ffnn.builders._keras_layer import NetworkLayer
-from ffnn.builders._keras_source import NetworkSource
+from ffnn.builders._keras.layer import NetworkLayer
+from ffnn.builders._keras.source import NetworkSource
 from ffnn.builders.keras import KerasBuilder
 from ffnn.exceptions import ExportError
 from ffnn.network import Network

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import Array
-from ffnn.builders._tensorflow_memory import variable_of
+from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 

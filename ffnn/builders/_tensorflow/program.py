@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from ffnn.adaptive import Adam
-from ffnn.builders import _tensorflow_ops as ops
 from ffnn.builders._state import Specs
-from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_epoch import Forward
-from ffnn.builders._tensorflow_fused import FusedSteps
-from ffnn.builders._tensorflow_memory import filled_variable
-from ffnn.builders._tensorflow_packed import Packing
-from ffnn.builders._tensorflow_prediction import Prediction
-from ffnn.builders._tensorflow_steps import TracedSteps
-from ffnn.builders._tensorflow_traced import Traced
-from ffnn.builders._tensorflow_warm_up import warm_up
+from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.epoch import Forward
+from ffnn.builders._tensorflow.fused_steps import FusedSteps
+from ffnn.builders._tensorflow.memory import filled_variable
+from ffnn.builders._tensorflow.packed import Packing
+from ffnn.builders._tensorflow.prediction import Prediction
+from ffnn.builders._tensorflow.steps import Steps
+from ffnn.builders._tensorflow.traced import Traced
+from ffnn.builders._tensorflow.traced_steps import TracedSteps
+from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.solver import Solver, StochasticSolver
 
@@ -89,7 +90,7 @@ class Program:
         self._batches = Batches(network, entry, stored)
         few = Batches(network, entry, stored=True)
         #: What runs epochs; a solver that is not stochastic has none.
-        self.steps: TracedSteps | FusedSteps | None = None
+        self.steps: Steps[Any] | None = None
         if isinstance(solver, StochasticSolver) and possible[0] == "fused":
             assert isinstance(solver, Adam)  # as FusedSteps asked
             self.steps = FusedSteps(network, solver, list(decays.values()), forward, few, met[0])

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from sklearn.base import BaseEstimator
 
-from ffnn.builders._keras_ops import backend_ops
+from ffnn.builders._keras.ops import backend_ops
 from ffnn.input import Input, SparseRows
 from ffnn.layer import Layer
 

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._keras_host import Engine, HostModel, Tensor
-from ffnn.builders._keras_source import Source
-from ffnn.builders._keras_template import Template
+from ffnn.builders._keras.host import Engine, HostModel, Tensor
+from ffnn.builders._keras.source import Source
+from ffnn.builders._keras.template import Template
 from ffnn.network import Network
 from ffnn.solver import Solver
 

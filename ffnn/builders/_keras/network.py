@@ -8,9 +8,9 @@ from typing import Any
 
 import keras
 
-from ffnn.builders._keras_layer import NetworkLayer
-from ffnn.builders._keras_seed import python_random
-from ffnn.builders._keras_template import Template
+from ffnn.builders._keras.layer import NetworkLayer
+from ffnn.builders._keras.seed import python_random
+from ffnn.builders._keras.template import Template
 from ffnn.input import Input
 from ffnn.network import Network, Stage
 

@@ -1,7 +1,4 @@
-"""How the epochs of a program are run: by TensorFlow alone, traced or compiled. ``_tensorflow_fused`` is the other way.
-
-Both have the same methods. What one fit has to remember from epoch to epoch is the fit's: ``memory()`` makes it.
-"""
+"""Epochs that TensorFlow runs alone, traced or compiled by XLA."""
 
 from __future__ import annotations
 
@@ -11,41 +8,25 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from ffnn.builder import EpochPlan
-from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_compiled import Filling, is_worth_compiling, whole_batches
-from ffnn.builders._tensorflow_epoch import Epoch, Forward
-from ffnn.builders._tensorflow_memory import tensor_of
-from ffnn.builders._tensorflow_packed import PackedVariables, Packing
-from ffnn.builders._tensorflow_touched import IdleRows, catch_up
-from ffnn.builders._tensorflow_traced import Traced
+from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.compiled import Filling, is_worth_compiling, whole_batches
+from ffnn.builders._tensorflow.epoch import Epoch, Forward
+from ffnn.builders._tensorflow.packed import PackedVariables, Packing
+from ffnn.builders._tensorflow.steps import Steps, arguments_of
+from ffnn.builders._tensorflow.touched import IdleRows, catch_up
+from ffnn.builders._tensorflow.traced import Traced
 from ffnn.idling import Idling
-from ffnn.input import Rows
 from ffnn.solver import StochasticSolver
 
 if TYPE_CHECKING:
     from ffnn.network import Network
 
-__all__ = ["TracedSteps", "arguments_of"]
+__all__ = ["TracedSteps"]
 
 Tensor = Any
 
 
-def arguments_of(plan: EpochPlan, dtype: str) -> dict[str, Any]:
-    """Return an epoch's plan as tensors; what is only there for weight decay where there is some."""
-    arguments = {
-        "order": tensor_of(plan.order),
-        "batch_size": tf.constant(plan.batch_size, tf.int32),
-        "step_sizes": tensor_of(plan.step_sizes.astype(dtype)),
-        "seeds": tensor_of(plan.seeds),
-        "clipping": {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
-    }
-    if plan.weight_decay > 0:
-        arguments["decay"] = tf.constant(plan.weight_decay, dtype)
-        arguments["shrinkages"] = tensor_of((plan.learning_rates * plan.weight_decay).astype(dtype))
-    return arguments
-
-
-class TracedSteps:
+class TracedSteps(Steps[IdleRows | PackedVariables | None]):
     """Epochs that are each one call into TensorFlow.
 
     Parameters
@@ -57,7 +38,7 @@ class TracedSteps:
     decays : sequence of bool
         Whether weight decay acts on each trained weight, where there is any.
     forward : callable
-        As in :class:`ffnn.builders._tensorflow_program.Program`.
+        As in :class:`ffnn.builders._tensorflow.program.Program`.
     batches : Batches
         What makes the batches.
     by_feature : sequence of int
@@ -87,32 +68,21 @@ class TracedSteps:
         self._settle = Traced(self._catch_up)
 
     def memory(self) -> IdleRows | PackedVariables | None:
-        """Return what a fit remembers."""
         if self._packing is not None:
             return PackedVariables(self._packing)
         idling = self._idling
         return None if idling is None else IdleRows(idling, self._network.n_features)
 
-    def on_host(self, x: Rows) -> bool:
-        """Return whether epochs want the rows as NumPy arrays: no."""
-        return False
-
     def waits(self, weight_decay: float) -> bool:
-        """Return whether epochs leave something for :meth:`settle`."""
         return self._packing is not None or self._epochs[weight_decay > 0][0].idling is not None
 
     def fills(self, plan: EpochPlan) -> bool:
-        """Return whether an epoch is compiled by XLA; then its data is filled up."""
         return self._may_compile and is_worth_compiling(self._network, plan)
 
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
         plan: EpochPlan, memory: IdleRows | PackedVariables | None, filling: Filling | None = None,
     ) -> tuple[float, float]:  # fmt: skip
-        """Train an epoch, or some of its steps; return the sum of the losses and their mass.
-
-        The variables change in place. ``filling`` says how the data is filled up, if it is.
-        """
         epoch, traced, compiled = self._epochs[plan.weight_decay > 0]
         arguments = arguments_of(plan, self._network.dtype)
         if filling is not None and self._may_compile:
@@ -133,11 +103,10 @@ class TracedSteps:
         total, mass = traced((weights, extras, slots, last), (data, scalars, arguments), None)
         return float(total), float(mass)
 
-    def settle(self, weights: list[Any], slots: list[list[Any]], memory: IdleRows | PackedVariables) -> None:
-        """Bring the variables up to date."""
+    def settle(self, weights: list[Any], slots: list[list[Any]], memory: IdleRows | PackedVariables | None) -> None:
         if isinstance(memory, PackedVariables):
             memory.give(weights, slots)
-        elif memory.clock.now:
+        elif memory is not None and memory.clock.now:
             self._settle((weights, slots, memory.last), (memory.present(),))
             memory.clock.reset()
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from ffnn.builder import State
-from ffnn.builders._keras_source import assign
+from ffnn.builders._keras.source import assign
 from ffnn.listeners import Listener, Run
 
 __all__ = ["KerasCallbacks", "check_callback"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from ffnn.builders._keras_host import Engine, HostModel, Tensor
+from ffnn.builders._keras.host import Engine, HostModel, Tensor
 
 __all__ = ["KerasTorchModel"]
 

@@ -12,9 +12,9 @@ import numpy as np
 from keras import ops
 
 from ffnn.builder import Array, Arrays, EpochPlan, State
-from ffnn.builders._keras_ops import KerasOps
-from ffnn.builders._keras_source import Source
-from ffnn.builders._keras_template import Template
+from ffnn.builders._keras.ops import KerasOps
+from ffnn.builders._keras.source import Source
+from ffnn.builders._keras.template import Template
 from ffnn.builders._state import check_weights, fill_slots
 from ffnn.input import Rows, SparseRows
 from ffnn.network import Network

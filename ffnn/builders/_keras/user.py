@@ -13,10 +13,10 @@ import numpy as np
 from keras import ops
 
 from ffnn.builder import Array, Arrays
-from ffnn.builders._keras_names import canonical_names, variable_names
-from ffnn.builders._keras_seed import python_random, redraw
-from ffnn.builders._keras_source import assign
-from ffnn.builders._keras_template import Link, Template
+from ffnn.builders._keras.names import canonical_names, variable_names
+from ffnn.builders._keras.seed import python_random, redraw
+from ffnn.builders._keras.source import assign
+from ffnn.builders._keras.template import Link, Template
 from ffnn.network import Network
 from ffnn.structure import Identity
 

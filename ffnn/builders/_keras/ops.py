@@ -105,7 +105,7 @@ def _alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 def backend_ops() -> Any:
     """Return the operations of the engine that Keras runs on: on TensorFlow those of the ``tf`` builder."""
     if keras.backend.backend() == "tensorflow":
-        from ffnn.builders import _tensorflow_ops
+        from ffnn.builders._tensorflow import ops as tensorflow_ops
 
-        return _tensorflow_ops
+        return tensorflow_ops
     return KerasOps()

@@ -18,14 +18,14 @@ import tensorflow as tf
 
 from ffnn.adaptive import Adam
 from ffnn.builder import EpochPlan
-from ffnn.builders import _tensorflow_ops as ops
-from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_compiled import Filling
-from ffnn.builders._tensorflow_epoch import Epoch, Forward, at_step
-from ffnn.builders._tensorflow_memory import memory_of, view_of
-from ffnn.builders._tensorflow_products import Products
-from ffnn.builders._tensorflow_steps import arguments_of
-from ffnn.builders._tensorflow_traced import Traced
+from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.compiled import Filling
+from ffnn.builders._tensorflow.epoch import Epoch, Forward, at_step
+from ffnn.builders._tensorflow.memory import memory_of, view_of
+from ffnn.builders._tensorflow.products import Products
+from ffnn.builders._tensorflow.steps import Steps, arguments_of
+from ffnn.builders._tensorflow.traced import Traced
 from ffnn.input import Input, Rows
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import Slots, SparseAdam
@@ -40,7 +40,7 @@ __all__ = ["FusedSteps"]
 Tensor = Any
 
 
-class FusedSteps:
+class FusedSteps(Steps[SparseAdam]):
     """Epochs of which each step is a pass of :class:`~ffnn.kernels.sparse_adam.SparseAdam` and a call into TensorFlow.
 
     Parameters
@@ -52,7 +52,7 @@ class FusedSteps:
     decays : sequence of bool
         Whether weight decay acts on each trained weight, where there is any.
     forward : callable
-        As in :class:`ffnn.builders._tensorflow_program.Program`.
+        As in :class:`ffnn.builders._tensorflow.program.Program`.
     batches : Batches
         What makes the batches, of stored entries.
     by_feature : int
@@ -82,31 +82,21 @@ class FusedSteps:
         return plain and len(by_feature) == 1 and on_cpu and SparseAdam.takes(solver)
 
     def memory(self) -> SparseAdam:
-        """Return what a fit remembers."""
         (weight,) = (self._network.trained[name] for name in self._network.by_feature)
         return SparseAdam(self._solver, *weight.shape)
 
     def on_host(self, x: Rows) -> bool:
-        """Return whether epochs want the rows as NumPy arrays: where they go to the kernel as they are."""
+        # where they go to the kernel as they are
         return self._as_it_is and x.arrays[0].dtype == np.int32
 
     def waits(self, weight_decay: float) -> bool:
-        """Return whether epochs leave the rows of features that their batches lack for :meth:`settle`."""
         return self._solver.decoupled or not (weight_decay and self._decays[self._k])
-
-    def fills(self, plan: EpochPlan) -> bool:
-        """Return whether an epoch's data is filled up: it is not."""
-        return False
 
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
-        plan: EpochPlan, adam: SparseAdam, filling: Filling | None = None,
+        plan: EpochPlan, memory: SparseAdam, filling: Filling | None = None,
     ) -> tuple[float, float]:  # fmt: skip
-        """Train an epoch, or some of its steps; return the sum of the losses and their mass.
-
-        The variables change in place.
-        """
-        k, total, mass = self._k, 0.0, 0.0
+        adam, k, total, mass = memory, self._k, 0.0, 0.0
         decay_on = plan.weight_decay > 0
         arguments = arguments_of(plan, self._network.dtype)
         variables = ([*weights[:k], *weights[k + 1 :]], extras, [*slots[:k], *slots[k + 1 :]])
@@ -144,11 +134,10 @@ class FusedSteps:
 
         return fetch
 
-    def settle(self, weights: list[Any], slots: list[list[Any]], adam: SparseAdam) -> None:
-        """Take the steps that epochs left for later."""
-        if adam.waiting:
+    def settle(self, weights: list[Any], slots: list[list[Any]], memory: SparseAdam) -> None:
+        if memory.waiting:
             with Threads(_n_threads()) as threads:
-                adam.settle(_in_memory(weights[self._k], slots[self._k]), threads)
+                memory.settle(_in_memory(weights[self._k], slots[self._k]), threads)
 
     # -- traced ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builders._keras_layer import weighing_rows
+from ffnn.builders._keras.layer import weighing_rows
 from ffnn.builders._state import Specs
 
 __all__ = ["Template", "is_seed"]

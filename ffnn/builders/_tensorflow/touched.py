@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builder import EpochPlan
-from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow import ops
 from ffnn.idling import Clock, Idling
 from ffnn.input import SparseRows
 

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ffnn.builder import Arrays
-from ffnn.builders import _tensorflow_ops as ops
+from ffnn.builders._tensorflow import ops
 from ffnn.input import SparseRows
 from ffnn.network import Network
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builders import _tensorflow_ops as ops
-from ffnn.builders._tensorflow_batches import Batches
-from ffnn.builders._tensorflow_packed import Packing
-from ffnn.builders._tensorflow_touched import Touched, compact
+from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.packed import Packing
+from ffnn.builders._tensorflow.touched import Touched, compact
 from ffnn.idling import Idling
 from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import Adam, AdamW
@@ -70,7 +70,7 @@ class Epoch:
     decays : sequence of bool
         Whether weight decay acts on each trained weight, in these epochs.
     forward : callable
-        As in :class:`ffnn.builders._tensorflow_program.Program`.
+        As in :class:`ffnn.builders._tensorflow.program.Program`.
     batches : Batches
         What makes the batches.
     by_feature : sequence of int
@@ -114,7 +114,7 @@ class Epoch:
         slots : list of list of tf.Variable
             The solver's, a list a weight.
         last : tf.Variable or None
-            What :class:`~ffnn.builders._tensorflow_touched.IdleRows` keeps.
+            What :class:`~ffnn.builders._tensorflow.touched.IdleRows` keeps.
         data : tuple
             The arrays of X, the targets and the weights of the rows.
         scalars : tensor of shape (n_scalars,)

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ffnn.builder import Array, EpochPlan
-from ffnn.builders._tensorflow_compiled import Filling, filled, one_of_few
-from ffnn.builders._tensorflow_memory import Room, tensor_of
-from ffnn.builders._tensorflow_prediction import STEP_ROWS
+from ffnn.builders._tensorflow.compiled import Filling, filled, one_of_few
+from ffnn.builders._tensorflow.memory import Room, tensor_of
+from ffnn.builders._tensorflow.prediction import STEP_ROWS
 from ffnn.input import Input, Rows
 from ffnn.passes import Passes
 
