@@ -9,11 +9,9 @@ from ffnn import MLPClassifier, MLPRegressor
 from tests.conftest import BUILDERS
 
 BLOCKS = [
-    ("affine", "batch_norm", "activation"),
-    ("affine", "layer_norm", "activation"),
-    ("affine", "prelu"),
+    ("affine", "batch_norm", "prelu"),
+    ("affine", "residual", "layer_norm", "activation"),
     ("gaussian_noise", "affine", "activation"),
-    ("affine", "residual", "activation"),
 ]
 ESTIMATORS = [
     kind(block=block, n_epochs=20, learning_rate=3e-3, builder=builder, random_state=0)
