@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
-from ffnn.builders._tensorflow.memory import tensor_of, view_of
+from ffnn.builders._tensorflow.memory import view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.touched import compact
 from ffnn.builders._tensorflow.traced import Traced
@@ -96,7 +96,7 @@ class Prediction:
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._few.entry.apply(_HOST, x, {})
         rows = scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features))
-        products = tensor_of(rows @ view_of(weights[k].value()))
+        products = tf.constant(rows @ view_of(weights[k].value()))
         n_stages = None if layer is None else network.hidden[layer]
         return self._rest(([*weights[:k], *weights[k + 1 :]], extras), (products,), n_stages).numpy()
 
