@@ -38,7 +38,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
     def compile(self, source: Path, level: int, name: str | None) -> bool:
         """Return whether a library could be made; one that is newer than its sources is kept."""
         target = source.with_name(f"{source.stem}-{level}.so")
-        newest = max(file.stat().st_mtime for file in source.parent.glob(f"{source.stem}*.[ch]"))
+        newest = max(file.stat().st_mtime for file in (source, *source.parent.glob("*.h")))
         if target.exists() and target.stat().st_mtime > newest:
             return True
         if shutil.which("cc"):

@@ -14,10 +14,8 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#include <xmmintrin.h>
-#endif
+
+#include "processor.h"
 
 /* What a row of a batch has stored in one feature. */
 struct entry {
@@ -84,22 +82,11 @@ static void running_totals(int32_t *counts, int32_t n) {
 #include "sparse_adam_by_feature.h"
 #include "sparse_adam_gather.h"
 
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-#define WIDTH 16
 /* So many features are gone through at a time, some units after the others, so that their weights stay in the cache
  * from the step to the products. */
 #define BLOCK 256
-/* Vectors of units at a time: as many sums as the processor has registers for. */
-#if defined(__AVX512F__)
-#define VECS 8
-#elif defined(__AVX__) || defined(__aarch64__)
-#define VECS 4
-#else
-#define VECS 2
-#endif
 /* Rows ahead of the one at hand whose weights are asked for. */
 #define AHEAD 4
-#define INLINE static inline __attribute__((always_inline))
 
 /* What idle steps have done to a row. */
 struct idle {
@@ -313,20 +300,14 @@ static void make_up(const struct pass *p, int64_t lane) {
     }
 }
 
-/* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
 static void each_lane(struct pass *p, void (*function)(const struct pass *, int64_t)) {
-#if defined(__x86_64__)
-    const unsigned int before = _mm_getcsr();
-    _mm_setcsr(before | 0x8040);
-#endif
+    const unsigned int before = flush_tiny();
     for (;;) {
         int32_t lane = __atomic_fetch_add(&p->lane, 1, __ATOMIC_RELAXED);
         if (lane >= p->n_lanes) break;
         function(p, lane);
     }
-#if defined(__x86_64__)
-    _mm_setcsr(before);
-#endif
+    restore_tiny(before);
 }
 
 /* Take part in a pass; each thread calls it once, with the same argument. */
@@ -334,20 +315,3 @@ void ffnn_pass(struct pass *p) { each_lane(p, go_through); }
 
 /* Take part in bringing all rows up to date. */
 void ffnn_settle(struct pass *p) { each_lane(p, make_up); }
-
-/* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */
-int ffnn_runs(int level) {
-#if defined(__x86_64__)
-    unsigned int a, b, c, d, kept;
-    if (level < 3) return 1;
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return 0;
-    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0));
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    if ((kept & 0x06) != 0x06 || !(b & bit_AVX2) || !(b & bit_BMI2)) return 0;
-    if (level < 4) return 1;
-    const unsigned int wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
-    return (kept & 0xe6) == 0xe6 && (b & wanted) == wanted;
-#else
-    return level < 3;
-#endif
-}

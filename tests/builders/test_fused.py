@@ -118,7 +118,7 @@ def test_weight_decay_may_begin_while_rows_wait():
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     fitted = []
     for n_threads in (1, 3):
-        monkeypatch.setattr("ffnn.builders._tensorflow.fused_steps._n_threads", lambda n=n_threads: n)
+        monkeypatch.setattr("ffnn.builders._tensorflow.fused_steps.n_threads", lambda n=n_threads: n)
         fitted.append(fit("stored", dropout=0.3))
     for mine, theirs in zip(fitted[0].coefs_, fitted[1].coefs_, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -8,11 +8,9 @@ gradient, and computes what is stored. Its products go to TensorFlow, which retu
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +20,7 @@ from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
 from ffnn.builders._tensorflow.compiled import Filling
 from ffnn.builders._tensorflow.epoch import Epoch, Forward, at_step
+from ffnn.builders._tensorflow.host import n_threads
 from ffnn.builders._tensorflow.memory import memory_of, view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.steps import Steps, arguments_of
@@ -106,7 +105,7 @@ class FusedSteps(Steps[SparseAdam]):
         )  # fmt: skip
         fetch = self._fetching(adam, data, scalars, plan, arguments)
         fetch(0)
-        with Threads(_n_threads()) as threads:
+        with Threads(n_threads()) as threads:
             products = adam.advance(None, threads)
             for i in range(plan.n_batches):
                 ahead = threads.beside(functools.partial(fetch, i + 1))
@@ -136,7 +135,7 @@ class FusedSteps(Steps[SparseAdam]):
 
     def settle(self, weights: list[Any], slots: list[list[Any]], memory: SparseAdam) -> None:
         if memory.waiting:
-            with Threads(_n_threads()) as threads:
+            with Threads(n_threads()) as threads:
                 memory.settle(_in_memory(weights[self._k], slots[self._k]), threads)
 
     # -- traced ---------------------------------------------------------------------------------------------------
@@ -171,12 +170,6 @@ class FusedSteps(Steps[SparseAdam]):
         for extra, value in zip(extras, updates, strict=True):
             extra.assign(value)
         return tf.cast(loss, tf.float64), tf.cast(mass, tf.float64), slopes
-
-
-def _n_threads() -> int:
-    """Return the number of threads that TensorFlow's operations may use."""
-    set_to = tf.config.threading.get_intra_op_parallelism_threads()
-    return int(set_to or os.environ.get("TF_NUM_INTRAOP_THREADS", 0) or joblib.cpu_count())
 
 
 def _in_memory(weight: Any, slots: Sequence[Any]) -> Slots:

@@ -132,7 +132,7 @@ class ProgramModel:
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
         prediction = self._program.prediction
-        if prediction.on_host(x.n_rows):
+        if prediction.on_host(x):
             self._settle()
             return prediction.of_products(self._weights, self._extras, x.arrays, x.n_rows, layer)
         return self._by_piece(x, functools.partial(prediction.scores, layer=layer))

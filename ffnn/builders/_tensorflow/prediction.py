@@ -9,13 +9,17 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
+from ffnn.builder import Array
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
+from ffnn.builders._tensorflow.host import n_threads
 from ffnn.builders._tensorflow.memory import view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.touched import compact
 from ffnn.builders._tensorflow.traced import Traced
-from ffnn.input import SparseRows
+from ffnn.input import Rows, SparseRows
+from ffnn.kernels import sparse_products
+from ffnn.kernels.csr import CSR
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 
@@ -30,8 +34,8 @@ STEP_ROWS = 64
 #: The most rows at a time, and the most values in them; where it needs no copy, only the values count.
 MOST_ROWS = 1024
 MOST_VALUES = 2**23
-#: So few sparse rows of so many features meet few of the weights: they are not made dense. This is the one place where
-#: the number of rows may change a score's last digit.
+#: So few sparse rows of so many features meet few of the weights: they are not made dense. Without the kernel, this is
+#: the one place where the number of rows may change a score's last digit.
 FEW_ROWS = 8
 WIDE = 10_000
 _HOST = NumpyOps()
@@ -65,13 +69,16 @@ class Prediction:
         self._by_feature = tuple(by_feature)
         self._by_row = by_row
         alone, on_cpu = len(self._by_feature) == 1, not tf.config.list_logical_devices("GPU")
-        # whether SciPy can read the first weights where they are, which takes a third of the time
+        # whether the first weights can be read where they are
         self._on_host = alone and on_cpu and not by_row and network.compute_dtype is None
+        # where it is expected to be fastest in training, the kernel is so here
+        suits = network.dtype == "float32" and tuple(network.input.paths_ or ())[:1] == ("fused",)
+        self._by_kernel = self._on_host and suits and sparse_products.is_there()
         n_rows = int(np.clip(MOST_VALUES // network.n_features, STEP_ROWS, MOST_ROWS))
         self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = Traced(self._score)
         self._slopes = Traced(self._slope)
-        self._rest = Traced(self._go_on)
+        self._rest = Traced(self._go_on, in_turn=True)
 
     def scores(
         self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
@@ -84,21 +91,41 @@ class Prediction:
         arguments = (arrays, tf.constant(n_rows, tf.int32))
         return self._scores((weights, extras), arguments, n_stages, at_once).numpy()
 
-    def on_host(self, n_rows: int) -> bool:
-        """Return whether so many rows are best left to :meth:`of_products`."""
-        return self._on_host and self._are_few(n_rows)
+    def on_host(self, x: Rows) -> bool:
+        """Return whether rows are best left to :meth:`of_products`."""
+        return self._on_host and (self._takes(x.arrays) or self._are_few(x.n_rows))
 
     def of_products(
         self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
     ) -> Any:
-        """Return what :meth:`scores` does, of NumPy arrays; the first product is SciPy's."""
+        """Return what :meth:`scores` does, of NumPy arrays; the first product is not TensorFlow's."""
         network, (k,) = self._network, self._by_feature
+        weight = view_of(weights[k].value())
+        rest = ([*weights[:k], *weights[k + 1 :]], extras)
+        n_stages = None if layer is None else network.hidden[layer]
+        at_once = max(MOST_VALUES // weight.shape[1] // STEP_ROWS, 1) * STEP_ROWS
+        values = []
+        for start in range(0, n_rows, at_once):
+            n_here = min(at_once, n_rows - start)
+            here = arrays if n_here == n_rows else network.input.take(arrays, slice(start, start + n_here))
+            products = self._product(here, n_here, weight)
+            values.append(self._rest(rest, (tf.constant(products),), n_stages).numpy()[:n_here])
+        return values[0] if len(values) == 1 else np.concatenate(values)
+
+    def _product(self, arrays: tuple[Any, ...], n_rows: int, weight: Array) -> Array:
+        """Return the first product of some rows, filled up with rows of zeros."""
+        network = self._network
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._few.entry.apply(_HOST, x, {})
-        rows = scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features))
-        products = tf.constant(rows @ view_of(weights[k].value()))
-        n_stages = None if layer is None else network.hidden[layer]
-        return self._rest(([*weights[:k], *weights[k + 1 :]], extras), (products,), n_stages).numpy()
+        if not self._takes(arrays):
+            return scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features)) @ weight
+        products = np.zeros((-(-n_rows // STEP_ROWS) * STEP_ROWS, weight.shape[1]), np.float32)
+        sparse_products.multiply(CSR(x.splits, x.columns, x.values), weight, products[:n_rows], n_threads())
+        return products
+
+    def _takes(self, arrays: tuple[Any, ...]) -> bool:
+        """Return whether the kernel takes such rows."""
+        return self._by_kernel and arrays[0].dtype == np.int32
 
     def slopes(self, weights: list[Any], extras: list[Any], arrays: tuple[Any, ...], n_rows: int) -> Any:
         """Return the gradients of the scores of all rows with respect to X, output by output."""

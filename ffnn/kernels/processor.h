@@ -1,0 +1,54 @@
+/* What the processor has, for all kernels: its vectors, how it treats tiny numbers, and the level of its instructions. */
+#include <stdint.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <xmmintrin.h>
+#endif
+
+typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
+#define WIDTH 16
+/* Vectors of units at a time: as many sums as the processor has registers for. */
+#if defined(__AVX512F__)
+#define VECS 8
+#elif defined(__AVX__) || defined(__aarch64__)
+#define VECS 4
+#else
+#define VECS 2
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+/* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
+INLINE unsigned int flush_tiny(void) {
+#if defined(__x86_64__)
+    const unsigned int before = _mm_getcsr();
+    _mm_setcsr(before | 0x8040);
+    return before;
+#else
+    return 0;
+#endif
+}
+
+INLINE void restore_tiny(unsigned int before) {
+#if defined(__x86_64__)
+    _mm_setcsr(before);
+#else
+    (void)before;
+#endif
+}
+
+/* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */
+int ffnn_runs(int level) {
+#if defined(__x86_64__)
+    unsigned int a, b, c, d, kept;
+    if (level < 3) return 1;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA)) return 0;
+    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    if ((kept & 0x06) != 0x06 || !(b & bit_AVX2) || !(b & bit_BMI2)) return 0;
+    if (level < 4) return 1;
+    const unsigned int wanted = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
+    return (kept & 0xe6) == 0xe6 && (b & wanted) == wanted;
+#else
+    return level < 3;
+#endif
+}

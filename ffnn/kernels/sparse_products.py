@@ -1,0 +1,56 @@
+"""The product of sparse rows with the first weights: what ``sparse_products.c`` does, from Python."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from ffnn.kernels import load
+from ffnn.kernels.csr import CSR
+from ffnn.kernels.threads import Threads
+
+__all__ = ["is_there", "multiply"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+#: Rows that a thread takes at a time, as in C.
+_GROUP = 64
+
+
+class _Products(ctypes.Structure):
+    """Kept in step with ``struct products`` in C."""
+
+    _fields_ = (
+        *[(name, ctypes.c_int64) for name in ("n_rows", "n_features", "n_units")],
+        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "weight", "products")],
+        ("lane", ctypes.c_int32),
+    )
+
+
+def is_there() -> bool:
+    """Return whether there is a library for this processor."""
+    return load("sparse_products") is not None
+
+
+def multiply(x: CSR, weight: Array, products: Array, n_threads: int) -> None:
+    """Write the products of sparse rows with a weight, of which none depends on the rows beside it.
+
+    Parameters
+    ----------
+    x : CSR
+        The rows.
+    weight : float32 ndarray of shape (n_features, n_units)
+        What they are multiplied with.
+    products : float32 ndarray of shape (n_rows, n_units)
+        What is written to; in memory row by row, as all the others.
+    n_threads : int
+        How many threads may compute.
+    """
+    library = load("sparse_products")
+    assert library is not None  # is_there() has been asked
+    arrays = (x.splits, x.columns, x.values, weight, products)
+    argument = _Products(len(products), *weight.shape, *[array.ctypes.data for array in arrays])
+    with Threads(max(1, min(n_threads, -(-len(products) // _GROUP)))) as threads:
+        threads.run(library.ffnn_products, argument)
