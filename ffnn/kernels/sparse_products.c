@@ -12,6 +12,9 @@
 /* Rows that share the weights in the cache, and bytes of these. */
 #define GROUP 64
 #define CACHED (1 << 19)
+/* Entries that a row is to have among some features; to look for fewer takes longer than to fetch weights again. */
+#define FEWEST 4
+#define MOST_VECS 8
 /* Entries ahead of the one at hand whose weights are asked for. */
 #define AHEAD 8
 
@@ -27,7 +30,7 @@ struct products {
 
 /* Add to some units of a row what some entries make of their weights; n_vecs is a constant wherever this is inlined. */
 INLINE void add(const struct products *p, int32_t from, int32_t to, int32_t end, int64_t u, int n_vecs, float *row) {
-    vec sums[8], *product = (vec *)(row + u);
+    vec sums[MOST_VECS], *product = (vec *)(row + u);
 #pragma GCC unroll 8
     for (int t = 0; t < n_vecs; t++) sums[t] = product[t];
     for (int32_t k = from; k < to; k++) {
@@ -47,7 +50,10 @@ INLINE void add(const struct products *p, int32_t from, int32_t to, int32_t end,
 static void add_all(const struct products *p, int32_t from, int32_t to, int32_t end, float *row) {
     int64_t u = 0;
     for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) add(p, from, to, end, u, VECS, row);
-    if (VECS > 4 && u + 4 * WIDTH <= p->n_units) add(p, from, to, end, u, 4, row), u += 4 * WIDTH;
+    if (VECS > 4 && u + 4 * WIDTH <= p->n_units) {
+        add(p, from, to, end, u, 4, row);
+        u += 4 * WIDTH;
+    }
     for (; u + WIDTH <= p->n_units; u += WIDTH) add(p, from, to, end, u, 1, row);
     const int n = (int)(p->n_units - u);
     if (!n) return;
@@ -61,7 +67,9 @@ static void add_all(const struct products *p, int32_t from, int32_t to, int32_t 
 }
 
 static void multiply(const struct products *p, int64_t first, int64_t n) {
-    const int64_t cached = CACHED / (sizeof(float) * p->n_units), n_at_once = cached ? cached : 1;
+    const int64_t n_stored = p->splits[first + n] - p->splits[first];
+    const int64_t cached = CACHED / (sizeof(float) * p->n_units), least = FEWEST * n * p->n_features / (n_stored + 1);
+    const int64_t n_at_once = 1 + (cached > least ? cached : least);
     int32_t at[GROUP];
     for (int64_t i = 0; i < n; i++) at[i] = p->splits[first + i];
     memset(p->products + first * p->n_units, 0, n * p->n_units * sizeof(float));

@@ -53,7 +53,9 @@ def test_any_number_of_units_goes(n_units, level):
 
 
 @pytest.mark.parametrize("in_order", [True, False])
-@pytest.mark.parametrize(("n_features", "density"), [(1, 1.0), (40, 0.5), (20_000, 0.0), (20_000, 0.001), (20_000, 0.1)])
+@pytest.mark.parametrize(
+    ("n_features", "density"), [(1, 1.0), (40, 0.5), (20_000, 0.0), (20_000, 0.001), (20_000, 0.1)]
+)
 def test_any_shape_and_order_goes(n_features, density, in_order, level):
     x, dense = rows_of(n_features, density, in_order=in_order)
     weight = np.random.default_rng(1).standard_normal((n_features, 130), np.float32)
