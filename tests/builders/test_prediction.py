@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -9,6 +11,7 @@ import scipy.sparse
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders._tensorflow import prediction
 from ffnn.kernels import sparse_products
+from ffnn.layer import Layer
 from ffnn_plugins.inputs.sparse import SparseInput
 
 N_ROWS, N_FEATURES = 300, 12_000
@@ -35,7 +38,13 @@ def fit(batches="auto", cls=MLPClassifier, hidden_units=(20, 10), **kwargs):
     return cls(hidden_units, n_epochs=1, input_layer=layer, random_state=0, dtype="float32", **kwargs).fit(X, Y)
 
 
-CASES = [{}, {"dropout": 0.4}, {"hidden_units": ()}, {"cls": MLPRegressor}, {"solver": "lbfgs"}]
+CASES = [
+    {},
+    {"dropout": 0.4},
+    {"hidden_units": ()},
+    {"cls": MLPRegressor},
+    {"solver": "lbfgs"},
+]
 
 
 @pytest.mark.parametrize("builder", ["tf", "keras"])
@@ -47,6 +56,24 @@ def test_scores_are_those_of_dense_rows(builder, kwargs, calls):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     on_keras_alone = builder == "keras" and kwargs.get("hidden_units") == ()  # whose one layer takes dense rows
     assert calls == ([] if on_keras_alone else [N_ROWS])
+
+
+@dataclass(frozen=True)
+class Scaled(Layer):
+    """Of a stranger's: what it makes of an array is of another dtype than what TensorFlow makes of a tensor."""
+
+    takes_sparse = True
+
+    def forward(self, ops, x, p, *, training):
+        return x.map(lambda values: values * np.float64(3))
+
+
+def test_what_stages_before_the_weights_make_of_the_rows_is_multiplied(calls):
+    fitted = fit(block=(Scaled(), "affine", "activation"), hidden_units=(7,))
+    plain = fit(hidden_units=(7,))
+    plain._current_model().set_state(fitted._state())
+    np.testing.assert_allclose(fitted.predict_proba(X), plain.predict_proba(3 * X), rtol=1e-5)
+    assert calls == [N_ROWS, N_ROWS]
 
 
 @pytest.mark.parametrize("builder", ["tf", "keras"])

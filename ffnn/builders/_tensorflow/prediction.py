@@ -121,7 +121,8 @@ class Prediction:
             return scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features)) @ weight
         products = np.zeros((-(-n_rows // STEP_ROWS) * STEP_ROWS, weight.shape[1]), np.float32)
         may = n_threads() if n_rows > STEP_ROWS else 1  # to ask takes a good part of what a row does
-        sparse_products.multiply(CSR(x.splits, x.columns, x.values), weight, products[:n_rows], may)
+        values = np.ascontiguousarray(x.values, np.float32)  # whatever a stage has made of them
+        sparse_products.multiply(CSR(x.splits, x.columns, values), weight, products[:n_rows], may)
         return products
 
     def _takes(self, arrays: tuple[Any, ...]) -> bool:
