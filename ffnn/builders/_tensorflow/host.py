@@ -1,4 +1,4 @@
-"""What the host's own kernels compute for TensorFlow, on as many threads as TensorFlow may use."""
+"""What of the host our own kernels may take beside TensorFlow."""
 
 from __future__ import annotations
 

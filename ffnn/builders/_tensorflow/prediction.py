@@ -113,7 +113,7 @@ class Prediction:
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def _product(self, arrays: tuple[Any, ...], n_rows: int, weight: Array) -> Array:
-        """Return the first product of some rows, filled up with rows of zeros."""
+        """Return the first product of some rows; the kernel's are filled up with rows of zeros."""
         network = self._network
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._few.entry.apply(_HOST, x, {})
