@@ -39,9 +39,9 @@ class SparseInput(Input):
         How a batch meets the first weights, where the engine is TensorFlow. ``"dense"``: the rows of the batch are
         made dense, so that a step costs what the features do. ``"stored"``: products go entry by entry, and the solver
         steps in the rows of the weights that the batch meets, while the others wait until they are met or looked at: a
-        step costs what is stored. For Adam and AdamW in float32 on a CPU a compiled kernel does so in one pass.
-        ``"auto"`` takes what is expected to be faster, ``"stored"`` from 10,000 features only. The results differ by
-        rounding.
+        step costs what is stored. For Adam and AdamW in float32 on a CPU a compiled kernel does so in one pass, and
+        another one multiplies the rows of predictions. ``"auto"`` takes what is expected to be faster, ``"stored"``
+        from 10,000 features only. The results differ by rounding.
     """
 
     sparse = True
