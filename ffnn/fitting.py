@@ -197,11 +197,10 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
 def _order(estimator: BaseMLP, data: _Data) -> Array:
     """Return the rows to train on; one of zero weight is left out, and so the same as one that was never there."""
     order = data.rows[data.weight[data.rows] > 0]
-    if not len(order):
+    if not len(order):  # weights of zero alone are refused before, so that those of the classes are among the reasons
         raise ValueError(
-            f"None of the {len(data.rows)} samples to train on has a positive weight: sample_weight is zero there, or "
-            f"class_weight={getattr(estimator, 'class_weight', None)!r} is for every class among them. Leave out such "
-            "a call of partial_fit, or weigh one of the classes."
+            f"class_weight={estimator.class_weight!r}, times sample_weight, gives none of the {len(data.rows)} samples "
+            "to train on a positive weight. Weigh one of their classes, or leave out the call."
         )
     return order.astype(np.int32 if len(data.weight) < 2**31 else np.int64)
 

@@ -34,7 +34,8 @@ def describe() -> str:
     names = sorted({path.stem for path in _FOLDER.glob("*.c")})
     found = {name: library for name in names if (library := load(name)) is not None}
     if not found:
-        return "kernels: none, so that sparse data takes two to three times as long. Install a C compiler, then ffnn."
+        remedy = "Install a C compiler, then ffnn anew."
+        return f"kernels: none, so that sparse data takes two to three times as long. {remedy}"
     levels = {name: int(library._name.rpartition("-")[2].partition(".")[0]) for name, library in found.items()}
     return "kernels: " + ", ".join(f"{name} (for {_NAMES[level]})" for name, level in levels.items())
 

@@ -14,6 +14,7 @@
 #define CACHED (1 << 19)
 /* Entries that a row is to have among some features; to look for fewer takes longer than to fetch weights again. */
 #define FEWEST 4
+/* VECS at most; that of the processor may be less than what some code here, left out there, is written for. */
 #define MOST_VECS 8
 /* Entries ahead of the one at hand whose weights are asked for. */
 #define AHEAD 8
