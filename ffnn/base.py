@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -98,12 +97,16 @@ class BaseMLP(Convertible, Inside, Fittable):
     @property
     def coefs_(self) -> list[Array]:
         """The kernel of each affine layer, as a list of ndarrays of shape (n_inputs, n_outputs)."""
-        return [array for name, array in self._state().weights.items() if re.search(r"[._]affine\d*[._]weight$", name)]
+        return self._weights_of_role("coef")
 
     @property
     def intercepts_(self) -> list[Array]:
         """The bias of each affine layer, as a list of ndarrays of shape (n_outputs,)."""
-        return [array for name, array in self._state().weights.items() if re.search(r"[._]affine\d*[._]bias$", name)]
+        return self._weights_of_role("intercept")
+
+    def _weights_of_role(self, role: str) -> list[Array]:
+        arrays, declared = self._state().weights, self.network_.weights
+        return [array for name, array in arrays.items() if name in declared and declared[name].role == role]
 
     # to list attributes, or show them, scikit-learn looks at each; this one would be built for that, by an engine
 

@@ -7,25 +7,20 @@ gather each batch from them there, in the engine's own operations.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
 
 from ffnn.documented import Documented
+from ffnn.layer import Context, Traits, Weight
+from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.structure import parameters_key
 
-if TYPE_CHECKING:
-    from types import SimpleNamespace
-
-    from sklearn.utils import Tags
-
-    from ffnn.layer import Weight
-    from ffnn.ops import Ops, Tensor
-
-__all__ = ["Input", "Rows", "SparseRows"]
+__all__ = ["Input", "Rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,40 +41,6 @@ class Rows:
     n_rows: int
 
 
-@dataclass(frozen=True)
-class SparseRows:
-    """A batch of sparse rows.
-
-    Parameters
-    ----------
-    splits : integer tensor of shape (n_rows + 1,)
-        Where each row's entries begin among the stored ones, and where the last row's end.
-    columns : integer tensor of shape (n_stored,)
-        The column of each stored entry.
-    values : tensor of shape (n_stored,)
-        Its value.
-    shape : sequence of int or scalar tensor
-        Of the matrix.
-    """
-
-    splits: Tensor
-    columns: Tensor
-    values: Tensor
-    shape: Sequence[Any]
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> SparseRows:
-        """Return the batch with ``function`` applied to its stored values."""
-        return replace(self, values=function(self.values))
-
-    def dense(self, ops: Ops) -> Tensor:
-        """Return the batch as a dense tensor."""
-        return ops.scatter(self.splits, self.columns, self.values, self.shape)
-
-    def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
-        """Return the product with a matrix of shape (n_columns, n), at a cost that follows the stored entries."""
-        return ops.sparse_matmul(self.splits, self.columns, self.values, weight)
-
-
 class Input(Documented, BaseEstimator, ABC):
     """Takes X to the engine.
 
@@ -92,9 +53,11 @@ class Input(Documented, BaseEstimator, ABC):
     #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``,
     #: which all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` steps on the way.
     paths_: tuple[str, ...] = None  # type: ignore[assignment]  # nothing has been learned yet; "dense" alone
-    #: As a layer's; an input that transforms its batch draws nothing by default.
-    tensors: ClassVar[tuple[str, ...]] = ()
-    random: ClassVar[bool] = False
+
+    @property
+    def traits(self) -> Traits:
+        """As a layer's: what :meth:`forward` needs, and what it can take."""
+        return Traits(sparse=True)
 
     @classmethod
     @abstractmethod
@@ -132,7 +95,7 @@ class Input(Documented, BaseEstimator, ABC):
         """Return the input's weights by name, in a fixed order."""
         return {}
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return what the input passes on for a batch; by default the batch itself."""
         return x
 
@@ -148,5 +111,5 @@ class Input(Documented, BaseEstimator, ABC):
         return parameters_key(self)
 
     def scalars(self) -> list[float]:
-        """Return the values of the fields named in ``tensors``."""
-        return [float(getattr(self, name)) for name in self.tensors]
+        """Return the values of the fields named in ``traits.scalars``."""
+        return [float(getattr(self, name)) for name in self.traits.scalars]

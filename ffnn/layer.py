@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from types import SimpleNamespace
+from ffnn.ops import Ops, Tensor
 
-    from ffnn.ops import Ops, Tensor
-
-__all__ = ["Layer", "Weight"]
+__all__ = ["Context", "Layer", "Traits", "Weight", "call", "numbered_names"]
 
 
 @dataclass(frozen=True)
 class Weight:
-    """What a layer says of one of its weight arrays.
+    """The declaration of one of a layer's weight arrays.
 
     Parameters
     ----------
@@ -37,7 +35,12 @@ class Weight:
     scale : float
         What the initializer's values are multiplied by.
     trainable : bool
-        Whether the gradient trains it; otherwise the layer itself says its new value in each step of training.
+        Whether the gradient trains it; otherwise the layer itself gives its new value in each step of training.
+    by_feature : bool
+        Whether row i is multiplied by feature i of the batch and by nothing else, in a layer that takes sparse rows: a
+        batch without feature i gives that row no gradient.
+    role : {"coef", "intercept"} or None
+        Whether the estimator lists it in ``coefs_`` or in ``intercepts_``.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +48,60 @@ class Weight:
     decays: bool = False
     scale: float = 1.0
     trainable: bool = True
+    by_feature: bool = False
+    role: Literal["coef", "intercept"] | None = None
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a layer needs, and what it can take.
+
+    Parameters
+    ----------
+    scalars : tuple of str
+        Numeric fields whose values are inputs of a traced program, so that one program serves all of them.
+    random : bool
+        Whether ``forward`` draws random numbers in training, from ``context.seed``.
+    sparse : bool
+        Whether ``forward`` takes :class:`~ffnn.ops.SparseRows`; otherwise it gets the batch dense.
+    bfloat16 : bool
+        Whether ``forward`` takes a batch in bfloat16 and returns one, while its weights stay in float32; otherwise it
+        gets the batch in the network's dtype.
+    weighs_rows : bool
+        Whether a row's result in training depends on the other rows. Then ``forward`` weighs each by
+        ``context.row_weight``, so that a weight of 2 can be the same as a row that is there twice.
+    """
+
+    scalars: tuple[str, ...] = ()
+    random: bool = False
+    sparse: bool = False
+    bfloat16: bool = False
+    weighs_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    """The circumstances under which a layer's ``forward`` is called; by default, a prediction.
+
+    Parameters
+    ----------
+    training : bool
+        Whether the network is being trained. Everything below is there in training only.
+    seed : integer tensor of shape (2,), optional
+        The seed of this layer's draws in this step, where the layer is random.
+    row_weight : tensor of shape (n_rows,), optional
+        The sample weights.
+    scalars : mapping of str to scalar tensor
+        The values of the fields named in ``traits.scalars``.
+    updates : dict of str to tensor
+        Filled by the layer with the new value of each of its weights that is not trainable.
+    """
+
+    training: bool = False
+    seed: Tensor | None = None
+    row_weight: Tensor | None = None
+    scalars: Mapping[str, Tensor] = field(default_factory=dict)
+    updates: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,21 +113,10 @@ class Layer(ABC):
     ``block`` that sets a field overrides the estimator's.
     """
 
-    #: Numeric fields that a program takes as inputs, so that one traced program serves all their values.
-    tensors: ClassVar[tuple[str, ...]] = ()
-    #: Whether :meth:`forward` draws random numbers in training; then it finds a seed in ``p.seed``.
-    random: ClassVar[bool] = False
-    #: Whether :meth:`forward` takes sparse rows as they are; otherwise it is given them dense.
-    takes_sparse: ClassVar[bool] = False
-    #: Whether :meth:`forward` takes a batch in bfloat16 and returns one, while ``p`` stays in float32; otherwise it is
-    #: given the batch in the network's dtype.
-    takes_bfloat16: ClassVar[bool] = False
-    #: The weights whose i-th row is multiplied by feature i and by nothing else, where sparse rows are taken: a batch
-    #: without feature i gives that row no gradient.
-    by_feature: ClassVar[tuple[str, ...]] = ()
-    #: Whether a row's result in training depends on the other rows; then :meth:`forward` finds in ``p.row_weight`` what
-    #: each one counts, so that a weight of 2 can be the same as a row that is there twice.
-    weighs_rows: ClassVar[bool] = False
+    @property
+    def traits(self) -> Traits:
+        """What the layer needs, and what it can take."""
+        return Traits()
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         """Return this layer with its open fields filled in, another that replaces it, or None to leave it out.
@@ -99,7 +145,7 @@ class Layer(ABC):
         return {}
 
     @abstractmethod
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return the layer's output for a batch.
 
         Parameters
@@ -107,13 +153,11 @@ class Layer(ABC):
         ops : Ops
             The builder's array operations.
         x : tensor of shape (n_rows, n_inputs)
-            The batch; a :class:`~ffnn.input.SparseRows` where the layer takes sparse rows and the input is sparse.
-        p : namespace
-            The weights by name. In training also the fields named in ``tensors`` as scalar tensors; ``seed``, an
-            integer tensor of shape (2,), where the layer is random; ``row_weight``, a tensor of shape (n_rows,), where
-            it weighs rows; and ``updates``, a dict in which it puts the new value of each weight that is not trainable.
-        training : bool
-            Whether the network is being trained.
+            The batch; a :class:`~ffnn.ops.SparseRows` where the layer takes sparse rows and the input is sparse.
+        weights : mapping of str to tensor
+            By the names in :meth:`weights`.
+        context : Context
+            Whether the network is being trained, and what a layer needs then.
         """
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
@@ -136,10 +180,58 @@ class Layer(ABC):
         return NotImplemented
 
     def structure(self) -> tuple[Hashable, ...]:
-        """Return what a traced program depends on: the class and every field that is no tensor."""
-        fields = (f.name for f in dataclasses.fields(self) if f.name not in self.tensors)
+        """Return a key of the traced program: the class and every field that is no scalar input of it."""
+        fields = (f.name for f in dataclasses.fields(self) if f.name not in self.traits.scalars)
         return (type(self), *((name, getattr(self, name)) for name in fields))
 
     def scalars(self) -> list[float]:
-        """Return the values of the fields named in ``tensors``."""
-        return [float(np.asarray(getattr(self, name))) for name in self.tensors]
+        """Return the values of the fields named in ``traits.scalars``."""
+        return [float(np.asarray(getattr(self, name))) for name in self.traits.scalars]
+
+
+class Stage(Protocol):
+    """What :func:`call` calls: a layer, or an input."""
+
+    @property
+    def traits(self) -> Traits: ...
+
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor: ...
+
+
+def call(stage: Stage, prefix: str, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+    """Return a layer's output, given what surrounds it: a network's weights and context, or those of an outer layer.
+
+    Parameters
+    ----------
+    stage : Layer or Input
+        What is called.
+    prefix : str
+        What the names of its weights, scalars and updates begin with in ``weights`` and ``context``.
+    ops : Ops
+        The builder's array operations.
+    x : tensor or SparseRows of shape (n_rows, n_inputs)
+        The batch.
+    weights : mapping of str to tensor
+        All weights.
+    context : Context
+        With the seed of this layer, and all scalars; its updates are added to.
+    """
+    own = replace(context, scalars=_beneath(prefix, context.scalars), updates={})
+    y = stage.forward(ops, x, _beneath(prefix, weights), own)
+    context.updates.update({f"{prefix}{name}": value for name, value in own.updates.items()})
+    return y
+
+
+def _beneath(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
+
+
+def numbered_names(layers: Iterable[Layer]) -> list[str]:
+    """Return a name for each layer of a block: its class's in lower case, from the second one on with its number."""
+    counts: Counter[str] = Counter()
+    names = []
+    for layer in layers:
+        name = type(layer).__name__.lower()
+        counts[name] += 1
+        names.append(name if counts[name] == 1 else f"{name}{counts[name]}")
+    return names

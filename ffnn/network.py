@@ -9,17 +9,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ffnn.initializers import draw
-from ffnn.input import Input, SparseRows
-from ffnn.layer import Layer, Weight
-from ffnn.ops import Ops, Tensor
+from ffnn.input import Input
+from ffnn.layer import Context, Layer, Weight, call, numbered_names
+from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.output import Output
 from ffnn.plugins import registry
 
@@ -109,8 +108,7 @@ class Network:
     @functools.cached_property
     def n_entry(self) -> int:
         """The number of leading stages that act on sparse rows and have no weights: what a batch goes through first."""
-        takes = (isinstance(s.layer, Input) or s.layer.takes_sparse for s in self.stages)
-        entry = itertools.takewhile(all, zip(takes, (not s.weights for s in self.stages), strict=True))
+        entry = itertools.takewhile(lambda s: s.layer.traits.sparse and not s.weights, self.stages)
         return sum(1 for _ in entry) if self.input.sparse else 0
 
     @property
@@ -118,10 +116,11 @@ class Network:
         """The names of the weights that have a row a feature, if they meet the entries of sparse rows."""
         stages = self.stages[self.n_entry : self.n_entry + 1]
         return tuple(
-            f"{stage.name}.{name}"
+            name
             for stage in stages
-            if self.input.sparse and isinstance(stage.layer, Layer) and stage.layer.takes_sparse
-            for name in stage.layer.by_feature
+            if self.input.sparse and stage.layer.traits.sparse
+            for name, weight in stage.weights.items()
+            if weight.by_feature
         )
 
     def first(self, n_stages: int | None) -> Network:
@@ -130,7 +129,7 @@ class Network:
 
     def dtype_of(self, stage: Stage) -> str:
         """Return the dtype of the batch that a stage takes."""
-        low = stage.name.startswith("hidden") and isinstance(stage.layer, Layer) and stage.layer.takes_bfloat16
+        low = stage.name.startswith("hidden") and stage.layer.traits.bfloat16
         return self.compute_dtype or self.dtype if low else self.dtype
 
     def entering(self, ops: Ops, x: Tensor) -> Tensor | SparseRows:
@@ -154,6 +153,21 @@ class Network:
         """Return the numbers that a program takes as inputs (dropout rates), in the order of the stages."""
         return np.array([value for stage in self.stages for value in stage.layer.scalars()], dtype=self.dtype)
 
+    def training_context(self, scalars: Tensor, seed: Tensor, row_weight: Tensor | None = None) -> Context:
+        """Return the context of a step of training.
+
+        Parameters
+        ----------
+        scalars : tensor of shape (n_scalars,)
+            What :meth:`scalars` returned.
+        seed : integer tensor of shape (2,)
+            The step's seed. Each random stage draws with a seed of its own, made from it.
+        row_weight : tensor of shape (n_rows,), optional
+            The sample weights.
+        """
+        names = [f"{stage.name}.{name}" for stage in self.stages for name in stage.layer.traits.scalars]
+        return Context(True, seed, row_weight, {name: scalars[i] for i, name in enumerate(names)})
+
     def structure(self) -> Hashable:
         """Return a key: networks of equal keys share a traced program."""
         stages = tuple((stage.name, stage.layer.structure(), stage.n_inputs) for stage in self.stages)
@@ -164,12 +178,8 @@ class Network:
         ops: Ops,
         x: Tensor | SparseRows,
         weights: Mapping[str, Tensor],
-        scalars: Tensor | None = None,
-        seed: Tensor | None = None,
+        context: Context | None = None,
         *,
-        row_weight: Tensor | None = None,
-        updates: dict[str, Tensor] | None = None,
-        training: bool = False,
         start: int = 0,
     ) -> Tensor:
         """Return the scores of a batch.
@@ -182,53 +192,34 @@ class Network:
             The batch that the input gathered.
         weights : mapping
             Tensors by the names in :attr:`weights`.
-        scalars : tensor of shape (n_scalars,), optional
-            What :meth:`scalars` returned; needed in training.
-        seed : integer tensor of shape (2,), optional
-            The step's seed; needed in training. Each random stage draws with a seed of its own, made from it.
-        row_weight : tensor of shape (n_rows,), optional
-            The sample weights; needed in training.
-        updates : dict, optional
-            Filled in training with the new values of :attr:`extras`.
-        training : bool
-            Whether layers such as dropout act.
+        context : Context, optional
+            What :meth:`training_context` returned, whose updates are filled with the new values of :attr:`extras`; by
+            default, the network predicts.
         start : int
             The number of stages that the batch has gone through already.
 
         Returns
         -------
         scores : tensor of shape (n_rows, n_outputs)
-            Of a network cut short by :meth:`first`, what leaves its last stage, which may be :class:`SparseRows`.
+            Of a network cut short by :meth:`first`, the output of its last stage, which may be
+            :class:`~ffnn.ops.SparseRows`.
         """
-        for stage, first_scalar, seed_shift in itertools.islice(self._inputs_of_stages(), start, None):
-            layer = stage.layer
-            p = SimpleNamespace(**{name.rpartition(".")[2]: weights[name] for name in stage.weights})
-            if training and scalars is not None:
-                for i, name in enumerate(layer.tensors):
-                    setattr(p, name, scalars[first_scalar + i])
-            if training and seed is not None and layer.random:
-                p.seed = seed + np.array([0, seed_shift], dtype=np.int32)
-            if training:
-                p.row_weight, p.updates = row_weight, {}
-            if isinstance(x, SparseRows) and isinstance(layer, Layer) and not layer.takes_sparse:
+        context = context or Context()
+        n_random = sum(stage.layer.traits.random for stage in self.stages[:start])
+        for stage in self.stages[start:]:
+            seed = None
+            if context.seed is not None and stage.layer.traits.random:
+                seed = context.seed + np.array([0, n_random], dtype=np.int32)
+                n_random += 1
+            own = dataclasses.replace(context, seed=seed)
+            if isinstance(x, SparseRows) and not stage.layer.traits.sparse:
                 x = x.dense(ops)
-            x = self._cast(ops, x, self.dtype_of(stage))
-            x = layer.forward(ops, x, p, training=training)
-            if training and updates is not None:
-                updates.update({f"{stage.name}.{name}": value for name, value in p.updates.items()})
+            x = call(stage.layer, f"{stage.name}.", ops, self._cast(ops, x, self.dtype_of(stage)), weights, own)
         return self._cast(ops, x, self.dtype)
 
     def _cast(self, ops: Ops, x: Tensor | SparseRows, dtype: str) -> Tensor | SparseRows:
         # what is stored of sparse rows stays as it is until it is dense
         return x if self.compute_dtype is None or isinstance(x, SparseRows) else ops.cast(x, dtype)
-
-    def _inputs_of_stages(self) -> Iterator[tuple[Stage, int, int]]:
-        """Yield each stage with the index of its first scalar and the number of random stages before it."""
-        n_scalars = n_random = 0
-        for stage in self.stages:
-            yield stage, n_scalars, n_random
-            n_scalars += len(stage.layer.tensors)
-            n_random += stage.layer.random
 
 
 def describe(
@@ -268,14 +259,9 @@ def describe(
     initializer = "lecun_normal" if values.get("activation") == "selu" else "glorot_uniform"
 
     def append(prefix: str, recipe: Sequence[str | Layer], parameter: str, bound: Mapping[str, Any]) -> None:
-        taken: dict[str, int] = {}
-        for item in recipe:
-            layer = registry.resolve("layer", item, parameter, Layer).bind(bound)
-            if layer is None:
-                continue
-            name = type(layer).__name__.lower()
-            taken[name] = taken.get(name, 0) + 1
-            name = name if taken[name] == 1 else f"{name}{taken[name]}"
+        made = [registry.resolve("layer", item, parameter, Layer).bind(bound) for item in recipe]
+        layers = [layer for layer in made if layer is not None]
+        for name, layer in zip(numbered_names(layers), layers, strict=True):
             n_inputs = stages[-1].n_outputs
             stages.append(Stage(f"{prefix}.{name}", layer, n_inputs, layer.n_outputs(n_inputs)))
 

@@ -6,14 +6,15 @@ take Python's arithmetic and comparison operators. A builder supplies them for i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse
 import scipy.special
 
-__all__ = ["NumpyOps", "Ops", "Tensor"]
+__all__ = ["NumpyOps", "Ops", "SparseRows", "Tensor"]
 
 Tensor = Any
 """An engine's array."""
@@ -102,6 +103,40 @@ class Ops(Protocol):
     def uniform(self, shape: Sequence[Any], seed: Tensor, dtype: str) -> Tensor:
         """Return uniform draws in [0, 1), a pure function of ``seed``, two integers."""
         ...
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A batch of sparse rows.
+
+    Parameters
+    ----------
+    splits : integer tensor of shape (n_rows + 1,)
+        Where each row's entries begin among the stored ones, and where the last row's end.
+    columns : integer tensor of shape (n_stored,)
+        The column of each stored entry.
+    values : tensor of shape (n_stored,)
+        Its value.
+    shape : sequence of int or scalar tensor
+        Of the matrix.
+    """
+
+    splits: Tensor
+    columns: Tensor
+    values: Tensor
+    shape: Sequence[Any]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> SparseRows:
+        """Return the batch with ``function`` applied to its stored values."""
+        return replace(self, values=function(self.values))
+
+    def dense(self, ops: Ops) -> Tensor:
+        """Return the batch as a dense tensor."""
+        return ops.scatter(self.splits, self.columns, self.values, self.shape)
+
+    def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
+        """Return the product with a matrix of shape (n_columns, n), at a cost that follows the stored entries."""
+        return ops.sparse_matmul(self.splits, self.columns, self.values, weight)
 
 
 class NumpyOps:

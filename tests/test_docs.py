@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ffnn.layer import Layer
+from ffnn.layer import Context, Layer
 from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 
@@ -62,7 +62,7 @@ def test_the_plugin_tutorial_makes_a_plugin(tutorial):
     found = registry.load("layer", "scale")
     assert issubclass(found, Layer)
     x = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(found().forward(NumpyOps(), x, None, training=False), 2 * x)
+    np.testing.assert_array_equal(found().forward(NumpyOps(), x, {}, Context()), 2 * x)
     (entry,) = [entry for entry in registry.entries() if entry.name == "scale"]
     listed = [line.split() for line in TUTORIAL.read_text().splitlines() if line.startswith("layer ")]
     assert listed == [[entry.kind, entry.name, entry.target, entry.distribution, entry.version]]

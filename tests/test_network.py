@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from ffnn.layer import Layer
+from ffnn.layer import Layer, Traits
 from ffnn.network import describe
 from ffnn.ops import NumpyOps
 from ffnn.structure import Identity, parameters_key
@@ -109,17 +109,16 @@ def test_each_random_stage_draws_with_a_seed_of_its_own():
     seeds = []
 
     class Spy(Layer):
-        random = True
+        traits = Traits(random=True)
 
-        def forward(self, ops, x, p, *, training):
-            seeds.append(tuple(p.seed))
+        def forward(self, ops, x, weights, context):
+            seeds.append(tuple(context.seed))
             return x
 
     problem = make_problem(block=(Spy(), "affine", Spy()), hidden_units=(4, 4))
-    problem.network.apply(
-        NumpyOps(), problem.x.arrays[0],
-        problem.initial_weights(), problem.network.scalars(), np.array([7, 1], dtype=np.int32), training=True,
-    )  # fmt: skip
+    network = problem.network
+    context = network.training_context(network.scalars(), np.array([7, 1], dtype=np.int32))
+    network.apply(NumpyOps(), problem.x.arrays[0], problem.initial_weights(), context)
     assert len(set(seeds)) == 4
 
 

@@ -12,9 +12,8 @@ from ffnn.builder import Arrays
 from ffnn.exceptions import ExportError
 from ffnn.exporting.onnx_ops import OnnxOps
 from ffnn.exporting.onnx_tensor import Array, Graph, OnnxTensor
-from ffnn.input import SparseRows
 from ffnn.network import Network
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, SparseRows
 
 __all__ = ["add_operations", "allow_options", "convert", "output_types"]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ffnn.layer import Context
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import OUTPUTS, Problem, Suite, make_problem, to_numpy
 
@@ -71,5 +72,5 @@ def _apply(problem: Problem, stages: Any, x: Any, weights: Any) -> Any:
     ops = NumpyOps()
     for stage in stages:
         named = {name.rpartition(".")[2]: weights[name] for name in stage.weights}
-        x = stage.layer.forward(ops, x, type("P", (), named), training=False)
+        x = stage.layer.forward(ops, x, named, Context())
     return x

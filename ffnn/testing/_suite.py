@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from sklearn.base import clone
 
 from ffnn.builder import Arrays, EpochPlan
 from ffnn.exceptions import EngineNotInstalledError
-from ffnn.input import Input, Rows, SparseRows
-from ffnn.layer import Layer
+from ffnn.input import Input, Rows
+from ffnn.layer import Context, Layer
 from ffnn.network import Network, describe
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, SparseRows
 from ffnn.output import Output
 from ffnn.plugins import registry
 from ffnn.schedules import Constant
@@ -231,18 +230,23 @@ def make_problem(
     )
 
 
-def namespace(layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3) -> SimpleNamespace:
-    """Return what a layer's ``forward`` finds in ``p``: random weights, its scalars and, in training, a seed."""
+def surroundings(
+    layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3
+) -> tuple[dict[str, Any], Context]:
+    """Return random weights for a layer of a batch of nine rows, and the context of its call."""
     rng = np.random.default_rng(5)
-    p = SimpleNamespace()
+    weights = {}
     for name, weight in layer.weights(n_inputs).items():
         drawn = rng.normal(size=weight.shape)
         # what is no trained weight may be a variance
-        setattr(p, name, ops.cast(drawn if weight.trainable else 0.5 + np.abs(drawn), dtype))
-    if training:
-        for name, value in zip(layer.tensors, layer.scalars(), strict=True):
-            setattr(p, name, ops.cast(np.array(value), dtype))
-        if layer.random:
-            p.seed = ops.cast(np.array([seed, 4]), "int32")
-        p.row_weight, p.updates = ops.cast(rng.uniform(0.5, 2, size=9), dtype), {}
-    return p
+        weights[name] = ops.cast(drawn if weight.trainable else 0.5 + np.abs(drawn), dtype)
+    if not training:
+        return weights, Context()
+    scalars = zip(layer.traits.scalars, layer.scalars(), strict=True)
+    context = Context(
+        training=True,
+        seed=ops.cast(np.array([seed, 4]), "int32") if layer.traits.random else None,
+        row_weight=ops.cast(rng.uniform(0.5, 2, size=9), dtype),
+        scalars={name: ops.cast(np.array(value), dtype) for name, value in scalars},
+    )
+    return weights, context

@@ -13,10 +13,10 @@ from sklearn.base import clone
 
 from ffnn.classifier import MLPClassifier
 from ffnn.initializers import INITIALIZERS
-from ffnn.input import Input, Rows, SparseRows
-from ffnn.ops import NumpyOps
+from ffnn.input import Input, Rows
+from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
-from ffnn.testing._suite import Array, FixedDraws, Suite, engine_ops, installed_builders, namespace, to_numpy
+from ffnn.testing._suite import Array, FixedDraws, Suite, engine_ops, installed_builders, surroundings, to_numpy
 
 __all__ = ["InputSuite"]
 
@@ -75,9 +75,9 @@ class InputSuite(Suite):
             assert twin.structure() == made.structure()
             assert hash(twin.structure()) == hash(made.structure())
 
-    def test_scalars_are_the_tensors_values(self) -> None:
+    def test_scalars_are_the_values_of_their_fields(self) -> None:
         made = self.make()
-        assert made.scalars() == [float(getattr(made, name)) for name in made.tensors]
+        assert made.scalars() == [float(getattr(made, name)) for name in made.traits.scalars]
 
     # -- on the host
 
@@ -128,8 +128,8 @@ class InputSuite(Suite):
         batch = self.gathered(NumpyOps(), np.arange(9))
         results = []
         for ops in (FixedDraws(NumpyOps()), FixedDraws(engine_ops())):
-            p = namespace(made, n_features, ops, "float64", training=training)
-            results.append(to_numpy(made.forward(ops, ops.cast(batch, "float64"), p, training=training)))
+            weights, context = surroundings(made, n_features, ops, "float64", training=training)
+            results.append(to_numpy(made.forward(ops, ops.cast(batch, "float64"), weights, context)))
         assert results[0].shape == (9, made.n_outputs(n_features))
         np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-12)
 

@@ -16,9 +16,8 @@ from sklearn.base import clone
 from ffnn.builder import State
 from ffnn.classifier import MLPClassifier
 from ffnn.initializers import INITIALIZERS
-from ffnn.input import SparseRows
 from ffnn.layer import Layer, Weight
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
 from ffnn.testing._suite import (
     Array,
@@ -27,7 +26,7 @@ from ffnn.testing._suite import (
     engine_ops,
     installed_builders,
     make_problem,
-    namespace,
+    surroundings,
     to_numpy,
 )
 
@@ -80,8 +79,8 @@ class LayerSuite(Suite):
     def run(self, ops: Any, x: Any, *, training: bool, dtype: str = "float64", seed: int = 3) -> Any:
         """Return the layer's output for a batch."""
         layer = self.bound()
-        p = namespace(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
-        return layer.forward(ops, x, p, training=training)
+        weights, context = surroundings(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
+        return layer.forward(ops, x, weights, context)
 
     # -- a description
 
@@ -126,20 +125,20 @@ class LayerSuite(Suite):
         assert hash(self.bound().structure()) == hash(self.bound().structure())
         assert self.bound().structure() == self.bound().structure()
 
-    def test_structure_leaves_tensors_out_and_nothing_else(self) -> None:
+    def test_structure_leaves_scalars_out_and_nothing_else(self) -> None:
         layer = self.bound()
         for field in dataclasses.fields(layer):
             value = getattr(layer, field.name)
-            if field.name in layer.tensors:
+            if field.name in layer.traits.scalars:
                 other = dataclasses.replace(layer, **{field.name: value / 2})
                 assert other.structure() == layer.structure(), field.name
             elif isinstance(value, (int, float)):
                 other = dataclasses.replace(layer, **{field.name: value + 1})
                 assert other.structure() != layer.structure(), field.name
 
-    def test_scalars_are_the_tensors_values(self) -> None:
+    def test_scalars_are_the_values_of_their_fields(self) -> None:
         layer = self.bound()
-        assert layer.scalars() == [float(getattr(layer, name)) for name in layer.tensors]
+        assert layer.scalars() == [float(getattr(layer, name)) for name in layer.traits.scalars]
 
     # -- weights and shapes
 
@@ -162,7 +161,7 @@ class LayerSuite(Suite):
 
     @pytest.mark.parametrize("training", [False, True])
     def test_bfloat16_comes_out_where_it_goes_in(self, training: bool) -> None:
-        if not self.bound().takes_bfloat16:
+        if not self.bound().traits.bfloat16:
             pytest.skip("the layer computes in the network's dtype")
         ops = FixedDraws(engine_ops())
         # of values with few digits the layer's own rounding is all that differs
@@ -199,10 +198,10 @@ class LayerSuite(Suite):
         x = ops.cast(self.batch() + 1, "float64")
         one, again, other = (to_numpy(self.run(ops, x, training=True, seed=seed)) for seed in (3, 3, 8))
         np.testing.assert_array_equal(one, again)
-        assert self.bound().random == (not np.array_equal(one, other))
+        assert self.bound().traits.random == (not np.array_equal(one, other))
 
     def test_sparse_rows_are_taken_as_the_dense_ones(self) -> None:
-        if not self.bound().takes_sparse:
+        if not self.bound().traits.sparse:
             pytest.skip("the layer takes dense rows alone")
         x = self.batch()
         stored = scipy.sparse.csr_array(x)

@@ -7,8 +7,7 @@ NeurIPS, arXiv 2203.05556: periodic, linear, ReLU.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
-from types import SimpleNamespace
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import scipy.sparse
 from sklearn.utils import Tags
 
 from ffnn.input import Rows
-from ffnn.layer import Weight
+from ffnn.layer import Context, Weight
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_flag, check_integer, check_number
 from ffnn_plugins.inputs.dense import DenseInput
@@ -77,18 +76,18 @@ class PLRInput(DenseInput):
             "bias": Weight((*own, self.n_dims), "zeros"),
         }
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        k, n_features = self.n_frequencies, p.frequencies.shape[1]
-        frequencies = ops.reshape(ops.transpose(p.frequencies, (1, 0)), (n_features, 1, k))
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        k, n_features = self.n_frequencies, weights["frequencies"].shape[1]
+        frequencies = ops.reshape(ops.transpose(weights["frequencies"], (1, 0)), (n_features, 1, k))
         values = ops.reshape(ops.transpose(x, (1, 0)), (n_features, -1, 1))
         angles = 2 * math.pi * values * frequencies  # (n_features, n_rows, k)
         periodic = ops.concatenate([ops.cos(angles), ops.sin(angles)], 2)
         if self.lite:
-            linear = ops.matmul(ops.reshape(periodic, (-1, 2 * k)), p.weight) + p.bias
+            linear = ops.matmul(ops.reshape(periodic, (-1, 2 * k)), weights["weight"]) + weights["bias"]
             linear = ops.reshape(linear, (n_features, -1, self.n_dims))
         else:
-            bias = ops.reshape(p.bias, (n_features, 1, self.n_dims))
-            linear = ops.matmul(periodic, ops.transpose(p.weight, (1, 0, 2))) + bias
+            bias = ops.reshape(weights["bias"], (n_features, 1, self.n_dims))
+            linear = ops.matmul(periodic, ops.transpose(weights["weight"], (1, 0, 2))) + bias
         return ops.reshape(ops.transpose(ops.relu(linear), (1, 0, 2)), (-1, n_features * self.n_dims))
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:

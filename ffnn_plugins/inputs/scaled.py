@@ -6,14 +6,14 @@ tabular data", NeurIPS, arXiv 2407.04491: the scaling layer, a soft selection of
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any
 
 import scipy.sparse
 from sklearn.utils import Tags
 
 from ffnn.input import Rows
-from ffnn.layer import Weight
+from ffnn.layer import Context, Weight
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number
 from ffnn_plugins.inputs.dense import DenseInput
@@ -49,6 +49,6 @@ class ScaledInput(DenseInput):
         check_number("ScaledInput.rate", self.rate, remedy, positive=True)
         return {"factor": Weight((n_features,), "ones", scale=1 / self.rate)}
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         # a step on the factor is a step of `rate` times that on what X is multiplied by
-        return x * (self.rate * p.factor)
+        return x * (self.rate * weights["factor"])

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 
-from ffnn.input import Input, Rows, SparseRows
-from ffnn.ops import Ops, Tensor
+from ffnn.input import Input, Rows
+from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.parameters import unknown_name
 
 __all__ = ["SparseInput"]

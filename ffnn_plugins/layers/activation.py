@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer
+from ffnn.layer import Context, Layer, Traits
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import unknown_name
 
@@ -46,7 +45,7 @@ class Activation(Layer):
 
     activation: str | Callable[[Any], Any] | None = None
 
-    takes_bfloat16 = True
+    traits = Traits(bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         bound = super().bind(values)
@@ -56,7 +55,7 @@ class Activation(Layer):
             raise unknown_name("activation", bound.activation, sorted(ACTIVATIONS), "a callable, or None for linear")
         return bound
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         if callable(self.activation):
             return _call(self.activation, self.activation, x)
         name = ACTIVATIONS[str(self.activation)]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.input import SparseRows
-from ffnn.layer import Layer, Weight
-from ffnn.ops import Ops, Tensor
+from ffnn.layer import Context, Layer, Traits, Weight
+from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.parameters import unknown_name
 
 __all__ = ["Affine"]
@@ -40,27 +38,30 @@ class Affine(Layer):
             raise unknown_name("Affine.bias_initializer", self.bias_initializer, names, "leave it at 'zeros'")
         return super().bind(values)
 
-    takes_bfloat16 = True
-    takes_sparse = True
-    by_feature = ("weight",)
+    traits = Traits(bfloat16=True, sparse=True)
 
     def n_outputs(self, n_inputs: int) -> int:
         return self._width
 
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         return {
-            "weight": Weight((n_inputs, self._width), self.initializer or "glorot_uniform", decays=True),
+            "weight": Weight(
+                (n_inputs, self._width), self.initializer or "glorot_uniform", decays=True, by_feature=True, role="coef"
+            ),
             # of a vector, Glorot's initializer takes the length for both of the kernel's widths
             "bias": Weight(
-                (self._width,), self.bias_initializer, scale=math.sqrt(2 * self._width / (n_inputs + self._width))
+                (self._width,),
+                self.bias_initializer,
+                scale=math.sqrt(2 * self._width / (n_inputs + self._width)),
+                role="intercept",
             ),
         }
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         dtype = (x.values if isinstance(x, SparseRows) else x).dtype
-        weight = ops.cast(p.weight, dtype)
+        weight = ops.cast(weights["weight"], dtype)
         product = x.matmul(ops, weight) if isinstance(x, SparseRows) else ops.matmul(x, weight)
-        return ops.add_bias(product, ops.cast(p.bias, dtype))
+        return ops.add_bias(product, ops.cast(weights["bias"], dtype))
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         # zeros: the core draws the weights; Keras's own draw would be work thrown away

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer
+from ffnn.layer import Context, Layer, Traits
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_rate
 
@@ -34,20 +33,19 @@ class AlphaDropout(Layer):
 
     rate: float | None = None
 
-    tensors = ("rate",)
-    random = True
-    takes_bfloat16 = True
+    traits = Traits(scalars=("rate",), random=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         bound = super().bind(values)
         return bound if isinstance(bound, AlphaDropout) and check_rate("dropout", bound.rate) else None
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        if not training:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        if not context.training:
             return x
-        keep = ops.uniform(ops.shape(x), p.seed, p.rate.dtype) >= p.rate
-        scale = 1 / ops.sqrt((1 - p.rate) * (1 + p.rate * _SATURATION**2))
-        shift = -scale * _SATURATION * p.rate
+        rate = context.scalars["rate"]
+        keep = ops.uniform(ops.shape(x), context.seed, rate.dtype) >= rate
+        scale = 1 / ops.sqrt((1 - rate) * (1 + rate * _SATURATION**2))
+        shift = -scale * _SATURATION * rate
         kept = ops.where(keep, x, _SATURATION * ops.ones_like(x))
         return ops.cast(scale, x.dtype) * kept + ops.cast(shift, x.dtype)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number
 
@@ -41,8 +40,7 @@ class BatchNorm(Layer):
     momentum: float = 0.9
     epsilon: float = 1e-3
 
-    weighs_rows = True
-    takes_bfloat16 = True
+    traits = Traits(weighs_rows=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the share of the moving averages that a batch leaves; 0.9 is usual."
@@ -60,11 +58,12 @@ class BatchNorm(Layer):
             "moving_variance": Weight((n_inputs,), "ones", trainable=False),
         }
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        dtype, x = x.dtype, ops.cast(x, p.gamma.dtype)  # a mean of many numbers needs more digits than each
-        mean, variance = p.moving_mean, p.moving_variance
-        if training:
-            share = ops.reshape(p.row_weight, (-1, 1))
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # a mean of many numbers needs more digits than each
+        moving_mean, moving_variance = weights["moving_mean"], weights["moving_variance"]
+        mean, variance = moving_mean, moving_variance
+        if context.training:
+            share = ops.reshape(context.row_weight, (-1, 1))
             share = share / ops.sum(share)
             batch_mean = ops.sum(share * x, axis=0)
             batch_variance = ops.sum(share * ops.square(x - batch_mean), axis=0)
@@ -73,9 +72,10 @@ class BatchNorm(Layer):
             mean = several * batch_mean + (1 - several) * mean
             variance = several * batch_variance + (1 - several) * variance
             rate = several * (1 - self.momentum)
-            p.updates["moving_mean"] = p.moving_mean + rate * (batch_mean - p.moving_mean)
-            p.updates["moving_variance"] = p.moving_variance + rate * (batch_variance - p.moving_variance)
-        return ops.cast((x - mean) * (p.gamma / ops.sqrt(variance + self.epsilon)) + p.beta, dtype)
+            context.updates["moving_mean"] = moving_mean + rate * (batch_mean - moving_mean)
+            context.updates["moving_variance"] = moving_variance + rate * (batch_variance - moving_variance)
+        scale = weights["gamma"] / ops.sqrt(variance + self.epsilon)
+        return ops.cast((x - mean) * scale + weights["beta"], dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         normalise = keras.layers.BatchNormalization(

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.input import SparseRows
-from ffnn.layer import Layer
-from ffnn.ops import Ops, Tensor
+from ffnn.layer import Context, Layer, Traits
+from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.parameters import check_rate
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 
@@ -34,10 +32,7 @@ class Dropout(Layer):
 
     rate: float | None = None
 
-    tensors = ("rate",)
-    random = True
-    takes_sparse = True
-    takes_bfloat16 = True
+    traits = Traits(scalars=("rate",), random=True, sparse=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         if values.get("activation") == "selu":
@@ -45,13 +40,14 @@ class Dropout(Layer):
         bound = super().bind(values)
         return bound if isinstance(bound, Dropout) and check_rate("dropout", bound.rate) else None
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        if not training:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        if not context.training:
             return x
+        rate = context.scalars["rate"]
 
         def drop(values: Tensor) -> Tensor:
-            keep = ops.uniform(ops.shape(values), p.seed, p.rate.dtype) >= p.rate
-            return ops.where(keep, values * ops.cast(1 / (1 - p.rate), values.dtype), ops.zeros_like(values))
+            keep = ops.uniform(ops.shape(values), context.seed, rate.dtype) >= rate
+            return ops.where(keep, values * ops.cast(1 / (1 - rate), values.dtype), ops.zeros_like(values))
 
         return x.map(drop) if isinstance(x, SparseRows) else drop(x)
 

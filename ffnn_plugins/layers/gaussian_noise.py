@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer
+from ffnn.layer import Context, Layer, Traits
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number
 
@@ -30,22 +29,21 @@ class GaussianNoise(Layer):
 
     stddev: float = 0.1
 
-    tensors = ("stddev",)
-    random = True
-    takes_bfloat16 = True
+    traits = Traits(scalars=("stddev",), random=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the standard deviation of the noise, in the unit of what enters the layer."
         return self if check_number("GaussianNoise.stddev", self.stddev, remedy) else None
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        if not training:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        if not context.training:
             return x
+        stddev = context.scalars["stddev"]
         # G. E. P. Box and M. E. Muller (1958): two uniform draws make a normal one
         shape = ops.shape(x)
-        draws = ops.uniform((2, shape[0], shape[1]), p.seed, p.stddev.dtype)
+        draws = ops.uniform((2, shape[0], shape[1]), context.seed, stddev.dtype)
         radius = ops.sqrt(-2 * ops.log(1 - draws[0]))
-        return x + ops.cast(p.stddev * radius * ops.cos(2 * math.pi * draws[1]), x.dtype)
+        return x + ops.cast(stddev * radius * ops.cos(2 * math.pi * draws[1]), x.dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.GaussianNoise(self.stddev, name=name, dtype=dtype)(x)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_number
 
@@ -31,7 +30,7 @@ class LayerNorm(Layer):
 
     epsilon: float = 1e-3
 
-    takes_bfloat16 = True
+    traits = Traits(bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It keeps a division from blowing up; 1e-3 is usual."
@@ -41,11 +40,11 @@ class LayerNorm(Layer):
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         return {"gamma": Weight((n_inputs,), "ones"), "beta": Weight((n_inputs,), "zeros")}
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        dtype, x = x.dtype, ops.cast(x, p.gamma.dtype)  # a mean of many numbers needs more digits than each
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # a mean of many numbers needs more digits than each
         centred = x - ops.mean(x, axis=1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
-        return ops.cast(centred / ops.sqrt(variance + self.epsilon) * p.gamma + p.beta, dtype)
+        return ops.cast(centred / ops.sqrt(variance + self.epsilon) * weights["gamma"] + weights["beta"], dtype)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, dtype=dtype)(x)

@@ -10,10 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Weight
 from ffnn.ops import Ops, Tensor
 from ffnn.parameters import check_flag, check_number
 
@@ -59,9 +58,9 @@ class NTKAffine(Layer):
             "bias": Weight((self._width,), drawn, scale=1 / self.bias_rate),
         }
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        n_inputs = p.weight.shape[0]
-        return ops.matmul(x, p.weight) * (1 / math.sqrt(n_inputs)) + self.bias_rate * p.bias
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        n_inputs = weights["weight"].shape[0]
+        return ops.matmul(x, weights["weight"]) * (1 / math.sqrt(n_inputs)) + self.bias_rate * weights["bias"]
 
     @property
     def _width(self) -> int:

@@ -6,11 +6,11 @@ ICCV.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["PReLU"]
@@ -23,13 +23,13 @@ class PReLU(Layer):
     The slopes begin at 0.25 and are not decayed, as in the paper. It takes the place of ``"activation"`` in a block.
     """
 
-    takes_bfloat16 = True
+    traits = Traits(bfloat16=True)
 
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         return {"alpha": Weight((n_inputs,), "ones", scale=0.25)}
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
-        return ops.relu(x) - ops.cast(p.alpha, x.dtype) * ops.relu(-x)
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
+        return ops.relu(x) - ops.cast(weights["alpha"], x.dtype) * ops.relu(-x)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.PReLU(name=name, dtype=dtype)(x)

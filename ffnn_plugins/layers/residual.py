@@ -8,12 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Traits, Weight, call, numbered_names
 from ffnn.ops import Ops, Tensor
 from ffnn.plugins import registry
 
@@ -53,50 +52,36 @@ class Residual(Layer):
     # -- the layers inside, once bound
 
     @property
-    def _inside(self) -> list[tuple[str, Layer]]:
-        """The layers by what the names of their weights begin with."""
-        taken: dict[str, int] = {}
-        named = []
-        for layer in self.block:
-            if isinstance(layer, Layer):
-                kind = type(layer).__name__.lower()
-                taken[kind] = taken.get(kind, 0) + 1
-                named.append((f"{kind}{taken[kind] if taken[kind] > 1 else ''}_", layer))
-        return named
+    def _inner(self) -> list[tuple[str, Layer]]:
+        """The layers, each with the prefix of its weights' names."""
+        layers = [layer for layer in self.block if isinstance(layer, Layer)]
+        return [(f"{name}_", layer) for name, layer in zip(numbered_names(layers), layers, strict=True)]
 
     @property
     def _n_random(self) -> int:
-        return sum(layer._n_random if isinstance(layer, Residual) else layer.random for _, layer in self._inside)
-
-    # what a layer says of its class depends here on what is inside
+        return sum(_n_random(layer) for _, layer in self._inner)
 
     @property
-    def tensors(self) -> tuple[str, ...]:  # type: ignore[override]  # a class's constant
-        return tuple(f"{prefix}{name}" for prefix, layer in self._inside for name in layer.tensors)
-
-    @property
-    def random(self) -> bool:  # type: ignore[override]  # a class's constant
-        return self._n_random > 0
-
-    @property
-    def weighs_rows(self) -> bool:  # type: ignore[override]  # a class's constant
-        return any(layer.weighs_rows for _, layer in self._inside)
-
-    @property
-    def takes_bfloat16(self) -> bool:  # type: ignore[override]  # a class's constant
-        return all(layer.takes_bfloat16 for _, layer in self._inside)
+    def traits(self) -> Traits:
+        traits = [(prefix, layer.traits) for prefix, layer in self._inner]
+        return Traits(
+            scalars=tuple(f"{prefix}{name}" for prefix, own in traits for name in own.scalars),
+            random=any(own.random for _, own in traits),
+            bfloat16=all(own.bfloat16 for _, own in traits),
+            weighs_rows=any(own.weighs_rows for _, own in traits),
+        )
 
     # -- a layer
 
     def n_outputs(self, n_inputs: int) -> int:
-        for _, layer in self._inside:
+        for _, layer in self._inner:
             n_inputs = layer.n_outputs(n_inputs)
         return n_inputs
 
     def weights(self, n_inputs: int) -> dict[str, Weight]:
         weights: dict[str, Weight] = {}
         width = n_inputs
-        for prefix, layer in self._inside:
+        for prefix, layer in self._inner:
             weights.update({f"{prefix}{name}": weight for name, weight in layer.weights(width).items()})
             width = layer.n_outputs(width)
         if width != n_inputs:
@@ -104,30 +89,27 @@ class Residual(Layer):
         return weights
 
     def scalars(self) -> list[float]:
-        return [value for _, layer in self._inside for value in layer.scalars()]
+        return [value for _, layer in self._inner for value in layer.scalars()]
 
     def structure(self) -> tuple[Hashable, ...]:
-        return (type(self), *(layer.structure() for _, layer in self._inside))
+        return (type(self), *(layer.structure() for _, layer in self._inner))
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         y, n_random = x, 0
-        for prefix, layer in self._inside:
-            own = {name.removeprefix(prefix): v for name, v in vars(p).items() if name.startswith(prefix)}
-            inner = SimpleNamespace(**own)
-            if training:
-                inner.row_weight, inner.updates = p.row_weight, {}
-                if layer.random:
-                    # the second number tells the stages of a network apart, the first the layers inside of one
-                    inner.seed = p.seed + ops.cast(np.array([n_random, 0]), p.seed.dtype)
-                    n_random += layer._n_random if isinstance(layer, Residual) else 1
-            y = layer.forward(ops, y, inner, training=training)
-            if training:
-                p.updates.update({f"{prefix}{name}": value for name, value in inner.updates.items()})
-        return y + (ops.matmul(x, ops.cast(p.projection, x.dtype)) if hasattr(p, "projection") else x)
+        for prefix, layer in self._inner:
+            seed = None
+            if context.seed is not None and layer.traits.random:
+                # the second number tells the stages of a network apart, the first one the layers inside of a stage
+                seed = context.seed + ops.cast(np.array([n_random, 0]), context.seed.dtype)
+                n_random += _n_random(layer)
+            y = call(layer, prefix, ops, y, weights, dataclasses.replace(context, seed=seed))
+        if "projection" in weights:
+            x = ops.matmul(x, ops.cast(weights["projection"], x.dtype))
+        return y + x
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         y = x
-        for prefix, layer in self._inside:
+        for prefix, layer in self._inner:
             y = layer.to_keras(keras, y, f"{name}_{prefix[:-1]}", dtype)
             if y is NotImplemented:
                 return NotImplemented
@@ -138,3 +120,8 @@ class Residual(Layer):
             x = project(x)
         # in this order Keras lists the projection's variable last, as `weights` does
         return keras.layers.Add(name=f"{name}_add", dtype=dtype)([y, x])
+
+
+def _n_random(layer: Layer) -> int:
+    """Return the number of seeds that a layer uses up."""
+    return layer._n_random if isinstance(layer, Residual) else int(layer.traits.random)

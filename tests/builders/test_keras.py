@@ -14,7 +14,7 @@ import pytest
 import scipy.sparse
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Layer, Traits, Weight
 
 keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow here")
@@ -49,8 +49,7 @@ class Scaled(Layer):
 
     rate: float | None = None
 
-    tensors = ("rate",)
-    random = True
+    traits = Traits(scalars=("rate",), random=True)
 
     def bind(self, values):
         return super().bind({"rate": values["rate"] or 0.0})
@@ -58,10 +57,11 @@ class Scaled(Layer):
     def weights(self, n_inputs):
         return {"factor": Weight((n_inputs,), "ones")}
 
-    def forward(self, ops, x, p, *, training):
-        if training:
-            x = ops.where(ops.uniform(ops.shape(x), p.seed, x.dtype) >= p.rate, x, ops.zeros_like(x))
-        return ops.relu(x) * p.factor
+    def forward(self, ops, x, weights, context):
+        if context.training:
+            keep = ops.uniform(ops.shape(x), context.seed, x.dtype) >= context.scalars["rate"]
+            x = ops.where(keep, x, ops.zeros_like(x))
+        return ops.relu(x) * weights["factor"]
 
 
 # --- the same as the other builder
@@ -188,7 +188,7 @@ def test_file_names_no_class_that_is_not_imported():
 class Wrong(Layer):
     """A layer whose native form has other variables than it says."""
 
-    def forward(self, ops, x, p, *, training):
+    def forward(self, ops, x, weights, context):
         return x
 
     def to_keras(self, keras, x, name, dtype):

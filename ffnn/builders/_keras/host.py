@@ -16,9 +16,9 @@ from ffnn.builders._keras.ops import KerasOps
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import check_weights, fill_slots
-from ffnn.input import Rows, SparseRows
+from ffnn.input import Rows
 from ffnn.network import Network
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, SparseRows
 from ffnn.solver import Solver, StochasticSolver, clipped
 
 __all__ = ["GRADIENT_ROWS", "TILE_ROWS", "Engine", "HostModel", "Tensor"]
@@ -203,7 +203,8 @@ class HostModel(ABC):
         x = self._network.input.gather(_host, arrays, rows, self._network.n_features)
         if self._network.input.sparse:
             prefix = self._engine.prefix.first(n_stages)
-            x = prefix.apply(_host, x, {}, self._network.scalars(), seed, training=seed is not None)
+            context = None if seed is None else prefix.training_context(self._network.scalars(), seed)
+            x = prefix.apply(_host, x, {}, context)
             x = x.dense(_host) if isinstance(x, SparseRows) else x
         return ops.convert_to_tensor(np.ascontiguousarray(x))
 

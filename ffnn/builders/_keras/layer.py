@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import SimpleNamespace
 from typing import Any
 
 import keras
 from sklearn.base import BaseEstimator
 
 from ffnn.builders._keras.ops import backend_ops
-from ffnn.input import Input, SparseRows
-from ffnn.layer import Layer
+from ffnn.input import Input
+from ffnn.layer import Context, Layer
+from ffnn.ops import SparseRows
 
 __all__ = ["NetworkLayer", "weighing_rows"]
 
@@ -47,7 +47,7 @@ class NetworkLayer(keras.layers.Layer):
     n_inputs : int
         The width of what enters.
     traced : bool, default=False
-        Whether the fields that the layer names in ``tensors`` are variables, whose values a template is given in each
+        Whether the layer's scalars are variables, whose values a template is given in each
         call, or the numbers that they are.
     """
 
@@ -57,18 +57,18 @@ class NetworkLayer(keras.layers.Layer):
         self.n_inputs = n_inputs
         self.traced = traced
         self.scalars: dict[str, Any] = {}
-        self._p: dict[str, Any] = {}
-        if wrapped.random:
+        self._arrays: dict[str, Any] = {}
+        if wrapped.traits.random:
             self.seed_generator = keras.random.SeedGenerator(0)
 
     def build(self, input_shape: Any) -> None:
         # zeros: the core draws the weights
         for name, weight in self.wrapped.weights(self.n_inputs).items():
-            self._p[name] = self.add_weight(
+            self._arrays[name] = self.add_weight(
                 name=name, shape=weight.shape, initializer="zeros", dtype=self.dtype, trainable=weight.trainable,
                 autocast=False,
             )  # fmt: skip
-        for name in self.wrapped.tensors if self.traced else ():
+        for name in self.wrapped.traits.scalars if self.traced else ():
             self.scalars[name] = self.add_weight(
                 name=name, shape=(), initializer="zeros", dtype=self.dtype, trainable=False, autocast=False
             )
@@ -76,15 +76,8 @@ class NetworkLayer(keras.layers.Layer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         ops = backend_ops()
-        p = SimpleNamespace(**{name: keras.ops.convert_to_tensor(v) for name, v in self._p.items()})
-        if training:
-            for name, value in zip(self.wrapped.tensors, self.wrapped.scalars(), strict=True):
-                setattr(p, name, keras.ops.cast(self.scalars.get(name, value), self.dtype))
-            if self.wrapped.random:
-                p.seed = self.seed_generator.next()
-            weight = _row_weight.get()
-            p.row_weight = keras.ops.ones_like(x[:, 0], dtype=self.dtype) if weight is None else weight
-            p.updates = {}
+        weights = {name: keras.ops.convert_to_tensor(v) for name, v in self._arrays.items()}
+        context = self._training_context(x) if training else Context()
         if isinstance(self.wrapped, Input) and self.wrapped.sparse:
             rows, columns = keras.ops.nonzero(x)
             flat = keras.ops.cast(rows, "int64") * self.n_inputs + keras.ops.cast(columns, "int64")
@@ -92,10 +85,20 @@ class NetworkLayer(keras.layers.Layer):
             lengths = keras.ops.sum(keras.ops.cast(x != 0, "int32"), axis=1)
             splits = keras.ops.concatenate([keras.ops.zeros_like(lengths[:1]), keras.ops.cumsum(lengths)])
             x = SparseRows(splits, columns, values, (keras.ops.shape(x)[0], self.n_inputs))
-        y = self.wrapped.forward(ops, x, p, training=bool(training))
-        for name, value in p.updates.items() if training else ():
-            self._p[name].assign(value)
+        y = self.wrapped.forward(ops, x, weights, context)
+        for name, value in context.updates.items():
+            self._arrays[name].assign(value)
         return y.dense(ops) if isinstance(y, SparseRows) else y
+
+    def _training_context(self, x: Any) -> Context:
+        traits, weight = self.wrapped.traits, _row_weight.get()
+        values = zip(traits.scalars, self.wrapped.scalars(), strict=True)
+        return Context(
+            training=True,
+            seed=self.seed_generator.next() if traits.random else None,
+            row_weight=keras.ops.ones_like(x[:, 0], dtype=self.dtype) if weight is None else weight,
+            scalars={name: keras.ops.cast(self.scalars.get(name, value), self.dtype) for name, value in values},
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.wrapped.n_outputs(self.n_inputs))

@@ -11,7 +11,6 @@ import keras
 from ffnn.builders._keras.layer import NetworkLayer
 from ffnn.builders._keras.seed import python_random
 from ffnn.builders._keras.template import Template
-from ffnn.input import Input
 from ffnn.network import Network, Stage
 
 __all__ = ["network_template", "public_model", "split"]
@@ -31,7 +30,7 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
     """
     n = 0
     for stage in network.stages[:-1] if network.input.sparse else ():  # one is left: a model has a layer
-        takes = isinstance(stage.layer, Input) or stage.layer.takes_sparse
+        takes = stage.layer.traits.sparse
         state = any(not weight.trainable for weight in stage.weights.values())
         if not takes or state or (on_host and stage.weights):
             break
@@ -71,7 +70,7 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
         [*weights, *extras],
         [weight.decays for weight in weights.values()],
         network.dtype,
-        first_random=sum(stage.layer.random for stage in prefix.stages),
+        first_random=sum(stage.layer.traits.random for stage in prefix.stages),
         scalars=scalars,
         values=values,
     )
@@ -97,7 +96,8 @@ def _keras_model(
         if dtype != network.dtype:
             dtype = f"mixed_{dtype}"  # what Keras calls float32 for its variables
         # Keras's own layers would fix the one and ignore the other
-        wrap = (traced and stage.layer.tensors) or (name == "template" and getattr(stage.layer, "weighs_rows", False))
+        traits = stage.layer.traits
+        wrap = (traced and traits.scalars) or (name == "template" and traits.weighs_rows)
         y = NotImplemented if wrap else stage.layer.to_keras(keras, x, stage_name, dtype)
         if y is NotImplemented:
             y = NetworkLayer(stage.layer, stage.n_inputs, traced=traced, name=stage_name, dtype=dtype)(x)

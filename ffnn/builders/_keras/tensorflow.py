@@ -58,7 +58,8 @@ def _make_program(network: Network, solver: Solver, source: Source) -> tuple[Pro
         if network.input.sparse:
             named = dict(zip(names, weights[:n], strict=True))
             part = prefix.first(n_stages)
-            x = part.apply(ops, x, named, scalars, seed, training=training, start=prefix.n_entry)
+            context = part.training_context(scalars, seed, row_weight) if training else None
+            x = part.apply(ops, x, named, context, start=prefix.n_entry)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
         return template(weights[n:], extras, x, seed, training, scalars, row_weight, n_stages=rest)

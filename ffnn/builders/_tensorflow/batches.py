@@ -7,8 +7,8 @@ from typing import Any
 import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
-from ffnn.input import SparseRows
 from ffnn.network import Network
+from ffnn.ops import SparseRows
 
 __all__ = ["Batches"]
 
@@ -45,7 +45,8 @@ class Batches:
 
     def enter(self, x: SparseRows, scalars: Tensor | None = None, seed: Tensor | None = None) -> Any:
         """Return what the network's first stages make of sparse rows."""
-        y = self.entry.apply(ops, x, {}, scalars, seed, training=seed is not None)
+        context = None if seed is None else self.entry.training_context(scalars, seed)
+        y = self.entry.apply(ops, x, {}, context)
         return y.dense(ops) if isinstance(y, SparseRows) and not self.stored else y
 
     def take(

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from ffnn.builder import Arrays
 from ffnn.builders._tensorflow import ops
-from ffnn.input import SparseRows
 from ffnn.network import Network
+from ffnn.ops import SparseRows
 
 __all__ = ["save_tensorflow"]
 

@@ -16,8 +16,10 @@ from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
 from ffnn.builders._tensorflow.samples import PIECE, Samples, pieces_of
-from ffnn.input import Rows, SparseRows
+from ffnn.input import Rows
+from ffnn.layer import Context
 from ffnn.network import Network
+from ffnn.ops import SparseRows
 from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
@@ -176,12 +178,9 @@ def _make_program(network: Network, solver: Solver, decays: Mapping[str, bool], 
         n_stages: int | None = None,
     ) -> tuple[Any, list[Any], None]:  # fmt: skip
         named = dict(zip(names, [*weights, *extras], strict=True))
-        updates: dict[str, Any] = {}
-        x = network.first(n_stages).apply(
-            ops, x, named, scalars, seed,
-            row_weight=row_weight, updates=updates, training=training, start=network.n_entry,
-        )  # fmt: skip
+        context = network.training_context(scalars, seed, row_weight) if training else Context()
+        x = network.first(n_stages).apply(ops, x, named, context, start=network.n_entry)
         x = x.dense(ops) if isinstance(x, SparseRows) else x
-        return x, [updates.get(name, named[name]) for name in network.extras], None
+        return x, [context.updates.get(name, named[name]) for name in network.extras], None
 
     return Program(network, solver, decays, specs, network.by_feature, forward, network.first(network.n_entry))

@@ -17,11 +17,11 @@ from ffnn.builders._tensorflow.memory import view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.touched import compact
 from ffnn.builders._tensorflow.traced import Traced
-from ffnn.input import Rows, SparseRows
+from ffnn.input import Rows
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
 from ffnn.network import Network
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, SparseRows
 
 __all__ = ["Prediction"]
 

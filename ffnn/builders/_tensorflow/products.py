@@ -6,8 +6,7 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from ffnn.input import SparseRows
-from ffnn.ops import Ops
+from ffnn.ops import Ops, SparseRows
 
 __all__ = ["Products"]
 

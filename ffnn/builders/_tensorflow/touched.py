@@ -11,7 +11,7 @@ import tensorflow as tf
 from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow import ops
 from ffnn.idling import Clock, Idling
-from ffnn.input import SparseRows
+from ffnn.ops import SparseRows
 
 __all__ = ["IdleRows", "Touched", "catch_up", "compact"]
 

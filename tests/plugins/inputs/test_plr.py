@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import namespace
+from ffnn.testing._suite import surroundings
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
 from tests.conftest import BUILDERS
@@ -26,13 +26,15 @@ class TestPLRLite(InputSuite):
 @pytest.mark.parametrize("lite", [False, True])
 def test_it_is_periodic_linear_and_rectified(lite):
     made = PLRInput(n_frequencies=4, n_dims=3, lite=lite)
-    p = namespace(made, 2, NumpyOps(), "float64", training=False)
+    weights, context = surroundings(made, 2, NumpyOps(), "float64", training=False)
     x = np.random.default_rng(0).normal(size=(5, 2))
-    result = made.forward(NumpyOps(), x, p, training=False).reshape(5, 2, 3)
+    result = made.forward(NumpyOps(), x, weights, context).reshape(5, 2, 3)
     for row in range(5):
         for feature in range(2):
-            angles = 2 * np.pi * p.frequencies[:, feature] * x[row, feature]
-            weight, bias = (p.weight, p.bias) if lite else (p.weight[:, feature], p.bias[feature])
+            angles = 2 * np.pi * weights["frequencies"][:, feature] * x[row, feature]
+            weight, bias = weights["weight"], weights["bias"]
+            if not lite:
+                weight, bias = weight[:, feature], bias[feature]
             expected = np.maximum(np.concatenate([np.cos(angles), np.sin(angles)]) @ weight + bias, 0)
             np.testing.assert_allclose(result[row, feature], expected)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ffnn.layer import Context
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import engine_ops
 from ffnn.testing.layers import LayerSuite
@@ -20,8 +21,8 @@ X = np.linspace(-20, 20, 81)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_each_function_is_the_same_on_numpy_and_the_engine(name, dtype):
     layer = Activation(name)
-    expected = layer.forward(NumpyOps(), X.astype(dtype), None, training=False)
-    result = layer.forward(engine_ops(), engine_ops().cast(X, dtype), None, training=False)
+    expected = layer.forward(NumpyOps(), X.astype(dtype), {}, Context())
+    result = layer.forward(engine_ops(), engine_ops().cast(X, dtype), {}, Context())
     assert np.asarray(result).dtype == expected.dtype == dtype
     tolerance = 1e-5 if dtype == "float32" else 1e-9
     np.testing.assert_allclose(result, expected, rtol=tolerance, atol=tolerance / 10)
@@ -44,7 +45,7 @@ def test_each_function_is_the_same_on_numpy_and_the_engine(name, dtype):
     ],
 )
 def test_a_functions_value(name, at_minus_one):
-    value = Activation(name).forward(NumpyOps(), np.array([-1.0]), None, training=False)
+    value = Activation(name).forward(NumpyOps(), np.array([-1.0]), {}, Context())
     assert value[0] == pytest.approx(at_minus_one)
 
 
@@ -55,7 +56,7 @@ def test_linear_leaves_the_layer_out(linear):
 
 
 def test_a_callable_is_called():
-    assert Activation(np.square).forward(NumpyOps(), X, None, training=False)[0] == 400
+    assert Activation(np.square).forward(NumpyOps(), X, {}, Context())[0] == 400
     assert Activation(np.square).structure() != Activation(np.sin).structure()
 
 

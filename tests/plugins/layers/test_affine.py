@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ffnn import MLPClassifier
 from ffnn.initializers import draw
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import namespace
+from ffnn.testing._suite import surroundings
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.affine import Affine
 
@@ -14,9 +15,9 @@ class TestAffine(LayerSuite):
     name = "affine"
 
     def test_it_is_a_product_and_a_bias(self):
-        p = namespace(self.bound(), 6, NumpyOps(), "float64", training=False)
+        weights, _ = surroundings(self.bound(), 6, NumpyOps(), "float64", training=False)
         x = self.batch()
-        np.testing.assert_allclose(self.run(NumpyOps(), x, training=False), x @ p.weight + p.bias)
+        np.testing.assert_allclose(self.run(NumpyOps(), x, training=False), x @ weights["weight"] + weights["bias"])
 
     def test_the_kernel_decays_and_the_bias_does_not(self):
         weights = self.bound().weights(6)
@@ -45,3 +46,14 @@ def test_the_bias_may_begin_as_scikit_learns_does():
 def test_another_beginning_of_the_bias_is_refused():
     with pytest.raises(ValueError, match="Affine.bias_initializer='ones' is not known"):
         Affine(bias_initializer="ones").bind({"units": 3})
+
+
+class Named(Affine):
+    """An affine layer under another name."""
+
+
+def test_a_subclass_is_among_the_coefficients():
+    X, y = np.eye(6), np.arange(6) % 2
+    model = MLPClassifier(hidden_units=(3,), block=(Named(), "activation"), n_epochs=1).fit(X, y)
+    assert [w.shape for w in model.coefs_] == [(6, 3), (3, 1)]
+    assert [b.shape for b in model.intercepts_] == [(3,), (1,)]

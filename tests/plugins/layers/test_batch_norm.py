@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.datasets import load_breast_cancer
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, namespace, to_numpy
+from ffnn.testing._suite import engine_ops, surroundings, to_numpy
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.batch_norm import BatchNorm
 
@@ -23,44 +24,43 @@ class TestBatchNorm(LayerSuite):
 
 
 def run(ops, x, weight, layer=None):
-    """The layer's output in training, and the moving averages after it."""
+    """The layer's output in training, its weights, and the moving averages after it."""
     layer = layer or BatchNorm()
-    p = namespace(layer, x.shape[1], ops, "float64", training=True)
-    p.row_weight = ops.cast(np.asarray(weight, dtype=float), "float64")
-    y = to_numpy(layer.forward(ops, ops.cast(x, "float64"), p, training=True))
-    return (y - to_numpy(p.beta)) / to_numpy(p.gamma), p
+    weights, context = surroundings(layer, x.shape[1], ops, "float64", training=True)
+    context = dataclasses.replace(context, row_weight=ops.cast(np.asarray(weight, dtype=float), "float64"))
+    y = to_numpy(layer.forward(ops, ops.cast(x, "float64"), weights, context))
+    weights = {name: to_numpy(weight) for name, weight in weights.items()}
+    return (y - weights["beta"]) / weights["gamma"], weights, context.updates
 
 
 @pytest.mark.parametrize("ops", [NumpyOps(), engine_ops()], ids=["numpy", "engine"])
 def test_a_batch_is_standardised(ops):
     x = np.random.default_rng(0).normal(5, 3, size=(40, 4))
-    y, p = run(ops, x, np.ones(40), BatchNorm(momentum=0.75, epsilon=1e-9))
+    y, weights, updates = run(ops, x, np.ones(40), BatchNorm(momentum=0.75, epsilon=1e-9))
     np.testing.assert_allclose(y.mean(axis=0), 0, atol=1e-9)
     np.testing.assert_allclose(y.std(axis=0), 1, rtol=1e-6)
-    np.testing.assert_allclose(to_numpy(p.updates["moving_mean"]), 0.75 * to_numpy(p.moving_mean) + x.mean(axis=0) / 4)
-    variance = 0.75 * to_numpy(p.moving_variance) + x.var(axis=0) / 4
-    np.testing.assert_allclose(to_numpy(p.updates["moving_variance"]), variance)
+    np.testing.assert_allclose(to_numpy(updates["moving_mean"]), 0.75 * weights["moving_mean"] + x.mean(axis=0) / 4)
+    variance = 0.75 * weights["moving_variance"] + x.var(axis=0) / 4
+    np.testing.assert_allclose(to_numpy(updates["moving_variance"]), variance)
 
 
 def test_a_weight_is_a_repetition():
     x = np.random.default_rng(0).normal(size=(5, 3))
     weight = np.array([1, 3, 2, 1, 4])
-    y, p = run(NumpyOps(), x, weight)
-    repeated, q = run(NumpyOps(), np.repeat(x, weight, axis=0), np.ones(11))
+    y, _, updates = run(NumpyOps(), x, weight)
+    repeated, _, expected = run(NumpyOps(), np.repeat(x, weight, axis=0), np.ones(11))
     np.testing.assert_allclose(np.repeat(y, weight, axis=0), repeated)
-    for name in p.updates:
-        np.testing.assert_allclose(p.updates[name], q.updates[name])
+    for name in updates:
+        np.testing.assert_allclose(updates[name], expected[name])
 
 
 @pytest.mark.parametrize("ops", [NumpyOps(), engine_ops()], ids=["numpy", "engine"])
 def test_a_batch_of_one_row_takes_the_moving_averages(ops):
     x = np.array([[3.0, -1.0]])
-    y, p = run(ops, x, [2.0])
-    np.testing.assert_allclose(
-        y, (x - to_numpy(p.moving_mean)) / np.sqrt(to_numpy(p.moving_variance) + 1e-3), rtol=1e-12
-    )
-    for name, value in p.updates.items():
-        np.testing.assert_array_equal(to_numpy(value), to_numpy(getattr(p, name)))
+    y, weights, updates = run(ops, x, [2.0])
+    np.testing.assert_allclose(y, (x - weights["moving_mean"]) / np.sqrt(weights["moving_variance"] + 1e-3), rtol=1e-12)
+    for name, value in updates.items():
+        np.testing.assert_array_equal(to_numpy(value), weights[name])
 
 
 def averages(model):

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ffnn.input import SparseRows
-from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, namespace, to_numpy
+from ffnn.ops import NumpyOps, SparseRows
+from ffnn.testing._suite import engine_ops, surroundings, to_numpy
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 from ffnn_plugins.layers.dropout import Dropout
@@ -21,8 +20,8 @@ class TestDropoutWithItsOwnRate(LayerSuite):
 
 
 def dropped(ops, x, rate):
-    p = namespace(Dropout(rate), 1, ops, "float64", training=True)
-    return to_numpy(Dropout(rate).forward(ops, x, p, training=True))
+    weights, context = surroundings(Dropout(rate), 1, ops, "float64", training=True)
+    return to_numpy(Dropout(rate).forward(ops, x, weights, context))
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.9])
@@ -37,8 +36,8 @@ def test_a_share_is_dropped_and_the_mean_stays(rate):
 def test_sparse_rows_keep_their_places():
     splits, columns = np.array([0, 2, 2, 3]), np.array([1, 3, 2])
     x = SparseRows(splits, columns, np.full(3, 2.0), (3, 4))
-    p = namespace(Dropout(0.5), 4, NumpyOps(), "float64", training=True)
-    result = Dropout(0.5).forward(NumpyOps(), x, p, training=True)
+    weights, context = surroundings(Dropout(0.5), 4, NumpyOps(), "float64", training=True)
+    result = Dropout(0.5).forward(NumpyOps(), x, weights, context)
     assert isinstance(result, SparseRows)
     assert result.splits is splits
     assert result.columns is columns

@@ -6,7 +6,7 @@ import scipy.stats
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, namespace, to_numpy
+from ffnn.testing._suite import engine_ops, surroundings, to_numpy
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.gaussian_noise import GaussianNoise
 
@@ -19,9 +19,9 @@ class TestGaussianNoise(LayerSuite):
 @pytest.mark.parametrize("ops", [NumpyOps(), engine_ops()], ids=["numpy", "engine"])
 def test_the_noise_is_normal(ops, dtype):
     layer = GaussianNoise(0.5)
-    p = namespace(layer, 1, ops, dtype, training=True)
+    weights, context = surroundings(layer, 1, ops, dtype, training=True)
     x = np.full((300, 200), 3.0)
-    noise = (to_numpy(layer.forward(ops, ops.cast(x, dtype), p, training=True)) - 3).ravel()
+    noise = (to_numpy(layer.forward(ops, ops.cast(x, dtype), weights, context)) - 3).ravel()
     assert np.isfinite(noise).all()
     assert scipy.stats.kstest(noise, "norm", args=(0, 0.5)).pvalue > 0.001
 

@@ -8,7 +8,7 @@ import scipy.sparse
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import namespace
+from ffnn.testing._suite import surroundings
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.activation import Activation
 from ffnn_plugins.layers.affine import Affine
@@ -31,8 +31,8 @@ class ResidualSuite(LayerSuite):
         assert repr(layer) == before
         assert all(inside.bind(self.values) == inside for inside in bound.block)
 
-    def test_scalars_are_the_tensors_values(self):
-        assert len(self.bound().scalars()) == len(self.bound().tensors)
+    def test_scalars_are_the_values_of_their_fields(self):
+        assert len(self.bound().scalars()) == len(self.bound().traits.scalars)
 
 
 class TestResidual(ResidualSuite):
@@ -49,16 +49,16 @@ class TestResidualOfResiduals(ResidualSuite):
 
 
 def run(layer, x):
-    p = namespace(layer, x.shape[1], NumpyOps(), "float64", training=False)
-    return layer.forward(NumpyOps(), x, p, training=False), p
+    weights, context = surroundings(layer, x.shape[1], NumpyOps(), "float64", training=False)
+    return layer.forward(NumpyOps(), x, weights, context), weights
 
 
 def test_the_input_is_added():
     layer = Residual(("affine", "activation")).bind({"units": 3, "activation": "tanh"})
     assert layer.block == (Affine(3), Activation("tanh"))
     x = np.random.default_rng(0).normal(size=(5, 3))
-    y, p = run(layer, x)
-    np.testing.assert_allclose(y, x + np.tanh(x @ p.affine_weight + p.affine_bias))
+    y, weights = run(layer, x)
+    np.testing.assert_allclose(y, x + np.tanh(x @ weights["affine_weight"] + weights["affine_bias"]))
 
 
 def test_another_width_is_projected():
@@ -69,8 +69,8 @@ def test_another_width_is_projected():
         "projection": ((3, 2), True),
     }
     x = np.random.default_rng(0).normal(size=(5, 3))
-    y, p = run(layer, x)
-    np.testing.assert_allclose(y, x @ p.projection + x @ p.affine_weight + p.affine_bias)
+    y, weights = run(layer, x)
+    np.testing.assert_allclose(y, x @ weights["projection"] + x @ weights["affine_weight"] + weights["affine_bias"])
 
 
 X = np.random.default_rng(0).normal(size=(80, 5))
@@ -127,8 +127,8 @@ def test_dropout_inside_draws_for_itself():
             seeds.append(tuple(int(s) for s in seed))
             return super().uniform(shape, seed, dtype)
 
-    p = namespace(layer, 3, Recorder(), "float64", training=True)
-    layer.forward(Recorder(), np.ones((4, 3)), p, training=True)
+    weights, context = surroundings(layer, 3, Recorder(), "float64", training=True)
+    layer.forward(Recorder(), np.ones((4, 3)), weights, context)
     assert len(set(seeds)) == 3
 
 

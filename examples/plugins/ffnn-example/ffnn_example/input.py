@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from collections.abc import Mapping
 from typing import Any
 
+from ffnn.layer import Context
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.inputs.dense import DenseInput
 
@@ -17,6 +18,6 @@ class SignedLogInput(DenseInput):
         """Never chosen by ``input_layer="auto"``: it changes what X means."""
         return False
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return the signed logarithm of the batch."""
         return ops.sign(x) * ops.log1p(ops.abs(x))

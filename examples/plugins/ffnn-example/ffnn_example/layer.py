@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 
-from ffnn.layer import Layer, Weight
+from ffnn.layer import Context, Layer, Weight
 from ffnn.ops import Ops, Tensor
 
 
@@ -17,6 +17,6 @@ class Scale(Layer):
         """Return one factor a unit, at first 1."""
         return {"factor": Weight((n_inputs,), "ones")}
 
-    def forward(self, ops: Ops, x: Tensor, p: SimpleNamespace, *, training: bool) -> Tensor:
+    def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         """Return the scaled batch."""
-        return x * p.factor
+        return x * weights["factor"]
