@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 
+from ffnn._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from ffnn import preprocessing, presets
     from ffnn.builders.keras import KerasBuilder
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from ffnn.regressor import MLPRegressor
     from ffnn.schedules import Cosine, CosLog, Exponential, InverseScaling, Linear, OneCycle, Stepwise, WarmUp
     from ffnn.solvers import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Adagrad": "ffnn.solvers",

@@ -11,8 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import column_or_1d
 
-from ffnn.base import BaseMLP
-from ffnn.builder import Array
+from ffnn.estimator.base import BaseMLP
+from ffnn.model import Array
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder

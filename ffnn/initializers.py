@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ffnn.model import Array
+
 __all__ = ["INITIALIZERS", "draw"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Initializer = Callable[[np.random.Generator, tuple[int, ...], np.dtype[Any]], Array]
 
 

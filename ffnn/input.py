@@ -8,40 +8,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags
 
-from ffnn.documented import Documented
+from ffnn._utils.documentation import DocumentedMixin
+from ffnn._utils.keys import parameters_key
 from ffnn.layer import Context, Traits, Weight
+from ffnn.model import Array, Rows
 from ffnn.ops import Ops, SparseRows, Tensor
-from ffnn.structure import parameters_key
 
-__all__ = ["Input", "Rows"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = ["Input"]
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A data set as its input prepared it: what a model loads.
-
-    Parameters
-    ----------
-    arrays : tuple of ndarray
-        The arrays that the input gathers batches from.
-    n_rows : int
-        The number of samples.
-    """
-
-    arrays: tuple[np.ndarray[Any, Any], ...]
-    n_rows: int
-
-
-class Input(Documented, BaseEstimator, ABC):
+class Input(DocumentedMixin, BaseEstimator, ABC):
     """Takes X to the engine.
 
     An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and,

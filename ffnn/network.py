@@ -18,13 +18,12 @@ import numpy as np
 from ffnn.initializers import draw
 from ffnn.input import Input
 from ffnn.layer import Context, Layer, Weight, call, numbered_names
+from ffnn.model import Array
 from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn.output import Output
 from ffnn.plugins import registry
 
 __all__ = ["Network", "Stage", "describe"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from ffnn.documented import Documented
+from ffnn._utils.documentation import DocumentedMixin
+from ffnn._utils.keys import parameters_key
 from ffnn.exceptions import ExportError
-from ffnn.structure import parameters_key
+from ffnn.model import Array
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Output"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class Output(Documented, BaseEstimator, ABC):
+class Output(DocumentedMixin, BaseEstimator, ABC):
     """Owns everything about y.
 
     The estimator clones the user's output and fits the clone, so that a parameter is never changed.

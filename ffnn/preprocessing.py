@@ -9,16 +9,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ffnn.documented import Documented
+from ffnn._utils.checks import check_number
+from ffnn._utils.documentation import DocumentedMixin
+from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_number
 
 __all__ = ["RobustSmoothClip", "categorical_columns"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, Documented, BaseEstimator):
+class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, BaseEstimator):
     """Scales each feature by its quartiles and bends what is far out towards ``±limit``.
 
     ``z = (x - median) / (q75 - q25)`` becomes ``z / sqrt(1 + (z / limit) ** 2)``: almost z in the middle, and never
@@ -128,7 +127,7 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, Documented, BaseE
         check_is_fitted(self)
         from skl2onnx.common.data_types import guess_numpy_type
 
-        from ffnn.exporting.onnx_model import add_operations
+        from ffnn.onnx.model import add_operations
 
         def add(scope: Any, operator: Any, container: Any) -> None:
             dtype = guess_numpy_type(operator.outputs[0].type)

@@ -15,8 +15,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from ffnn._utils.checks import unknown_name
 from ffnn.classifier import MLPClassifier
-from ffnn.parameters import unknown_name
 from ffnn.plugins import registry
 from ffnn.preprocessing import RobustSmoothClip, categorical_columns
 from ffnn.regressor import MLPRegressor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
-from ffnn.base import BaseMLP
+from ffnn.estimator.base import BaseMLP
 
 __all__ = ["MLPRegressor"]
 

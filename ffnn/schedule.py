@@ -10,18 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from ffnn.documented import Documented
-from ffnn.parameters import check_number
+from ffnn._utils.checks import check_number
+from ffnn._utils.documentation import DocumentedMixin
+from ffnn.model import Array
 
 __all__ = ["Schedule"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class Schedule(Documented, BaseEstimator, ABC):
+class Schedule(DocumentedMixin, BaseEstimator, ABC):
     """How the learning rate changes while a network is trained; its parameters are axes of a grid."""
 
     def check(self, name: str = "learning_rate") -> None:

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from ffnn.documented import Documented
-from ffnn.parameters import check_number
-from ffnn.structure import parameters_key
+from ffnn._utils.checks import check_number
+from ffnn._utils.documentation import DocumentedMixin
+from ffnn._utils.keys import parameters_key
+from ffnn.model import Array
 
 if TYPE_CHECKING:
-    from ffnn.idling import Idling
+    from ffnn.lazy_rows import LazyRows
     from ffnn.ops import Ops, Tensor
-    from ffnn.training import Training
+    from ffnn.training.epochs import Training
 
 __all__ = ["Solver", "StochasticSolver", "clipped"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
-
-class Solver(Documented, BaseEstimator, ABC):
+class Solver(DocumentedMixin, BaseEstimator, ABC):
     """How a network is trained."""
 
     #: Whether ``weight_decay`` shrinks the weights themselves, at the learning rate, rather than adding the gradient
@@ -123,7 +121,7 @@ class StochasticSolver(Solver):
             if training.end_epoch(model.train_epoch(plan)):
                 break
 
-    def idling(self) -> Idling | None:
+    def idling(self) -> LazyRows | None:
         """Return what steps at a zero gradient do, if many of them can be made up for at once; None by default."""
         return None
 

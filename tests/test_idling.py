@@ -9,11 +9,11 @@ import pytest
 import scipy.sparse
 
 from ffnn import SGD, Adagrad, Adam, AdamW, MLPClassifier, MLPRegressor, RMSprop
-from ffnn.idling import Clock
+from ffnn.lazy_rows import Clock
 from ffnn.ops import NumpyOps
 from ffnn.schedules import Cosine
 from ffnn.solver import StochasticSolver
-from ffnn.training import epoch_plan
+from ffnn.training.epochs import epoch_plan
 from ffnn_plugins.inputs.sparse import SparseInput
 
 SOLVERS = [

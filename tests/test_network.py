@@ -6,12 +6,12 @@ import pickle
 import numpy as np
 import pytest
 
+from ffnn._utils.keys import Identity, parameters_key
 from ffnn.layer import Layer, Traits
 from ffnn.network import describe
 from ffnn.ops import NumpyOps
-from ffnn.structure import Identity, parameters_key
 from ffnn.testing._suite import make_problem
-from ffnn.training import initial_generator
+from ffnn.training.epochs import initial_generator
 from ffnn_plugins.inputs.dense import DenseInput
 from ffnn_plugins.layers.affine import Affine
 from ffnn_plugins.layers.dropout import Dropout

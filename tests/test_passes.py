@@ -14,7 +14,7 @@ import sklearn
 from numpy.testing import assert_array_equal
 
 from ffnn import MLPClassifier
-from ffnn.passes import LARGE, Passes, surely_finite
+from ffnn._utils.threads import LARGE, ThreadedChunks, surely_finite
 
 N_ROWS = LARGE // 4 // 16 + 3
 
@@ -30,12 +30,12 @@ def three_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def passes(three_threads: None) -> Iterator[Passes]:
-    with Passes() as passes:
+def passes(three_threads: None) -> Iterator[ThreadedChunks]:
+    with ThreadedChunks() as passes:
         yield passes
 
 
-def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray, passes: Passes) -> None:
+def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray, passes: ThreadedChunks) -> None:
     copy, threads = np.zeros_like(large), set()
     together = threading.Barrier(3, timeout=60)
 
@@ -55,15 +55,15 @@ def test_parts_are_all_rows_in_order_each_in_a_thread(large: np.ndarray, passes:
 def test_one_thread_has_one_part(large: np.ndarray, allowed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", allowed)
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    with Passes() as passes:
+    with ThreadedChunks() as passes:
         assert passes.over(len, large) == [N_ROWS]
 
 
-def test_a_small_array_is_one_part(large: np.ndarray, passes: Passes) -> None:
+def test_a_small_array_is_one_part(large: np.ndarray, passes: ThreadedChunks) -> None:
     assert passes.over(len, large[:8]) == [8]
 
 
-def test_an_error_in_a_thread_is_raised(large: np.ndarray, passes: Passes) -> None:
+def test_an_error_in_a_thread_is_raised(large: np.ndarray, passes: ThreadedChunks) -> None:
     def fail(part: np.ndarray) -> None:
         if part[-1, -1] == large[-1, -1]:
             raise MemoryError("no room")
@@ -72,7 +72,7 @@ def test_an_error_in_a_thread_is_raised(large: np.ndarray, passes: Passes) -> No
         passes.over(fail, large)
 
 
-def test_nobody_works_on_the_arrays_after_an_error(large: np.ndarray, passes: Passes) -> None:
+def test_nobody_works_on_the_arrays_after_an_error(large: np.ndarray, passes: ThreadedChunks) -> None:
     done = []
 
     def fail_first(part: np.ndarray) -> None:

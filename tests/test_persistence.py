@@ -19,9 +19,9 @@ from sklearn.datasets import load_iris
 
 import ffnn
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.fitted import Fitted
+from ffnn.estimator.fitted import Fitted
 from ffnn.testing._suite import assert_states_equal, make_problem
-from ffnn.training import initial_generator
+from ffnn.training.epochs import initial_generator
 
 ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)

@@ -12,8 +12,8 @@ import pytest
 
 import ffnn
 from ffnn.builder import Builder
+from ffnn.estimator.settings import Settings
 from ffnn.exceptions import EngineNotInstalledError
-from ffnn.settings import Settings
 from ffnn_plugins.outputs.multiclass import MulticlassOutput
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from ffnn import MLPClassifier
+from ffnn._utils.checks import check_number
 from ffnn.ops import NumpyOps
-from ffnn.parameters import check_number
 from ffnn.solver import StochasticSolver, clipped
 from ffnn.solvers import SGD, SOLVERS, Adagrad, Adam, AdamW, RMSprop, resolve_solver
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from ffnn.builder import State
 from ffnn.builders.tensorflow import TensorFlowBuilder
 from ffnn.layer import Layer, Weight
+from ffnn.model import State
 from ffnn.testing._suite import installed_builders
 from ffnn.testing.builders import BuilderSuite
 from ffnn.testing.inputs import InputSuite

@@ -13,7 +13,7 @@ from ffnn.exceptions import TrainingDivergedError
 from ffnn.schedules import Constant
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import assert_states_equal
-from ffnn.training import Training, epoch_plan, initial_generator
+from ffnn.training.epochs import Training, epoch_plan, initial_generator
 
 X, Y = load_iris(return_X_y=True)
 

@@ -53,7 +53,7 @@ def anonymous_mb() -> float:
     raise OSError(f"{STATUS} has no RssAnon: this measurement needs Linux 4.5 or later.")
 
 
-class Watch:
+class ValidationListener:
     """The most anonymous memory that was seen."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Watch:
 @contextmanager
 def watched(every: float = 0.002) -> Any:
     """Watch the memory of this process, looking at it every so many seconds, while the block runs."""
-    watch = Watch()
+    watch = ValidationListener()
     ended = threading.Event()
 
     def look() -> None:

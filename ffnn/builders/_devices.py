@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from functools import wraps
 from typing import Any
 
-from ffnn.builder import Model
+from ffnn.model import Model
 
 __all__ = ["check_found", "keras_devices", "placed", "tensorflow_devices"]
 

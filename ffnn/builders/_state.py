@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ffnn.builder import Arrays, State
+from ffnn.model import Arrays, State
 from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["Specs", "check_weights", "fill_slots"]

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from ffnn.builder import Builder, Model
+from ffnn._utils.checks import check_device, unknown_name
+from ffnn._utils.keys import parameters_key
+from ffnn.builder import Builder
 from ffnn.builders._devices import check_found, keras_devices, placed
 from ffnn.builders._engines import import_engine
-from ffnn.parameters import check_device, unknown_name
-from ffnn.structure import parameters_key
+from ffnn.model import Model
 
 if TYPE_CHECKING:
     from ffnn.builders._keras.source import Source
-    from ffnn.listeners import Listener, Run
     from ffnn.network import Network
     from ffnn.solver import Solver
+    from ffnn.training.listeners import Listener, Run
 
 __all__ = ["KerasBuilder"]
 

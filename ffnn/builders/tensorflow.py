@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ffnn.builder import Builder, Model
+from ffnn._utils.checks import check_device
+from ffnn.builder import Builder
 from ffnn.builders._devices import check_found, placed, tensorflow_devices
 from ffnn.builders._engines import import_engine
-from ffnn.parameters import check_device
+from ffnn.model import Model
 
 if TYPE_CHECKING:
     from ffnn.network import Network

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn.base import BaseMLP
 from ffnn.displays._display import Display, last_step
+from ffnn.estimator.base import BaseMLP
 
 __all__ = ["LossCurveDisplay"]
 

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn.base import BaseMLP
-from ffnn.builder import Array
 from ffnn.displays._display import Display, last_step
+from ffnn.estimator.base import BaseMLP
+from ffnn.model import Array
 
 __all__ = ["PredictionGradientDisplay"]
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn.builder import Array
 from ffnn.displays._display import Display
+from ffnn.model import Array
 
 __all__ = ["SearchDisplay"]
 

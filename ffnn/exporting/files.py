@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ffnn.atomic import replacing
+from ffnn._utils.atomic_files import replacing
+from ffnn._utils.checks import unknown_name
 from ffnn.builders._engines import prepare_engines
+from ffnn.estimator.settings import Settings
 from ffnn.exceptions import ExportError
 from ffnn.exporting.subject import Subject
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
-from ffnn.parameters import unknown_name
-from ffnn.settings import Settings
 
 __all__ = ["export"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils import get_tags
 
-import ffnn
+from ffnn._version import __version__
 from ffnn.exceptions import ExportError
 from ffnn.exporting.subject import Subject
 
@@ -66,7 +66,7 @@ def onnx_model(subject: Subject, X: Any) -> Any:
             f"format='onnx': the {type(subject.whole).__name__} cannot be converted: {type(error).__name__}: "
             f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X before."
         ) from error
-    model.producer_name, model.producer_version = "ffnn", ffnn.__version__
+    model.producer_name, model.producer_version = "ffnn", __version__
     return model
 
 

@@ -12,7 +12,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn.base import BaseMLP
+from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import ExportError
 from ffnn.network import Network
 

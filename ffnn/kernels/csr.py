@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-__all__ = ["CSR", "gather"]
+from ffnn.model import Array
 
-Array = np.ndarray[Any, np.dtype[Any]]
+__all__ = ["CSR", "gather"]
 
 
 @dataclass(frozen=True)

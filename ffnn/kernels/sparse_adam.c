@@ -6,7 +6,7 @@
  * from memory once a step and goes back once; no gradient and no dense batch is ever in memory.
  *
  * Rows that neither batch meets are left alone. What steps at a zero gradient would have done to a row is made up for
- * when a batch next meets it; ffnn/idling.py says how and gives the constants.
+ * when a batch next meets it; ffnn/lazy_rows.py says how and gives the constants.
  *
  * Features are divided into lanes, whose products are summed by the caller in a fixed order. Threads take lanes as they
  * come. So results do not depend on the number of threads.

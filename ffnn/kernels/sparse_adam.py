@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ffnn.adaptive import Adam, AdamW
-from ffnn.idling import Clock
 from ffnn.kernels import load
 from ffnn.kernels.csr import CSR, gather
 from ffnn.kernels.threads import Threads
+from ffnn.lazy_rows import Clock
+from ffnn.model import Array
+from ffnn.solvers import Adam, AdamW
 
 if TYPE_CHECKING:
-    from ffnn.builder import EpochPlan
+    from ffnn.model import EpochPlan
     from ffnn.solver import Solver
 
 __all__ = ["Slots", "SparseAdam"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Parts of the features that threads take; more threads find no work.
 LANES = 16

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
-
-import numpy as np
 
 from ffnn.kernels import load
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.threads import Threads
+from ffnn.model import Array
 
 __all__ = ["is_there", "multiply"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Rows that a thread takes at a time, as in C.
 _GROUP = 64

@@ -17,9 +17,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-import ffnn
-from ffnn.atomic import replacing
-from ffnn.base import BaseMLP
+from ffnn._utils.atomic_files import replacing
+from ffnn._version import __version__
+from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import PersistenceError
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
 from ffnn.persistence.values import KEEP, Reader, Writer, check
@@ -164,7 +164,7 @@ def _contents(data: bytes) -> Json:
     check(type(made_in) is int and made_in >= 1, f"The file says that its format is {made_in!r}")
     if made_in > FORMAT:
         raise PersistenceError(
-            f"The file has format {made_in} and was made by ffnn {version}; this is ffnn {ffnn.__version__}, which "
+            f"The file has format {made_in} and was made by ffnn {version}; this is ffnn {__version__}, which "
             f"reads formats up to {FORMAT}. Install ffnn {version} or a later one."
         )
     digest = str(texts.get("sha256"))

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-import ffnn
-from ffnn.base import BaseMLP
-from ffnn.builder import Arrays, State
+from ffnn._version import __version__
 from ffnn.classifier import MLPClassifier
+from ffnn.estimator.base import BaseMLP
+from ffnn.estimator.fitted import Fitted
 from ffnn.exceptions import PersistenceError
-from ffnn.fitted import Fitted
 from ffnn.input import Input
 from ffnn.layer import Layer
+from ffnn.model import Arrays, State
 from ffnn.network import Network, Stage
 from ffnn.output import Output
 from ffnn.persistence.values import Reader, Writer, check, set_attributes
@@ -46,7 +46,7 @@ def describe(estimator: BaseMLP, writer: Writer) -> Json:
     fitted: Fitted | None = getattr(estimator, "_fitted", None)
     return {
         "format": FORMAT,
-        "ffnn": ffnn.__version__,
+        "ffnn": __version__,
         "estimator": type(estimator).__name__,
         "parameters": {name: writer.write(value, name) for name, value in parameters.items()},
         "attributes": {name: writer.write(value, name) for name, value in attributes.items()},
@@ -96,7 +96,7 @@ def restore(contents: Json, reader: Reader) -> BaseMLP:
     unknown = sorted(parameters.keys() - kind._get_param_names())
     if unknown:
         raise PersistenceError(
-            f"The file has parameters that {kind.__name__} does not have in ffnn {ffnn.__version__}: "
+            f"The file has parameters that {kind.__name__} does not have in ffnn {__version__}: "
             f"{', '.join(unknown)}. It was made by ffnn {contents['ffnn']}: install that or a later one."
         )
     estimator = kind(**parameters)  # a parameter that came after the file has its default

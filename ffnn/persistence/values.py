@@ -20,13 +20,13 @@ from ffnn.builder import Builder
 from ffnn.exceptions import FfnnError, PersistenceError
 from ffnn.input import Input
 from ffnn.layer import Layer
+from ffnn.model import Array
 from ffnn.output import Output
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
 
 __all__ = ["KEEP", "Reader", "Writer", "check", "set_attributes"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 Json = Any
 
 #: The classes of plugins, by kind, of which an instance can be a parameter.

@@ -11,12 +11,12 @@ from ffnn.layer import Context
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import OUTPUTS, Problem, Suite, make_problem, to_numpy
 
-__all__ = ["InsideSuite"]
+__all__ = ["HiddenLayersSuite"]
 
 SPARSE = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
 
-class InsideSuite(Suite):
+class HiddenLayersSuite(Suite):
     """A part of the suite of builders."""
 
     def model(self, problem: Problem) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import clone
 
-from ffnn.builder import Arrays, EpochPlan
 from ffnn.exceptions import EngineNotInstalledError
-from ffnn.input import Input, Rows
+from ffnn.input import Input
 from ffnn.layer import Context, Layer
+from ffnn.model import Array, Arrays, EpochPlan, Rows
 from ffnn.network import Network, describe
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.output import Output
@@ -20,7 +20,7 @@ from ffnn.plugins import registry
 from ffnn.schedules import Constant
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import resolve_solver
-from ffnn.training import epoch_plan
+from ffnn.training.epochs import epoch_plan
 
 __all__ = [
     "BLOCK",
@@ -36,7 +36,6 @@ __all__ = [
     "to_numpy",
 ]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 BLOCK: tuple[str | Layer, ...] = ("dropout", "affine", "activation")
 OUTPUTS = ("binary", "multiclass", "multilabel", "regression")

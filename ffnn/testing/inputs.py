@@ -13,7 +13,8 @@ from sklearn.base import clone
 
 from ffnn.classifier import MLPClassifier
 from ffnn.initializers import INITIALIZERS
-from ffnn.input import Input, Rows
+from ffnn.input import Input
+from ffnn.model import Rows
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
 from ffnn.testing._suite import Array, FixedDraws, Suite, engine_ops, installed_builders, surroundings, to_numpy

@@ -13,10 +13,10 @@ import pytest
 import scipy.sparse
 from sklearn.base import clone
 
-from ffnn.builder import State
 from ffnn.classifier import MLPClassifier
 from ffnn.initializers import INITIALIZERS
 from ffnn.layer import Layer, Weight
+from ffnn.model import State
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
 from ffnn.testing._suite import (

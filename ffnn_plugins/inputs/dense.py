@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from ffnn.input import Input, Rows
+from ffnn.input import Input
+from ffnn.model import Rows
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["DenseInput"]

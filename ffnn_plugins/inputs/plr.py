@@ -14,10 +14,10 @@ import numpy as np
 import scipy.sparse
 from sklearn.utils import Tags
 
-from ffnn.input import Rows
+from ffnn._utils.checks import check_flag, check_integer, check_number
 from ffnn.layer import Context, Weight
+from ffnn.model import Rows
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_flag, check_integer, check_number
 from ffnn_plugins.inputs.dense import DenseInput
 
 __all__ = ["PLRInput"]

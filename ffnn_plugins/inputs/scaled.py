@@ -12,10 +12,10 @@ from typing import Any
 import scipy.sparse
 from sklearn.utils import Tags
 
-from ffnn.input import Rows
+from ffnn._utils.checks import check_number
 from ffnn.layer import Context, Weight
+from ffnn.model import Rows
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_number
 from ffnn_plugins.inputs.dense import DenseInput
 
 __all__ = ["ScaledInput"]

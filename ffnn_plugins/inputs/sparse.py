@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 
-from ffnn.input import Input, Rows
+from ffnn._utils.checks import unknown_name
+from ffnn.input import Input
+from ffnn.model import Array, Rows
 from ffnn.ops import Ops, SparseRows, Tensor
-from ffnn.parameters import unknown_name
 
 __all__ = ["SparseInput"]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 #: Ways of a batch to the first weights, by what ``batches`` says.
 _PATHS = {"dense": ("dense",), "stored": ("fused", "stored", "dense")}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn._utils.checks import unknown_name
 from ffnn.layer import Context, Layer, Traits
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import unknown_name
 
 __all__ = ["ACTIVATIONS", "Activation"]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn._utils.checks import unknown_name
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, SparseRows, Tensor
-from ffnn.parameters import unknown_name
 
 __all__ = ["Affine"]
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn._utils.checks import check_number
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_number
 
 __all__ = ["BatchNorm"]
 

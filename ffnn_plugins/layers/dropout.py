@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn._utils.checks import check_rate
 from ffnn.layer import Context, Layer, Traits
 from ffnn.ops import Ops, SparseRows, Tensor
-from ffnn.parameters import check_rate
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 
 __all__ = ["Dropout"]

@@ -12,14 +12,13 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 
+from ffnn._utils.checks import check_number
 from ffnn.exceptions import ExportError
+from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
-from ffnn.parameters import check_number
 
 __all__ = ["Array", "LabelOutput", "exported_probabilities", "inside", "is_labels"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def is_labels(y: Any) -> bool:

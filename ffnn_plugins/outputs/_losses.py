@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ffnn._utils.checks import check_number, unknown_name
+from ffnn._utils.keys import parameters_key
+from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_number, unknown_name
-from ffnn.structure import parameters_key
 
 if TYPE_CHECKING:
     from ffnn.layer import Layer
@@ -31,7 +32,6 @@ __all__ = [
     "squared_error",
 ]
 
-Array = np.ndarray[Any, np.dtype[Any]]
 
 CLASSIFICATION_LOSSES = ("log_loss", "focal")
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson")

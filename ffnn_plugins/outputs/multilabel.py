@@ -9,9 +9,9 @@ import numpy as np
 import scipy.sparse
 import scipy.special
 
+from ffnn._utils.checks import check_number
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
-from ffnn.parameters import check_number
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
 

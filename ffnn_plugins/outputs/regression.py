@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 
+from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn_plugins.outputs import _losses
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from ffnn.layer import Layer
 
 __all__ = ["RegressionOutput"]
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class RegressionOutput(_losses.ChosenLoss, Output):

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 
 from ffnn.exceptions import ExportError
-from ffnn.exporting.onnx_ops import OnnxOps
-from ffnn.exporting.onnx_tensor import Graph, OnnxTensor
+from ffnn.onnx.ops import OnnxOps
+from ffnn.onnx.tensor import Graph, OnnxTensor
 from ffnn.ops import NumpyOps, Ops
 from tests.test_ops import ARGUMENTS, X
 

@@ -13,7 +13,7 @@ from ffnn.kernels.sparse_adam import Slots, SparseAdam
 from ffnn.kernels.threads import Threads
 from ffnn.ops import NumpyOps
 from ffnn.schedules import Cosine
-from ffnn.training import epoch_plan
+from ffnn.training.epochs import epoch_plan
 
 BATCH, N_ROWS = 8, 60
 RUNNING = [level for level in LEVELS if load("sparse_adam") and _open("sparse_adam", LEVELS[-1]).ffnn_runs(level)]

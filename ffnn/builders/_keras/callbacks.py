@@ -10,9 +10,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builder import State
 from ffnn.builders._keras.source import assign
-from ffnn.listeners import Listener, Run
+from ffnn.model import State
+from ffnn.training.listeners import Listener, Run
 
 __all__ = ["KerasCallbacks", "check_callback"]
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import keras
 
-from ffnn.builder import Arrays, Builder
+from ffnn.builder import Builder
 from ffnn.builders._keras.layer import NetworkLayer
 from ffnn.builders._keras.source import NetworkSource
 from ffnn.builders.keras import KerasBuilder
 from ffnn.exceptions import ExportError
+from ffnn.model import Arrays
 from ffnn.network import Network
 
 __all__ = ["own_model_scores", "save_keras"]

@@ -11,12 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builder import Array, Arrays, EpochPlan, State
 from ffnn.builders._keras.ops import KerasOps
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import check_weights, fill_slots
-from ffnn.input import Rows
+from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.solver import Solver, StochasticSolver, clipped

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ffnn.builder import Array, Arrays
 from ffnn.builders._keras.network import network_template, public_model, split
 from ffnn.builders._keras.template import Template
+from ffnn.model import Array, Arrays
 from ffnn.network import Network
 
 __all__ = ["NetworkSource", "Source", "assign"]

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from ffnn.builder import Arrays
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._keras.source import Source
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.model import ProgramModel
 from ffnn.builders._tensorflow.program import Program, program_key
+from ffnn.model import Arrays
 from ffnn.network import Network
 from ffnn.solver import Solver
 

@@ -12,13 +12,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builder import Array, Arrays
+from ffnn._utils.keys import Identity
 from ffnn.builders._keras.names import canonical_names, variable_names
 from ffnn.builders._keras.seed import python_random, redraw
 from ffnn.builders._keras.source import assign
 from ffnn.builders._keras.template import Link, Template
+from ffnn.model import Array, Arrays
 from ffnn.network import Network
-from ffnn.structure import Identity
 
 __all__ = ["UserSource"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builder import Array, EpochPlan
+from ffnn.model import Array, EpochPlan
 from ffnn.network import Network
 
 __all__ = ["Filling", "filled", "is_worth_compiling", "one_of_few", "whole_batches"]

@@ -11,8 +11,8 @@ import tensorflow as tf
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
 from ffnn.builders._tensorflow.packed import Packing
-from ffnn.builders._tensorflow.touched import Touched, compact
-from ffnn.idling import Idling
+from ffnn.builders._tensorflow.touched import TouchedRows, compact
+from ffnn.lazy_rows import LazyRows
 from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import Adam, AdamW
 
@@ -97,7 +97,7 @@ class Epoch:
         self.shrinks = solver.decoupled and decaying == {True}
         #: How the rows of features that a batch lacks are left for later, if they are: the gradient of an L2 penalty is
         #: not zero where that of the loss is.
-        self.idling: Idling | None = None
+        self.idling: LazyRows | None = None
         if decaying == {False} or self.shrinks:
             self.idling = solver.idling()
 
@@ -168,7 +168,7 @@ class Epoch:
         if self._by_feature:
             columns, x = compact(x)
             if self.idling is not None:
-                touched = Touched(self.idling, last, columns, plan, i)
+                touched = TouchedRows(self.idling, last, columns, plan, i)
             for k in self._by_feature:
                 if touched is None:
                     weights[k] = tf.gather(variables[k], columns)

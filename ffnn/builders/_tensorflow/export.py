@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ffnn.builder import Arrays
 from ffnn.builders._tensorflow import ops
+from ffnn.model import Arrays
 from ffnn.network import Network
 from ffnn.ops import SparseRows
 

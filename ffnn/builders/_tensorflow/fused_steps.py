@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.adaptive import Adam
-from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
 from ffnn.builders._tensorflow.compiled import Filling
@@ -25,11 +23,13 @@ from ffnn.builders._tensorflow.memory import memory_of, view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.steps import Steps, arguments_of
 from ffnn.builders._tensorflow.traced import Traced
-from ffnn.input import Input, Rows
+from ffnn.input import Input
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import Slots, SparseAdam
 from ffnn.kernels.threads import Threads
+from ffnn.model import EpochPlan, Rows
 from ffnn.solver import Solver, clipped
+from ffnn.solvers import Adam
 
 if TYPE_CHECKING:
     from ffnn.network import Network

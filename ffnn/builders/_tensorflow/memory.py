@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builder import Array
-from ffnn.passes import Passes
+from ffnn._utils.threads import ThreadedChunks
+from ffnn.model import Array
 
-__all__ = ["Room", "filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
+__all__ = ["StagingBuffer", "filled_variable", "memory_of", "tensor_of", "variable_of", "view_of"]
 
 _ALIGNMENT = 64
 
@@ -29,18 +29,18 @@ def tensor_of(array: Array) -> Any:
     return tf.raw_ops.Identity(input=array)
 
 
-class Room:
+class StagingBuffer:
     """Memory that arrays are copied to, one after the other, which TensorFlow cannot take where they are.
 
     TensorFlow would ask the system for new memory each time, which costs more than the copy.
 
     Parameters
     ----------
-    passes : Passes
+    passes : ThreadedChunks
         What copies.
     """
 
-    def __init__(self, passes: Passes) -> None:
+    def __init__(self, passes: ThreadedChunks) -> None:
         self._passes = passes
         self._array: Array | None = None
 

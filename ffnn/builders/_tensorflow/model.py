@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builder import Array, Arrays, EpochPlan, State
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
 from ffnn.builders._tensorflow.samples import PIECE, Samples, pieces_of
-from ffnn.input import Rows
 from ffnn.layer import Context
+from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
 from ffnn.ops import SparseRows
 from ffnn.solver import Solver

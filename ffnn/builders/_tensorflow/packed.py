@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builder import Array
 from ffnn.builders._tensorflow.memory import variable_of
+from ffnn.model import Array
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
 

@@ -9,7 +9,6 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from ffnn.builder import Array
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
 from ffnn.builders._tensorflow.host import n_threads
@@ -17,9 +16,9 @@ from ffnn.builders._tensorflow.memory import view_of
 from ffnn.builders._tensorflow.products import Products
 from ffnn.builders._tensorflow.touched import compact
 from ffnn.builders._tensorflow.traced import Traced
-from ffnn.input import Rows
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
+from ffnn.model import Array, Rows
 from ffnn.network import Network
 from ffnn.ops import NumpyOps, SparseRows
 

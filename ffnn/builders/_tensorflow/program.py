@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from ffnn.adaptive import Adam
 from ffnn.builders._state import Specs
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.batches import Batches
@@ -26,6 +25,7 @@ from ffnn.builders._tensorflow.traced_steps import TracedSteps
 from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.solver import Solver, StochasticSolver
+from ffnn.solvers import Adam
 
 if TYPE_CHECKING:
     from ffnn.network import Network

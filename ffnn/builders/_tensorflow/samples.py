@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ffnn.builder import Array, EpochPlan
+from ffnn._utils.threads import ThreadedChunks
 from ffnn.builders._tensorflow.compiled import Filling, filled, one_of_few
-from ffnn.builders._tensorflow.memory import Room, tensor_of
+from ffnn.builders._tensorflow.memory import StagingBuffer, tensor_of
 from ffnn.builders._tensorflow.prediction import STEP_ROWS
-from ffnn.input import Input, Rows
-from ffnn.passes import Passes
+from ffnn.input import Input
+from ffnn.model import Array, EpochPlan, Rows
 
 __all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
 
@@ -37,8 +37,8 @@ def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...
     if n >= x.n_rows:
         yield tuple(map(tensor_of, x.arrays)), x.n_rows
         return
-    with Passes() as passes:
-        rooms = [Room(passes) for _ in x.arrays]
+    with ThreadedChunks() as passes:
+        rooms = [StagingBuffer(passes) for _ in x.arrays]
         for start in range(0, x.n_rows, n):
             stop = min(start + n, x.n_rows)
             arrays = zip(rooms, input.take(x.arrays, slice(start, stop)), strict=True)

@@ -7,10 +7,9 @@ from typing import Any, Generic, TypeVar
 
 import tensorflow as tf
 
-from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow.compiled import Filling
 from ffnn.builders._tensorflow.memory import tensor_of
-from ffnn.input import Rows
+from ffnn.model import EpochPlan, Rows
 
 __all__ = ["Steps", "arguments_of"]
 

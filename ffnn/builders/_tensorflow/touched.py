@@ -1,4 +1,4 @@
-"""The rows of a weight that a batch of very sparse rows meets; see :mod:`ffnn.idling`."""
+"""The rows of a weight that a batch of very sparse rows meets; see :mod:`ffnn.lazy_rows`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow import ops
-from ffnn.idling import Clock, Idling
+from ffnn.lazy_rows import Clock, LazyRows
+from ffnn.model import EpochPlan
 from ffnn.ops import SparseRows
 
-__all__ = ["IdleRows", "Touched", "catch_up", "compact"]
+__all__ = ["IdleRows", "TouchedRows", "catch_up", "compact"]
 
 Tensor = Any
 
@@ -32,19 +32,19 @@ class IdleRows:
 
     Parameters
     ----------
-    idling : Idling
+    idling : LazyRows
         What the solver does to them.
     n_features : int
         The number of rows.
     """
 
-    def __init__(self, idling: Idling, n_features: int) -> None:
+    def __init__(self, idling: LazyRows, n_features: int) -> None:
         self.clock = Clock(idling)
         #: For each row the number of steps after which it was up to date.
         self.last = tf.Variable(tf.zeros(n_features, tf.int32), trainable=False)
 
     def advance(self, plan: EpochPlan, shrinks: bool) -> dict[str, Tensor]:
-        """Count an epoch's steps, and return what :class:`Touched` needs to know of them."""
+        """Count an epoch's steps, and return what :class:`TouchedRows` needs to know of them."""
         start = self.clock.now
         moves, logs = self.clock.advance(plan, shrinks)
         return {"start": tf.constant(start, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(logs)}
@@ -56,12 +56,12 @@ class IdleRows:
         return {"start": tf.constant(now, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(self.clock.logs)}
 
 
-class Touched:
+class TouchedRows:
     """The rows of some features in weights that have a row a feature: taken out up to date, and put back.
 
     Parameters
     ----------
-    idling : Idling
+    idling : LazyRows
         What the solver does to the other rows.
     last : tf.Variable of shape (n_features,)
         What :class:`IdleRows` keeps.
@@ -73,7 +73,7 @@ class Touched:
         The step of the epoch.
     """
 
-    def __init__(self, idling: Idling, last: Any, features: Tensor, times: Mapping[str, Tensor], i: Tensor) -> None:
+    def __init__(self, idling: LazyRows, last: Any, features: Tensor, times: Mapping[str, Tensor], i: Tensor) -> None:
         self._idling = idling
         self._last = last
         self._features = features
@@ -115,14 +115,14 @@ class Touched:
 
 
 def catch_up(
-    idling: Idling, last: Any, weights: Sequence[tuple[Any, Sequence[Any]]], present: Mapping[str, Tensor]
+    idling: LazyRows, last: Any, weights: Sequence[tuple[Any, Sequence[Any]]], present: Mapping[str, Tensor]
 ) -> None:
     """Bring all rows of the weights up to date, a chunk at a time, and start to count from there."""
     n_features = last.shape[0]
 
     def chunk(start: Tensor) -> tuple[Tensor]:
         features = tf.range(start, tf.minimum(start + _CHUNK, n_features))
-        touched = Touched(idling, last, features, present, tf.constant(0))
+        touched = TouchedRows(idling, last, features, present, tf.constant(0))
         for weight, slots in weights:
             rows, named = touched.take(weight, dict(zip(idling.decays, slots, strict=True)))
             touched.put([weight, *slots], [rows, *named.values()])

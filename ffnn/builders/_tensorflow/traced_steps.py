@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from ffnn.builder import EpochPlan
 from ffnn.builders._tensorflow.batches import Batches
 from ffnn.builders._tensorflow.compiled import Filling, is_worth_compiling, whole_batches
 from ffnn.builders._tensorflow.epoch import Epoch, Forward
@@ -15,7 +14,8 @@ from ffnn.builders._tensorflow.packed import PackedVariables, Packing
 from ffnn.builders._tensorflow.steps import Steps, arguments_of
 from ffnn.builders._tensorflow.touched import IdleRows, catch_up
 from ffnn.builders._tensorflow.traced import Traced
-from ffnn.idling import Idling
+from ffnn.lazy_rows import LazyRows
+from ffnn.model import EpochPlan
 from ffnn.solver import StochasticSolver
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class TracedSteps(Steps[IdleRows | PackedVariables | None]):
             memory.clock.reset()
 
     @property
-    def _idling(self) -> Idling | None:
+    def _idling(self) -> LazyRows | None:
         return next((epoch.idling for epoch, *_ in self._epochs.values() if epoch.idling is not None), None)
 
     def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, present: Mapping[str, Tensor]) -> None:

@@ -58,7 +58,8 @@ def in_source(module: str) -> str | None:
         found = importlib.util.find_spec(module)
         if found is None or not found.origin:
             return None
-        with open(found.origin, encoding="utf-8") as file:
+        separate = os.path.join(os.path.dirname(found.origin), "_version.py")
+        with open(separate if os.path.exists(separate) else found.origin, encoding="utf-8") as file:
             match = re.search(r"^__version__ = [\"']([^\"']+)", file.read(), re.MULTILINE)
     except (ImportError, OSError, ValueError):
         return None

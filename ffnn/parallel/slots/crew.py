@@ -10,10 +10,10 @@ from ffnn.exceptions import ExecutorError, HostError
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.slots.queue import Queue
 
-__all__ = ["Crew", "each_host"]
+__all__ = ["HostGroup", "each_host"]
 
 
-class Crew:
+class HostGroup:
     """All hosts together; it looks whether there are workers enough."""
 
     def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:

@@ -20,7 +20,7 @@ from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
 from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_hosts
-from ffnn.parallel.slots.crew import Crew, each_host
+from ffnn.parallel.slots.crew import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.slot import Limits, Slot
@@ -96,7 +96,7 @@ class SlotExecutor(Executor):
                 f"Pass a smaller min_workers, or more workers."
             )
         self._queue = Queue()
-        self._crew = Crew(self._hosts, self._queue, min_workers)
+        self._crew = HostGroup(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
         self._known = _Known()
         self._slots = [

@@ -78,6 +78,8 @@ def test_ffnn_is_found_on_the_path_without_being_installed(tmp_path):
     (package / "ffnn").mkdir()
     (package / "ffnn/__init__.py").write_text('"""A copy."""\n\n__version__ = "0.0.7"\nraise RuntimeError\n')
     assert ask(python).packages["ffnn"] == "0.0.7"
+    (package / "ffnn/_version.py").write_text('__version__ = "0.0.8"\n')
+    assert ask(python).packages["ffnn"] == "0.0.8"
 
 
 def test_any_python_from_3_8_on_can_read_it():

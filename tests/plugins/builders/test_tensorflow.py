@@ -5,7 +5,7 @@ import tensorflow as tf
 from sklearn.datasets import load_iris
 
 from ffnn import MLPClassifier
-from ffnn.builder import State
+from ffnn.model import State
 from ffnn.solvers import Adam
 from ffnn.testing._suite import make_problem
 from ffnn.testing.builders import BuilderSuite

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ffnn import TensorFlowBuilder
-from ffnn.builder import EpochPlan, Model
+from ffnn.model import EpochPlan, Model
 from ffnn.network import Network
 from ffnn.solver import Solver
 

@@ -1,0 +1,1 @@
+"""The estimators' common base: parameters, ``fit``, predictions."""

@@ -1,0 +1,111 @@
+"""scikit-learn's callbacks (``sklearn.callback``, from 1.9 on, experimental), told of a training's epochs.
+
+All that ffnn uses of that module is named here. Without it the estimators have no ``set_callbacks``, and nothing else
+changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import scipy.sparse
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _num_samples
+
+from ffnn.estimator.fitted import trained_in_place
+from ffnn.model import Array
+from ffnn.training.listeners import Listener
+
+if TYPE_CHECKING:
+    from ffnn.estimator.base import BaseMLP
+
+__all__ = ["CallbackSupport", "SklearnCallbacks", "tearing_down"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+    from sklearn.callback import with_callbacks
+except ImportError:  # scikit-learn before 1.9
+    with_callbacks = None
+
+    class CallbackSupport:  # type: ignore[no-redef]  # what stands in for it
+        """Nothing: this scikit-learn has no callbacks."""
+
+
+def tearing_down(function: Function) -> Function:
+    """Let a function, whose first argument is the estimator, tear down the callbacks that it has set up."""
+    return function if with_callbacks is None else with_callbacks(function)
+
+
+class SklearnCallbacks(Listener):
+    """Tells an estimator's callbacks of the fit, and of each epoch as a task in it.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        What is trained; its ``set_callbacks`` has named the callbacks, or a search or a pipeline has passed them on.
+    X, y : array-like
+        What the user gave.
+    sample_weight : array-like or None
+        What the user gave.
+    rows : ndarray
+        The rows of them that are trained on.
+    epochs : range
+        The epochs to come.
+    """
+
+    def __init__(self, estimator: BaseMLP, X: Any, y: Any, sample_weight: Any, rows: Array, epochs: range) -> None:
+        self._estimator: Any = estimator
+        self._epochs = epochs
+        self._fit: Any = None
+        self._epoch: Any = None
+
+        def part(data: Any) -> Any:
+            """Return the rows that are trained on: what is set apart for validation is not shown."""
+            if data is None or len(rows) == X_rows:
+                return data
+            return _safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
+
+        X_rows = _num_samples(X)  # of whatever scikit-learn takes for an array
+        # functions are called only where a callback asks
+        self._data: dict[str, Any] = {
+            "X": lambda: part(X),
+            "y": lambda: part(y),
+            "metadata": None if sample_weight is None else lambda: {"sample_weight": part(sample_weight)},
+        }
+
+    def begin(self) -> None:
+        """Set the callbacks up, and tell them of the fit."""
+        if getattr(self._estimator, "_skl_callbacks", None):
+            self._fit = self._estimator._init_callback_context(max_subtasks=len(self._epochs))
+            self._fit.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Tell them of the epoch."""
+        if self._fit is not None:
+            self._epoch = self._fit.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(**self._state())
+
+    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
+        """Tell them of its end; return whether one of them answers with true."""
+        return self._fit is not None and bool(self._epoch.call_on_fit_task_end(**self._state()))
+
+    def end(self) -> None:
+        """Tell them of the end of the fit."""
+        if self._fit is not None:
+            self._fit.call_on_fit_task_end(**self._state())
+
+    def close(self) -> None:
+        """Let go of the data, which nobody should have to wait for the garbage collector to free."""
+        self._data = {}
+
+    def _state(self) -> dict[str, Any]:
+        estimator = self._estimator
+        # a copy of the state: a callback may keep the estimator that it is given
+        return {
+            "estimator": estimator,
+            "reconstruction_attributes": lambda: trained_in_place(estimator),
+            **self._data,
+        }

@@ -1,0 +1,112 @@
+"""What a fitted estimator keeps of its network: in an engine while it lives, as plain arrays when it travels."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ffnn._utils.keys import parameters_key
+from ffnn.builder import Builder
+from ffnn.model import Model, State
+from ffnn.network import Network
+from ffnn.solver import Solver
+from ffnn.training.epochs import initial_generator
+
+if TYPE_CHECKING:
+    from ffnn.estimator.base import BaseMLP
+
+__all__ = ["CURVES", "Fitted", "trained_in_place"]
+
+#: The attributes to which each epoch adds a number.
+CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+
+
+class Fitted:
+    """A network with its weights, the solver's memory and what its random numbers are a function of.
+
+    Pickled and copied, it is NumPy arrays and plain values. The model is built when it is first needed, on the builder
+    that is asked for; asked for another builder, the state moves there.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : Solver
+        What trains it.
+    root_seed : int
+        What initial weights, the order of rows and dropout are a function of.
+    """
+
+    def __init__(self, network: Network, solver: Solver, root_seed: int) -> None:
+        self.network = network
+        self.solver = solver
+        self.root_seed = root_seed
+        self._state: State | None = None
+        self._model: Model | None = None
+        self._built_by: Hashable = None
+        self._lock = threading.RLock()
+
+    def model(self, builder: Builder) -> Model:
+        """Return the network's model on a builder: with its state, or with freshly drawn weights if it has none yet.
+
+        Raises
+        ------
+        EngineNotInstalledError
+            If the builder's engine is not there.
+        ValueError
+            If the state is that of another architecture, as a user's own Keras model may be.
+        """
+        key = builder.structure()
+        with self._lock:
+            if self._model is None or self._built_by != key:
+                builder.check_installed()
+                state = self.state
+                model = builder.build(self.network, self.solver)
+                model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
+                self._model, self._built_by, self._state = model, key, None
+            return self._model
+
+    def change(self, network: Network, solver: Solver) -> None:
+        """Go on with a network of the same weights (another dropout rate, say), or with another solver.
+
+        Another solver starts with an empty memory, at its first step.
+        """
+        same_solver = parameters_key(solver) == parameters_key(self.solver)
+        same_network = network.structure() == self.network.structure() and np.array_equal(
+            network.scalars(), self.network.scalars()
+        )
+        if same_solver and same_network:
+            return
+        with self._lock:
+            state = self.state
+            self._state = state if same_solver or state is None else State(state.weights)
+            self._model = None
+            self.network, self.solver = network, solver
+
+    @property
+    def state(self) -> State | None:
+        """A copy of the whole state as arrays; None before the first model."""
+        with self._lock:
+            return self._state if self._model is None else self._model.get_state()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "network": self.network,
+            "solver": self.solver,
+            "root_seed": self.root_seed,
+            "_state": self.state,
+        }
+
+    def __setstate__(self, saved: dict[str, Any]) -> None:
+        Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
+        self._state = saved["_state"]
+
+
+def trained_in_place(estimator: BaseMLP) -> dict[str, Any]:
+    """Return a copy, which no epoch to come changes, of the attributes of an estimator that each one does."""
+    curves = {name: list(getattr(estimator, name)) for name in CURVES if hasattr(estimator, name)}
+    return {**curves, "_fitted": copy.copy(estimator._fitted)}

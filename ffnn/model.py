@@ -1,0 +1,200 @@
+"""The seam between the core and an engine: a model, its state, the plan of an epoch, a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+__all__ = ["Array", "Arrays", "EpochPlan", "Model", "Rows", "State"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Arrays = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A data set as its input prepared it: what a model loads.
+
+    Parameters
+    ----------
+    arrays : tuple of ndarray
+        The arrays that the input gathers batches from.
+    n_rows : int
+        The number of samples.
+    """
+
+    arrays: tuple[np.ndarray[Any, Any], ...]
+    n_rows: int
+
+
+@dataclass
+class State:
+    """All that training has made of a model, as plain arrays.
+
+    Parameters
+    ----------
+    weights : dict of str to ndarray
+        The weights by name, and whatever else the model learns, such as moving means.
+    slots : dict of str to ndarray
+        The solver's memory: ``"<weight>/<slot>"``. Empty before the first step.
+    step : int
+        The number of steps taken.
+    """
+
+    weights: Arrays
+    slots: Arrays = field(default_factory=dict)
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """All that one epoch needs and the core decides, so that every builder does the same.
+
+    Parameters
+    ----------
+    order : int32 or int64 ndarray of shape (n_rows,)
+        The rows in the order of training. Batch i is ``order[i * batch_size:(i + 1) * batch_size]``.
+    batch_size : int
+        The rows of a batch; the last one may be smaller.
+    step_sizes : float64 ndarray of shape (n_batches,)
+        The learning rate of each step times the solver's bias correction.
+    learning_rates : float64 ndarray of shape (n_batches,)
+        The learning rate of each step, for decoupled weight decay.
+    seeds : int32 ndarray of shape (n_batches, 2)
+        What each step's random draws start from.
+    weight_decay : float
+        What the solver makes of it depends on :attr:`ffnn.solver.Solver.decoupled`.
+    horizon : int
+        The epoch at which the training is to end: what tells whether it is worth a builder's while to compile.
+    clip_norm, clip_value : float, optional
+        What bounds each step's gradient, by :func:`ffnn.solver.clipped`, before anything is made of it; at most one.
+    """
+
+    order: Array
+    batch_size: int
+    step_sizes: Array
+    learning_rates: Array
+    seeds: Array
+    weight_decay: float
+    horizon: int
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    @property
+    def clipping(self) -> dict[str, float]:
+        """The bound there is, by its name; empty where there is none."""
+        bounds = {"clip_norm": self.clip_norm, "clip_value": self.clip_value}
+        return {name: bound for name, bound in bounds.items() if bound is not None}
+
+    @property
+    def n_batches(self) -> int:
+        """The number of steps."""
+        return len(self.step_sizes)
+
+    def steps(self, start: int, stop: int) -> EpochPlan:
+        """Return the plan of some of the steps."""
+        span = slice(start, stop)
+        return replace(
+            self,
+            order=self.order[start * self.batch_size : stop * self.batch_size],
+            step_sizes=self.step_sizes[span],
+            learning_rates=self.learning_rates[span],
+            seeds=self.seeds[span],
+        )
+
+    def batch(self, i: int) -> Array:
+        """Return the rows of batch ``i``."""
+        return self.order[i * self.batch_size : (i + 1) * self.batch_size]
+
+
+class Model(Protocol):
+    """A network on an engine: one fit's own, while programs are shared by all fits of an architecture.
+
+    It knows nothing of scikit-learn. Its state goes in and out as NumPy arrays; nothing else of it is ever pickled.
+    """
+
+    @property
+    def trainable(self) -> Mapping[str, bool]:
+        """The names of the trained weights, in order, and whether weight decay acts on each."""
+        ...
+
+    def initial_weights(self, rng: np.random.Generator) -> Arrays:
+        """Return freshly drawn weights, a function of the generator's state alone."""
+        ...
+
+    def set_state(self, state: State) -> None:
+        """Take weights, slots (zeroed where absent) and step.
+
+        Raises
+        ------
+        ValueError
+            If the names or shapes of the arrays are not those of this model.
+        """
+        ...
+
+    def get_state(self) -> State:
+        """Return a copy of the whole state."""
+        ...
+
+    def get_step(self) -> int:
+        """Return the number of steps taken."""
+        ...
+
+    def load(self, x: Rows, targets: Array, weight: Array) -> None:
+        """Take a data set for :meth:`train_epoch` and :meth:`loss_and_gradient`.
+
+        Parameters
+        ----------
+        x : Rows
+            What the network's input prepared.
+        targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            What the network's output encoded.
+        weight : ndarray of shape (n_rows,)
+            The sample weights.
+        """
+        ...
+
+    def unload(self) -> None:
+        """Let go of the data set."""
+        ...
+
+    def train_epoch(self, plan: EpochPlan) -> float:
+        """Train one epoch; return the weighted mean of the losses that its batches had before their steps."""
+        ...
+
+    def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
+        """Return the mean loss over the data set at the given weights, without dropout, and its gradient.
+
+        The weights become the model's own.
+        """
+        ...
+
+    def forward(self, x: Rows, layer: int | None = None) -> Array:
+        """Return the scores, of shape (n_rows, n_outputs), computed over tiles of multiples of some rows.
+
+        So a row's scores do not depend on the rows beside it.
+
+        Parameters
+        ----------
+        x : Rows
+            What the network's input prepared.
+        layer : int, optional
+            The number, from 0, of a hidden layer: its values are then returned, of shape (n_rows, n_units).
+        """
+        ...
+
+    def input_gradient(self, x: Rows) -> Array:
+        """Return the gradients of the scores with respect to X, of shape (n_rows, n_outputs, n_features).
+
+        They are computed without dropout, over tiles as in :meth:`forward`. Of sparse rows, too, every feature has its
+        gradient, as it is at 0 for what is not stored.
+        """
+        ...
+
+    @property
+    def native(self) -> Any:
+        """What the engine's own users would expect to be given, as the estimator's ``model_``."""
+        ...

@@ -1,0 +1,1 @@
+"""The operations of a network as nodes of an ONNX graph."""

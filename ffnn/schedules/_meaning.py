@@ -1,0 +1,34 @@
+"""The schedule that a number, a function or a schedule stands for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import clone
+
+from ffnn._utils.checks import check_number
+from ffnn.schedule import Schedule
+from ffnn.schedules.constant import Constant
+from ffnn.schedules.stepwise import Stepwise
+
+__all__ = ["as_schedule"]
+
+
+def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
+    """Return what a ``learning_rate`` means, checked: a number, a schedule, or a function of a step's number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of them, or a schedule's parameter is out of range.
+    """
+    schedule: Schedule
+    if isinstance(value, Schedule):
+        schedule = clone(value)
+        schedule.check(name)
+    elif callable(value) and not isinstance(value, type):
+        schedule = Stepwise(value)
+    else:
+        remedy = "It is the size of a step; 1e-3 is usual. A schedule, such as ffnn.Cosine(1e-3), is taken too."
+        schedule = Constant(check_number(name, value, remedy, positive=True))
+    return schedule

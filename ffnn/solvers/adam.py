@@ -1,0 +1,85 @@
+"""The solver called ``adam``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ffnn.lazy_rows import LazyRows
+from ffnn.model import Array
+from ffnn.ops import Ops, Tensor
+from ffnn.solver import StochasticSolver
+from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+
+__all__ = ["Adam"]
+
+
+class Adam(StochasticSolver):
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    D. P. Kingma and J. Ba (2015), "Adam: a method for stochastic optimization", ICLR; the form of the remark at the end
+    of its section 2, in which ``epsilon`` is added to the uncorrected root.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float
+        The share of the past that the two running means keep, in [0, 1).
+    epsilon : float
+        Added to the root of the mean square.
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+    """
+
+    def __init__(
+        self,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+
+    def check(self) -> None:
+        super().check()
+        check_kept(self, "beta_1", "beta_2")
+        check_epsilon(self)
+
+    @property
+    def slots(self) -> Mapping[str, float]:
+        return {"mean": 0.0, "square": 0.0}
+
+    def step_sizes(self, learning_rates: Array, first_step: int) -> Array:
+        step = np.arange(first_step + 1, first_step + 1 + len(learning_rates), dtype=np.float64)
+        return np.asarray(learning_rates * np.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step))
+
+    def update(
+        self, ops: Ops, weight: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step_size: Tensor, dtype: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        mean = slots["mean"] + (gradient - slots["mean"]) * one_minus(self.beta_1, dtype)
+        square = slots["square"] + (ops.square(gradient) - slots["square"]) * one_minus(self.beta_2, dtype)
+        weight = weight - step_size * mean / (ops.sqrt(square) + self.epsilon)
+        return weight, {"mean": mean, "square": square}
+
+    def idling(self) -> LazyRows | None:
+        if not self.beta_2:
+            return None
+        ratios = (float(self.beta_1 / np.sqrt(self.beta_2)), self.beta_1)
+        idling = LazyRows(
+            {"mean": self.beta_1, "square": self.beta_2}, ratios, self._directions, shrinks=self.decoupled
+        )
+        return idling if idling.ends else None
+
+    def _directions(self, ops: Ops, slots: Mapping[str, Tensor]) -> list[Tensor]:
+        # the mean shrinks from step to step, and so does that part of the divisor that is no epsilon
+        root = ops.sqrt(slots["square"])
+        share = root / (root + self.epsilon)
+        step = -slots["mean"] / (root + self.epsilon)
+        return [step * share, step * (1 - share)]

@@ -1,0 +1,104 @@
+"""The solver called ``lbfgs``: SciPy's L-BFGS over the whole data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.optimize
+
+from ffnn._utils.checks import check_integer, check_number
+from ffnn.model import Array, Arrays
+from ffnn.solver import Solver
+
+if TYPE_CHECKING:
+    from ffnn.training.epochs import Training
+
+__all__ = ["LBFGS"]
+
+
+class LBFGS(Solver):
+    """L-BFGS over the whole data set, by ``scipy.optimize``; ``n_epochs`` bounds its iterations.
+
+    D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale optimization". Dropout does not
+    act: the objective must be the same at each call. The learning rate is not used: a line search finds the step.
+
+    Parameters
+    ----------
+    memory : int
+        The number of past steps that approximate the curvature.
+    tol : float
+        Iterations end when the largest entry of the gradient is below it.
+    max_evaluations : int
+        Bounds the evaluations of the loss in each iteration's line search.
+    """
+
+    dtype = "float64"
+    stochastic = False
+
+    def __init__(self, memory: int = 10, tol: float = 1e-5, max_evaluations: int = 20) -> None:
+        self.memory = memory
+        self.tol = tol
+        self.max_evaluations = max_evaluations
+
+    def check(self) -> None:
+        check_integer("LBFGS.memory", self.memory, "It is the number of past steps remembered; 10 is usual.")
+        check_number("LBFGS.tol", self.tol, "It says when to stop; 1e-5 is usual.")
+        check_integer("LBFGS.max_evaluations", self.max_evaluations, "It bounds a line search; 20 is usual.")
+
+    def train(self, training: Training) -> None:
+        model, decay = training.model, training.weight_decay
+        state = model.get_state()
+        names = list(model.trainable)
+        loss = 0.0
+
+        def objective(vector: Array) -> tuple[float, Array]:
+            nonlocal loss
+            training.begin_epoch()  # an iteration's first evaluation: whether there is another one, SciPy knows alone
+            weights = _unflatten(vector, names, state.weights)
+            loss, gradient = model.loss_and_gradient(weights)
+            penalty = 0.0
+            for name in names:
+                if decay and model.trainable[name]:
+                    penalty += decay / 2 * float(np.sum(np.square(weights[name], dtype=np.float64)))
+                    gradient[name] = gradient[name] + decay * weights[name]
+            return loss + penalty, _flatten(gradient, names)
+
+        def end_iteration(intermediate_result: scipy.optimize.OptimizeResult) -> None:
+            # the point accepted is the last one evaluated, so the model is there already
+            if training.end_epoch(loss):
+                raise StopIteration
+
+        result = scipy.optimize.minimize(
+            objective,
+            _flatten(state.weights, names),
+            jac=True,
+            method="L-BFGS-B",
+            callback=end_iteration,
+            options={
+                "maxiter": len(training.epochs),
+                "maxcor": self.memory,
+                "maxls": self.max_evaluations,
+                "maxfun": len(training.epochs) * self.max_evaluations,
+                "gtol": self.tol,
+                "ftol": 64 * np.finfo(np.float64).eps,
+            },
+        )
+        training.finish(loss)
+        state.weights.update(_unflatten(result.x, names, state.weights))
+        state.step += int(result.nit)
+        model.set_state(state)
+
+
+def _flatten(arrays: Arrays, names: list[str]) -> Array:
+    return np.concatenate([arrays[name].ravel() for name in names]).astype(np.float64, copy=False)
+
+
+def _unflatten(vector: Array, names: list[str], like: Arrays) -> Arrays:
+    """Return the slices of ``vector`` in the shapes and dtypes of ``like``."""
+    ends = np.cumsum([like[name].size for name in names])
+    parts = np.split(vector, ends[:-1])
+    return {
+        name: part.reshape(like[name].shape).astype(like[name].dtype, copy=False)
+        for name, part in zip(names, parts, strict=True)
+    }

@@ -1,0 +1,60 @@
+"""The solver called ``rmsprop``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ffnn.lazy_rows import LazyRows
+from ffnn.ops import Ops, Tensor
+from ffnn.solver import StochasticSolver
+from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+
+__all__ = ["RMSprop"]
+
+
+class RMSprop(StochasticSolver):
+    """RMSprop: steps scaled by a running mean of the gradient's square.
+
+    T. Tieleman and G. Hinton (2012), lecture 6.5 of "Neural networks for machine learning".
+
+    Parameters
+    ----------
+    rho : float
+        The share of the past that the running mean keeps, in [0, 1).
+    epsilon : float
+        Added to the root of the mean square.
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+    """
+
+    def __init__(
+        self,
+        rho: float = 0.9,
+        epsilon: float = 1e-7,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        self.rho = rho
+        self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+
+    def check(self) -> None:
+        super().check()
+        check_kept(self, "rho")
+        check_epsilon(self)
+
+    @property
+    def slots(self) -> Mapping[str, float]:
+        return {"square": 0.0}
+
+    def update(
+        self, ops: Ops, weight: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step_size: Tensor, dtype: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        square = slots["square"] + (ops.square(gradient) - slots["square"]) * one_minus(self.rho, dtype)
+        return weight - step_size * gradient / (ops.sqrt(square) + self.epsilon), {"square": square}
+
+    def idling(self) -> LazyRows | None:
+        return LazyRows({"square": self.rho})

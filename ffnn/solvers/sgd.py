@@ -1,0 +1,66 @@
+"""The solver called ``sgd``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ffnn.lazy_rows import LazyRows
+from ffnn.ops import Ops, Tensor
+from ffnn.solver import StochasticSolver
+from ffnn.solvers._checks import check_kept
+
+__all__ = ["SGD"]
+
+
+class SGD(StochasticSolver):
+    """Stochastic gradient descent, with momentum where asked for.
+
+    Parameters
+    ----------
+    momentum : float
+        The share of the last step that the next one keeps, in [0, 1).
+    nesterov : bool
+        Whether the momentum looks ahead (Y. Nesterov, 1983; in the form of I. Sutskever et al., 2013).
+    clip_norm : float, optional
+        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+    clip_value : float, optional
+        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+
+    def check(self) -> None:
+        super().check()
+        check_kept(self, "momentum")
+
+    @property
+    def slots(self) -> Mapping[str, float]:
+        return {"velocity": 0.0} if self.momentum else {}
+
+    def update(
+        self, ops: Ops, weight: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step_size: Tensor, dtype: str
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        step = step_size * gradient
+        if not self.momentum:
+            return weight - step, {}
+        velocity = self.momentum * slots["velocity"] - step
+        return weight + (self.momentum * velocity - step if self.nesterov else velocity), {"velocity": velocity}
+
+    def idling(self) -> LazyRows | None:
+        if not self.momentum:
+            return LazyRows({})
+        idling = LazyRows({"velocity": self.momentum}, (self.momentum,), self._directions, by_step_size=False)
+        return idling if idling.ends else None
+
+    def _directions(self, ops: Ops, slots: Mapping[str, Tensor]) -> list[Tensor]:
+        return [slots["velocity"] * (self.momentum if self.nesterov else 1.0)]

@@ -1,0 +1,1 @@
+"""Training: epochs, and the listeners that follow them."""
