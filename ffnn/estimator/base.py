@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import scipy.sparse
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ffnn._utils._private import check_y
 from ffnn._utils.documentation import Without
 from ffnn._utils.threads import surely_finite
 from ffnn.estimator.fittable import Fittable
@@ -141,9 +142,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
 
     def _validate_held(self, y_val: Any) -> Any:
         """Return validation targets as an array, or sparse where they may be."""
-        return self._validate_y(
-            _check_y(y_val, multi_output=True, y_numeric=self._estimator_type_name() == "regressor")
-        )
+        return self._validate_y(check_y(y_val, numeric=self._estimator_type_name() == "regressor"))
 
     def _learned(self, output: Output) -> None:
         """Set the fitted attributes that come from the output."""

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import scipy.sparse
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
+from ffnn._utils._private import num_samples, safe_indexing
 from ffnn.estimator.fitted import trained_in_place
 from ffnn.model import Array
 from ffnn.training.listeners import Listener
@@ -66,9 +65,9 @@ class SklearnCallbacks(Listener):
             """Return the rows that are trained on: what is set apart for validation is not shown."""
             if data is None or len(rows) == X_rows:
                 return data
-            return _safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
+            return safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
 
-        X_rows = _num_samples(X)  # of whatever scikit-learn takes for an array
+        X_rows = num_samples(X)  # of whatever scikit-learn takes for an array
         # functions are called only where a callback asks
         self._data: dict[str, Any] = {
             "X": lambda: part(X),

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length
 
+from ffnn._utils._private import safe_indexing
 from ffnn.estimator.callbacks import SklearnCallbacks, tearing_down
 from ffnn.estimator.fitted import CURVES, Fitted, trained_in_place
 from ffnn.estimator.settings import Settings, check_weight, root_seed
@@ -131,7 +131,7 @@ def _take(
     elif settings.early_stopping is True:
         rows, test = split(estimator, X, y, weight, root_seed(copy.copy(estimator.random_state)))
         scored = None if sample_weight is None else weight[test]
-        validation = Validation(_safe_indexing(X, test), _safe_indexing(y, test), weight[test], scored, scorer)
+        validation = Validation(safe_indexing(X, test), safe_indexing(y, test), weight[test], scored, scorer)
     return _Data(X, y, weight, rows, validation)
 
 
@@ -139,7 +139,7 @@ def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dt
     """Describe the network for this data and set the fitted attributes of an untrained one."""
     X, y, weight = data.X, data.y, data.weight
     if len(data.rows) < X.shape[0]:  # what is set apart teaches nothing
-        y, weight = _safe_indexing(y, data.rows), weight[data.rows]
+        y, weight = safe_indexing(y, data.rows), weight[data.rows]
     output = settings.output_for(y, classes, estimator._estimator_type_name())
     if partial and classes is None and output.needs_classes:
         raise ValueError(
@@ -167,7 +167,7 @@ def _balance(estimator: BaseMLP, output: Output, data: _Data, *, partial: bool) 
             f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
             "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
         )
-    output.balance(class_weight, _safe_indexing(data.y, data.rows), data.weight[data.rows])
+    output.balance(class_weight, safe_indexing(data.y, data.rows), data.weight[data.rows])
     if class_weight is not None:
         data.weight = output.weigh(data.y, data.weight)
         if data.validation is not None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
+from ffnn._utils._private import check_sample_weight
 from ffnn._utils.checks import (
     check_device,
     check_flag,
@@ -239,7 +239,7 @@ def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
             "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
             "all samples alike."
         )
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weight(sample_weight, X)
     return np.asarray(weight)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn._utils._private import BaseSearchCV
 from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import ExportError
 from ffnn.network import Network

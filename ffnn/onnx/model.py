@@ -11,6 +11,7 @@ import numpy as np
 from ffnn.exceptions import ExportError
 from ffnn.model import Arrays
 from ffnn.network import Network
+from ffnn.onnx._private import parse_simple_model
 from ffnn.onnx.ops import OnnxOps
 from ffnn.onnx.tensor import Array, Graph, OnnxTensor
 from ffnn.ops import NumpyOps, SparseRows
@@ -24,7 +25,6 @@ def allow_options(kind: type) -> None:
     What they say of probabilities, in which form they come, is ignored: they come as a matrix.
     """
     from skl2onnx import update_registered_converter
-    from skl2onnx._parse import _parse_sklearn_simple_model
 
     def calculate(operator: Any) -> None:
         operator.raw_operator.onnx_shape_calculator()(operator)
@@ -33,7 +33,7 @@ def allow_options(kind: type) -> None:
         operator.raw_operator.onnx_converter()(scope, operator, container)
 
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        return _parse_sklearn_simple_model(scope, model, inputs, custom_parsers)
+        return parse_simple_model(scope, model, inputs, custom_parsers)
 
     allowed = {"zipmap": None, "nocl": None, "output_class_labels": None}
     alias = f"Ffnn{kind.__name__}"

@@ -8,9 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
-
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
+from ffnn.parallel._private import ParallelBackendBase, SequentialBackend
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.tasks.budget import cpu_count

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
 
+from ffnn._utils._private import safe_indexing
 from ffnn._utils.checks import unknown_name
 from ffnn.model import Array, Model
 from ffnn.network import Network
@@ -216,7 +216,7 @@ def split(estimator: BaseMLP, X: Any, y: Any, weight: Array, seed: int) -> tuple
     rows = np.arange(X.shape[0])
     try:
         train, test = train_test_split(
-            rows, test_size=fraction, random_state=seed, stratify=_safe_indexing(y, rows) if labels else None
+            rows, test_size=fraction, random_state=seed, stratify=safe_indexing(y, rows) if labels else None
         )
     except ValueError as error:
         raise ValueError(
