@@ -39,8 +39,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver : str or Solver, default="adam"
         ``"adam"``, ``"adamw"``, ``"sgd"``, ``"rmsprop"``, ``"adagrad"``, ``"lbfgs"``, or an instance such as
         ``ffnn.Adam(beta_1=0.8)``, whose parameters are grid axes (``solver__beta_1``).
-    learning_rate : float, Schedule or callable, default=1e-3
-        The size of a step; a schedule such as ``ffnn.Cosine(1e-3)``, whose parameters are grid axes
+    learning_rate : float, str, Schedule or callable, default=1e-3
+        The size of a step; a schedule or its name, such as ``ffnn.Cosine(1e-3)`` whose parameters are grid axes
         (``learning_rate__initial``); or a function of a step's number.
     weight_decay : float, default=0.0
         The strength of the pull of the kernels towards zero: as an L2 penalty, or decoupled with ``"adamw"``.

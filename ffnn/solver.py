@@ -36,6 +36,9 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
     dtype: ClassVar[str | None] = None
     #: Whether it trains by batches, so that ``partial_fit`` exists.
     stochastic: ClassVar[bool] = True
+    #: Whether a step of each entry of a weight depends on that entry, its gradient and its slots alone: then a builder
+    #: may put several weights into one array.
+    elementwise: ClassVar[bool] = False
 
     def check(self) -> None:
         """Check the solver's own parameters.

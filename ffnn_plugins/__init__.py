@@ -1,4 +1,4 @@
-"""The inputs, layers, outputs and executors that come with ffnn, registered as a stranger's would be."""
+"""Registers the plugins that come with ffnn, but for the builders, as a stranger's would be."""
 
 from __future__ import annotations
 
@@ -41,6 +41,35 @@ def ffnn_outputs() -> dict[str, str]:
         "multiclass": "ffnn_plugins.outputs.multiclass:MulticlassOutput",
         "multilabel": "ffnn_plugins.outputs.multilabel:MultilabelOutput",
         "regression": "ffnn_plugins.outputs.regression:RegressionOutput",
+    }
+
+
+@hookimpl
+def ffnn_solvers() -> dict[str, str]:
+    """Register the built-in solvers."""
+    return {
+        "adam": "ffnn.solvers.adam:Adam",
+        "adamw": "ffnn.solvers.adamw:AdamW",
+        "sgd": "ffnn.solvers.sgd:SGD",
+        "rmsprop": "ffnn.solvers.rmsprop:RMSprop",
+        "adagrad": "ffnn.solvers.adagrad:Adagrad",
+        "lbfgs": "ffnn.solvers.lbfgs:LBFGS",
+    }
+
+
+@hookimpl
+def ffnn_schedules() -> dict[str, str]:
+    """Register the built-in schedules."""
+    return {
+        "constant": "ffnn.schedules.constant:Constant",
+        "cosine": "ffnn.schedules.cosine:Cosine",
+        "cos_log": "ffnn.schedules.cos_log:CosLog",
+        "exponential": "ffnn.schedules.exponential:Exponential",
+        "inverse_scaling": "ffnn.schedules.inverse_scaling:InverseScaling",
+        "linear": "ffnn.schedules.linear:Linear",
+        "one_cycle": "ffnn.schedules.one_cycle:OneCycle",
+        "stepwise": "ffnn.schedules.stepwise:Stepwise",
+        "warm_up": "ffnn.schedules.warm_up:WarmUp",
     }
 
 

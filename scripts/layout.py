@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/layout.svg"
 
-#: The packages and modules right under ffnn/, from the bottom up, in the rows of the picture, each with what it is. Each
+#: The packages and modules right under ffnn/, from the bottom up, in the rows of the picture, each with its role. Each
 #: imports only those before it, for types too.
 FLOORS: list[dict[str, str]] = [
     {

@@ -174,7 +174,7 @@ BUILT_IN = [entry for entry in registry.entries() if entry.built_in]
 
 @pytest.mark.parametrize("entry", BUILT_IN, ids=lambda entry: f"{entry.kind}-{entry.name}")
 def test_one_name_one_file_one_page_one_test(entry):
-    package = "ffnn.builders" if entry.target.startswith("ffnn.") else f"ffnn_plugins.{entry.kind}s"
+    package = f"{entry.target.partition('.')[0]}.{entry.kind}s"
     file = FILE_OF_NAME.get(entry.name, entry.name)
     assert entry.target.startswith(f"{package}.{file}:")
     assert (ROOT / package.replace(".", "/") / f"{file}.py").is_file()

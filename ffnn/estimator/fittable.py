@@ -12,8 +12,8 @@ from sklearn.utils.metaestimators import available_if
 from ffnn._utils.documentation import DocumentedMixin
 from ffnn.estimator import fit as fitting
 from ffnn.estimator.callbacks import CallbackSupport
-from ffnn.solver import Solver
-from ffnn.solvers import SOLVERS
+from ffnn.exceptions import FfnnError
+from ffnn.plugins import registry
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ffnn.layer import Layer
     from ffnn.output import Output
     from ffnn.schedules import Schedule
+    from ffnn.solver import Solver
 
 __all__ = ["Fittable", "Monitor"]
 
@@ -29,8 +30,11 @@ Monitor = Callable[[int, "BaseMLP", dict[str, float]], Any]
 
 
 def _has_partial_fit(estimator: Fittable) -> bool:
-    solver = estimator.solver
-    known = SOLVERS.get(solver, Solver) if isinstance(solver, str) else solver  # a wrong one is refused by the call
+    solver: Any = estimator.solver
+    try:
+        known = registry.load("solver", solver) if isinstance(solver, str) else solver
+    except FfnnError:
+        return True  # the call refuses it
     if not getattr(known, "stochastic", True):
         raise AttributeError(
             "partial_fit exists for the solvers that train by batches; 'lbfgs' takes all data at once."
@@ -53,7 +57,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         input_layer: str | Input = "auto",
         output_layer: str | Output = "auto",
         solver: str | Solver = "adam",
-        learning_rate: float | Schedule | Callable[[int], float] = 1e-3,
+        learning_rate: float | str | Schedule | Callable[[int], float] = 1e-3,
         weight_decay: float = 0.0,
         early_stopping: bool | str = False,
         validation_fraction: float = 0.1,

@@ -24,16 +24,25 @@ from ffnn.model import Array
 from ffnn.output import Output
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
+from ffnn.schedule import Schedule
+from ffnn.solver import Solver
 
 __all__ = ["KEEP", "Reader", "Writer", "check", "set_attributes"]
 
 Json = Any
 
 #: The classes of plugins, by kind, of which an instance can be a parameter.
-_KINDS: dict[Kind, type[Any]] = {"builder": Builder, "input": Input, "layer": Layer, "output": Output}
+_KINDS: dict[Kind, type[Any]] = {
+    "builder": Builder,
+    "input": Input,
+    "layer": Layer,
+    "output": Output,
+    "schedule": Schedule,
+    "solver": Solver,
+}
 #: What learns something that its parameters do not say.
 _LEARNERS = (Input, Output)
-#: ffnn's own classes that are no plugins, by their names: solvers and schedules.
+#: The solvers and schedules by the names of their classes, which files of format 1 have.
 _OWN: dict[str, type[Any]] = {
     name: found
     for module in (schedules, solvers)
@@ -130,9 +139,6 @@ class Writer:
         for kind, base in _KINDS.items():
             if isinstance(value, base):
                 return {"is": kind, **self._name_of(kind, value, where), **self._contents(value, where)}
-        name = type(value).__name__
-        if _OWN.get(name) is type(value):
-            return {"is": "own", "name": name, **self._contents(value, where)}
         raise PersistenceError(_refusal(value, where))
 
     def _name_of(self, kind: Kind, value: Any, where: str) -> dict[str, str]:

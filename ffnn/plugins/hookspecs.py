@@ -18,14 +18,16 @@ __all__ = ["GROUP", "HOOKS", "Kind", "hookimpl", "hookspec"]
 GROUP: Final = "ffnn"
 """The entry-point group, and pluggy's name of the project."""
 
-Kind = Literal["builder", "input", "layer", "output", "executor"]
-"""The five kinds of plugin."""
+Kind = Literal["builder", "input", "layer", "output", "solver", "schedule", "executor"]
+"""The kinds of plugin."""
 
 HOOKS: Final[dict[Kind, str]] = {
     "builder": "ffnn_builders",
     "input": "ffnn_inputs",
     "layer": "ffnn_layers",
     "output": "ffnn_outputs",
+    "solver": "ffnn_solvers",
+    "schedule": "ffnn_schedules",
     "executor": "ffnn_executors",
 }
 """The hook of each kind, in the order in which they are listed."""
@@ -80,6 +82,30 @@ def ffnn_outputs() -> dict[str, str]:
     dict of str to str
         ``{name: "package.module:Class"}``; the class derives from ``ffnn.output.Output`` and is selected by
         ``MLPClassifier(output_layer=name)``, or by the targets that it takes where ``output_layer="auto"``.
+    """
+
+
+@hookspec
+def ffnn_solvers() -> dict[str, str]:
+    """Register solvers: how a network is trained.
+
+    Returns
+    -------
+    dict of str to str
+        ``{name: "package.module:Class"}``; the class derives from ``ffnn.solver.Solver`` and is selected by
+        ``MLPClassifier(solver=name)``.
+    """
+
+
+@hookspec
+def ffnn_schedules() -> dict[str, str]:
+    """Register schedules: how the learning rate changes while a network is trained.
+
+    Returns
+    -------
+    dict of str to str
+        ``{name: "package.module:Class"}``; the class derives from ``ffnn.schedule.Schedule`` and is selected by
+        ``MLPClassifier(learning_rate=name)``.
     """
 
 

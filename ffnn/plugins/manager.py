@@ -31,7 +31,7 @@ class Entry:
     """One line of the listing: a name that a plugin registered, or a plugin that went wrong."""
 
     kind: str
-    """One of the five kinds, or ``"plugin"`` for what concerns a whole entry point."""
+    """A kind of plugin, or ``"plugin"`` for what concerns a whole entry point."""
     name: str
     """The registered name, or the entry point's."""
     target: str

@@ -66,7 +66,7 @@ def load(kind: Kind, name: str, parameter: str | None = None) -> type[Any]:
 
     Parameters
     ----------
-    kind : {"builder", "input", "layer", "output", "executor"}
+    kind : {"builder", "input", "layer", "output", "solver", "schedule", "executor"}
         The kind of plugin.
     name : str
         The registered name.
@@ -105,7 +105,7 @@ def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
 
     Parameters
     ----------
-    kind : {"builder", "input", "layer", "output", "executor"}
+    kind : {"builder", "input", "layer", "output", "solver", "schedule", "executor"}
         The kind of plugin.
     spec : str or instance of `base`
         A registered name, whose class is called without arguments, or an instance, which is returned as is.

@@ -7,6 +7,7 @@ from typing import Any
 from sklearn.base import clone
 
 from ffnn._utils.checks import check_number
+from ffnn.plugins import registry
 from ffnn.schedule import Schedule
 from ffnn.schedules.constant import Constant
 from ffnn.schedules.stepwise import Stepwise
@@ -15,7 +16,7 @@ __all__ = ["as_schedule"]
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
-    """Return what a ``learning_rate`` means, checked: a number, a schedule, or a function of a step's number.
+    """Return the schedule that a ``learning_rate`` stands for: a number, a schedule, its name, or a function of a step.
 
     Raises
     ------
@@ -25,6 +26,9 @@ def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
     schedule: Schedule
     if isinstance(value, Schedule):
         schedule = clone(value)
+        schedule.check(name)
+    elif isinstance(value, str):
+        schedule = registry.resolve("schedule", value, name, Schedule)
         schedule.check(name)
     elif callable(value) and not isinstance(value, type):
         schedule = Stepwise(value)

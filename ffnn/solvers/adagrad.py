@@ -30,6 +30,8 @@ class Adagrad(StochasticSolver):
         The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         initial_sum: float = 0.1,

@@ -33,6 +33,8 @@ class Adam(StochasticSolver):
         The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         beta_1: float = 0.9,

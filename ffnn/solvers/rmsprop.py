@@ -29,6 +29,8 @@ class RMSprop(StochasticSolver):
         The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         rho: float = 0.9,

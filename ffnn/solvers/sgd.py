@@ -27,6 +27,8 @@ class SGD(StochasticSolver):
         The largest absolute value of an entry of the gradient, instead; larger ones are cut.
     """
 
+    elementwise = True
+
     def __init__(
         self,
         momentum: float = 0.9,

@@ -16,14 +16,14 @@ from ffnn.model import Arrays, Model, State
 from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver, clipped
-from ffnn.solvers import SGD, SOLVERS
+from ffnn.solvers import SGD
 from ffnn.testing._inside import HiddenLayersSuite
 from ffnn.testing._precision import PrecisionSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
 
 __all__ = ["BuilderSuite"]
 
-STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
+STOCHASTIC = [name for name in registry.names("solver") if registry.load("solver", name).stochastic]
 CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
