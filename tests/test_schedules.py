@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from ffnn import Cosine, CosLog, Exponential, InverseScaling, Linear, MLPClassifier, OneCycle, Stepwise, WarmUp
+from ffnn.exceptions import PluginLoadError
 from tests.support.schedules import halved
 
 X, Y = load_iris(return_X_y=True)
@@ -53,7 +54,7 @@ def test_a_schedules_parameters_are_axes_of_a_grid():
         (None, TypeError, "learning_rate=None: expected .* number.*ffnn.Cosine"),
         (
             "stepwise",
-            ValueError,
+            PluginLoadError,
             "learning_rate='stepwise' cannot be called without arg",
         ),
         (-1, ValueError, "learning_rate=-1: expected"),
