@@ -44,6 +44,6 @@ class Products(SparseRows):
 
     def _refuse(self) -> NoReturn:
         raise TypeError(
-            "A layer whose weight has by_feature=True must take sparse rows by x.matmul(ops, weight) and by nothing else. "
-            "Set by_feature=False, or input_layer=SparseInput(batches='dense')."
+            "A layer whose weight has by_feature=True must take sparse rows by x.matmul(ops, weight) alone. "
+            "Set by_feature=False, or input_layer=SparseInput('dense')."
         )
