@@ -152,10 +152,9 @@ class Settings:
         if self.input_layer != "auto":
             chosen = clone(registry.resolve("input", self.input_layer, "input_layer", Input))
             return chosen
-        for _, found in registry.usable("input"):
-            if found.accepts(X):
-                chosen = found()
-                return chosen
+        first = registry.choose("input", Input, lambda found: found.accepts(X))
+        if first is not None:
+            return first
         raise ValueError(f"input_layer='auto': no input plugin accepts an X of type {type(X).__name__}. Name one.")
 
     def output_for(self, y: Any, classes: Any, estimator_type: str) -> Output:
@@ -169,10 +168,11 @@ class Settings:
                     f"{estimator_type}'s. Use 'auto', or the other estimator."
                 )
             return chosen
-        for _, found in registry.usable("output"):
-            if found.estimator_type == estimator_type and found.accepts(y, classes):
-                chosen = found()
-                return chosen
+        first = registry.choose(
+            "output", Output, lambda found: found.estimator_type == estimator_type and found.accepts(y, classes)
+        )
+        if first is not None:
+            return first
         raise ValueError(
             f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
             "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
