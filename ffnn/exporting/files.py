@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn.atomic import replacing
+from ffnn.atomic import check_kind, replacing
 from ffnn.builders._engines import prepare_engines
 from ffnn.exceptions import ExportError
 from ffnn.exporting.subject import Subject
@@ -81,6 +81,7 @@ def _target(path: Any, format: Any) -> tuple[Path, str]:
             f"path={path!r}: expected the name of a file or a folder, such as 'model.onnx'; got "
             f"{type(path).__name__}. It is ffnn.export(estimator, path)."
         )
+    check_kind(Path(os.fsdecode(path)))
     target = Path(os.path.realpath(os.fsdecode(path)))
     otherwise = "None, to go by the suffix of path: .onnx, .keras, or none for a SavedModel"
     if format is None:

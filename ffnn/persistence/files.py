@@ -18,7 +18,7 @@ import safetensors
 import safetensors.numpy
 
 import ffnn
-from ffnn.atomic import replacing
+from ffnn.atomic import check_kind, replacing
 from ffnn.base import BaseMLP
 from ffnn.exceptions import PersistenceError
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
@@ -50,7 +50,7 @@ def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
         objects of ffnn's and of registered plugins' classes; a function, as an activation or as
         ``KerasBuilder(build=...)``, cannot be saved.
     path : str or PathLike
-        The file, of any extension. One that is there is replaced.
+        The file, of any extension. One that is there is replaced, unless it is a device, a pipe or a socket.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
     kind = type(estimator)
     if ESTIMATORS.get(kind.__name__) is not kind:
         raise PersistenceError(_no_estimator(estimator))
-    target = _path(path)
+    target = Path(os.path.realpath(_path(path)))  # what a symbolic link leads to is replaced, not the link
     writer = Writer()
     try:
         contents = json.dumps(describe(estimator, writer), allow_nan=False)
@@ -102,7 +102,7 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
     OSError
         If there is no such file, or it cannot be read.
     """
-    source = _path(path)
+    source = _path(path, pipes=True)
     data = source.read_bytes()
     try:
         contents = _contents(data)
@@ -123,21 +123,22 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
 # -- the file -----------------------------------------------------------------------------------------------------
 
 
-def _path(path: Any) -> Path:
+def _path(path: Any, *, pipes: bool = False) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path={path!r}: expected the name of a file, such as 'model.ffnn'; got {type(path).__name__}. "
             "It is ffnn.save(estimator, path) and ffnn.load(path)."
         )
-    target = Path(os.path.realpath(os.fsdecode(path)))  # what a symbolic link leads to is replaced, not the link
+    target = Path(os.fsdecode(path))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.ffnn'}.")
+    check_kind(target, pipes=pipes)  # before links are resolved: /dev/stdout leads to a pipe that has no path
     return target
 
 
 def _write(path: Path, *parts: bytes) -> None:
     """Write a file that is, at any moment and after a crash, the old one or the whole new one."""
-    with replacing(path) as beside, open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+    with replacing(path) as beside, beside.open("wb") as file:
         for part in parts:
             file.write(part)
 
