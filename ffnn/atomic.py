@@ -54,8 +54,8 @@ def check_kind(path: Path, *, pipes: bool = False) -> None:
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path to write a file or a folder to, which then takes the place of another one.
 
-    The path that is yielded has the same name, in a hidden folder beside the place. Where writing fails, nothing is left
-    of it. A folder that is there already is moved into the hidden folder first, as no system call replaces one.
+    The path that is yielded has the same name, in a hidden folder beside the place. Where writing fails, nothing is
+    left of it. A folder that is there already is moved into the hidden folder first, as no system call replaces one.
 
     What a writer that was killed has left beside the place is removed, or moved back if it was about to be replaced.
 

@@ -21,8 +21,9 @@ import ffnn
 from ffnn.atomic import check_kind, replacing
 from ffnn.base import BaseMLP
 from ffnn.exceptions import PersistenceError
+from ffnn.persistence.reader import Reader
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
-from ffnn.persistence.values import KEEP, Reader, Writer, check
+from ffnn.persistence.values import KEEP, Writer, check
 
 __all__ = ["load", "save"]
 
@@ -71,7 +72,7 @@ def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
     except RecursionError as error:
         raise PersistenceError("estimator: one of its parameters contains itself, and cannot be saved.") from error
     data = safetensors.numpy.save(writer.arrays, {"ffnn": contents, "sha256": _NO_DIGEST})
-    head, rest = data[: _header_end(data)], data[_header_end(data) :]
+    head, rest = data[: _header_end(data)], memoryview(data)[_header_end(data) :]
     digest = hashlib.sha256(data).hexdigest()
     _write(target, head.replace(_digest(_NO_DIGEST), _digest(digest)), rest)
 
@@ -110,7 +111,7 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
             name: np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"])
             for name, entry in safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
         }
-        return restore(contents, Reader(arrays))
+        return restore(contents, Reader(arrays, len(data)))
     except PersistenceError as error:
         raise PersistenceError(f"{source}: {error}") from error.__cause__
     except Exception as error:  # whatever numbers and names out of place make of the code that takes them
@@ -136,7 +137,7 @@ def _path(path: Any, *, pipes: bool = False) -> Path:
     return target
 
 
-def _write(path: Path, *parts: bytes) -> None:
+def _write(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file that is, at any moment and after a crash, the old one or the whole new one."""
     with replacing(path) as beside, beside.open("wb") as file:
         for part in parts:
@@ -169,8 +170,9 @@ def _contents(data: bytes) -> Json:
             f"reads formats up to {FORMAT}. Install ffnn {version} or a later one."
         )
     digest = str(texts.get("sha256"))
-    zeroed = data[:end].replace(_digest(digest), _digest(_NO_DIGEST)) + data[end:]
-    if hashlib.sha256(zeroed).hexdigest() != digest:
+    found = hashlib.sha256(data[:end].replace(_digest(digest), _digest(_NO_DIGEST)))
+    found.update(memoryview(data)[end:])  # no copy
+    if found.hexdigest() != digest:
         raise PersistenceError("The file is damaged: it is not what was written. Copy it anew from where it came.")
     for step in range(made_in, FORMAT):
         contents = _MIGRATIONS[step](contents)
