@@ -130,6 +130,8 @@ def _path(path: Any, *, pipes: bool = False) -> Path:
             f"path={path!r}: expected the name of a file, such as 'model.ffnn'; got {type(path).__name__}. "
             "It is ffnn.save(estimator, path) and ffnn.load(path)."
         )
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"path={path!r}: the name of a file has no null character. Name another.")
     target = Path(os.fsdecode(path))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.ffnn'}.")
