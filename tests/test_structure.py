@@ -43,6 +43,7 @@ LEVELS = [
     ],
     ["convertible", "fittable", "inside", "base", "classifier", "regressor", "exporting"],
     ["displays", "persistence", "preprocessing", "presets"],
+    ["console"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
