@@ -77,12 +77,11 @@ def one_array_many_times(contents, arrays):
 
 
 def wide_network(contents, arrays):
-    contents["fitted"]["stages"][1]["widths"] = [1, 2**31]
-    for stage in contents["fitted"]["stages"]:
-        if stage["name"] == "hidden1.affine":
-            stage["layer"]["parameters"]["units"] = 2**31
-            stage["widths"] = [1, 2**31]
-    contents["fitted"]["weights"].pop("hidden1.affine.weight")
+    width = 2**31
+    for stage, widths in zip(contents["fitted"]["stages"][-3:], ([1, width], [width, width], [width, 1]), strict=True):
+        stage["widths"] = widths
+    contents["fitted"]["stages"][-3]["layer"]["parameters"]["units"] = width
+    contents["fitted"]["weights"].pop("hidden1.affine.weight")  # a builder may have no weight of that name
 
 
 HOSTILE = {
