@@ -79,7 +79,6 @@ def replacing(path: Path) -> Iterator[Path]:
         with _hidden_folder(path.parent) as hidden:
             new, old = (hidden / part / path.name for part in ("new", "old"))
             new.parent.mkdir()
-            old.parent.mkdir()
             yield new
             _move(new, old, path)
     except OSError as error:
@@ -96,6 +95,7 @@ def _move(new: Path, old: Path, path: Path) -> None:
         _sync(written)
     check_kind(path)
     if path.is_dir():
+        old.parent.mkdir()
         os.replace(path, old)
     elif path.exists():
         os.chmod(new, stat.S_IMODE(path.stat().st_mode))
@@ -191,7 +191,12 @@ def _lock(descriptor: int) -> bool | None:
 def _remove(folder: Path) -> None:
     """Remove a hidden folder, its lock last, so that what is left of it after a kill can be swept."""
     for part in ("new", "old"):
-        shutil.rmtree(folder / part, ignore_errors=True)
+        try:
+            os.rmdir(folder / part)  # mostly empty, or not there
+        except FileNotFoundError:
+            continue
+        except OSError:
+            shutil.rmtree(folder / part, ignore_errors=True)
     with contextlib.suppress(OSError):
         (folder / "lock").unlink()
         folder.rmdir()
