@@ -6,12 +6,12 @@ import codecs
 import collections
 import contextlib
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.hosts.remote import Process
+from ffnn.parallel.output import STDERR, STDOUT
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
 __all__ = ["Worker", "WorkerGone", "describe_exit"]
@@ -61,6 +61,8 @@ class Worker:
         self._channel = _ProcessChannel(process)
         self._tail = _Tail()
         self._log = log
+        decoder = codecs.getincrementaldecoder("utf-8")  # a character may come in two pieces
+        self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
 
     @property
@@ -168,9 +170,11 @@ class Worker:
 
     def stop(self) -> None:
         """Let the process end by itself, between tasks; kill it if it does not."""
-        with contextlib.suppress(OSError):
+        deadline = time.monotonic() + _STOP
+        with contextlib.suppress(OSError, TimeoutError):
             self._channel.send(Kind.STOP)
-            self._process.wait(_STOP)
+            while self._process.read(deadline) and time.monotonic() < deadline:
+                pass  # a thread that a task left may print on; it must not wait for somebody to read
         self.kill()
 
     def kill(self) -> None:
@@ -184,9 +188,10 @@ class Worker:
             kind, buffers = self._channel.receive(deadline)
             if kind is not Kind.OUTPUT:
                 return kind, buffers
-            stream = sys.stdout if bytes(buffers[0]) == b"stdout" else sys.stderr
-            with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to see it
-                stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
+            stream, decoder = self._printed[bytes(buffers[0])]
+            stream.write(decoder.decode(buffers[1]))
+            if deadline is not None and time.monotonic() > deadline:  # there may always be more output
+                raise TimeoutError
 
     def _take_stderr(self, data: bytes) -> None:
         self._tail.add(data)
