@@ -155,7 +155,7 @@ class TaskFailedError(ExecutorError):
 
 
 class HostWarning(UserWarning):
-    """A host was left out; the others go on."""
+    """A host, or one of its workers, was left out; the others go on."""
 
 
 class PluginWarning(UserWarning):

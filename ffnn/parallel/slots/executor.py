@@ -19,6 +19,7 @@ from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
+from ffnn.parallel.output import say_what_was_dropped
 from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.slots.crew import Crew, each_host
 from ffnn.parallel.slots.logs import Logs
@@ -130,6 +131,11 @@ class SlotExecutor(Executor):
     def n_left_out(self) -> int:
         """The number of them that are not used at the moment, because they failed."""
         return sum(host.left_out is not None for host in self._hosts)
+
+    @property
+    def n_workers_left(self) -> int:
+        """The number of workers that are not left out at the moment, by themselves or with their host."""
+        return sum(host.n_workers_left for host in self._hosts)
 
     @property
     def n_retries(self) -> int:
@@ -268,6 +274,7 @@ def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: L
         slot.join()
     each_host(Host.close, hosts)
     logs.close()
+    say_what_was_dropped()
 
 
 def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:

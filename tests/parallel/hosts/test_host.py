@@ -100,7 +100,7 @@ def test_what_has_worked_is_tried_again_and_again_before_it_is_left_out(make: Ma
     where.broken = range(1, 100)
     host = make(where)
     host.connect()
-    host.succeed()
+    host.succeed(0)
     kill_agent(host)
     start = time.monotonic()
     with pytest.raises(HostError, match="out of order"):
@@ -115,7 +115,7 @@ def test_a_success_wipes_the_slate_clean(make: Make) -> None:
     host = make(where)
     for _ in range(2):
         host.connect()
-        host.succeed()
+        host.succeed(0)
         kill_agent(host)
     host.connect()
     assert len(where.agents) == 9
@@ -153,7 +153,7 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
     where = Plain()
     where.broken = range(100)
     host = make(where)
-    others = True
+    others = "The other hosts go on."
     host.on_left_out = lambda: others
     with pytest.warns(HostWarning, match="out of order\nThe other hosts go on") as caught:  # noqa: PT031
         for _ in range(2):
@@ -161,7 +161,7 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
                 host.connect()
             time.sleep(1.1)
     assert len(caught) == 1
-    others = False
+    others = ""
     host = make(where)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
