@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import collections
 import contextlib
 import signal
 import time
@@ -11,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.hosts.remote import Process
+from ffnn.parallel.hosts.tail import Tail
 from ffnn.parallel.output import STDERR, STDOUT
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
@@ -59,7 +59,7 @@ class Worker:
         self._ready = False
         self._process = process
         self._channel = _ProcessChannel(process)
-        self._tail = _Tail()
+        self._tail = Tail(_TAIL)
         self._log = log
         decoder = codecs.getincrementaldecoder("utf-8")  # a character may come in two pieces
         self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
@@ -213,24 +213,6 @@ class _ProcessChannel(Channel):
 
     def _read(self, deadline: float | None) -> bytes:
         return self._process.read(deadline)
-
-
-class _Tail:
-    """The last lines of a stream."""
-
-    def __init__(self) -> None:
-        self._lines: collections.deque[str] = collections.deque(maxlen=_TAIL)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
-
-    def add(self, data: bytes) -> None:
-        *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
-        self._rest = rest[-1000:]
-        self._lines.extend(line[-1000:] for line in lines[-_TAIL:])
-
-    @property
-    def text(self) -> str:
-        return "\n".join([*self._lines, self._rest][-_TAIL:] if self._rest else self._lines)
 
 
 def describe_exit(code: int | None) -> str:
