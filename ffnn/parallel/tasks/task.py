@@ -22,6 +22,7 @@ import cloudpickle
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
 from ffnn.parallel.tasks.callbacks import with_word
+from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
@@ -151,17 +152,17 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is what became of the task.
     """
-    start = time.perf_counter()
+    start = _working_time()
     name = "the task"
     try:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
         name = task.name
-        start = time.perf_counter()  # the time of the task itself
+        start = _working_time()  # the time of the task itself
         result = with_word(task())
-        seconds = time.perf_counter() - start
+        seconds = _working_time() - start
         return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
     except BaseException as error:
-        seconds = time.perf_counter() - start
+        seconds = _working_time() - start
         return Kind.ERROR, [_SECONDS.pack(seconds), *_pack_error(error, name)]
 
 
@@ -179,6 +180,11 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
         raise error
 
     return seconds, fail
+
+
+def _working_time() -> float:
+    """Return a clock that stands still during imports, as each worker, and each that is started again, has its own."""
+    return time.perf_counter() - seconds_of_imports()
 
 
 def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
