@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import abc
 import concurrent.futures
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,8 +45,14 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What to call the task in a message."""
-        for named in (self.function, type(self.function)):
+        """What to call the task in a message: the user's function, if joblib or a partial carries it."""
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        items = getattr(function, "items", None)
+        if isinstance(items, list) and items and isinstance(items[0], tuple) and items[0]:
+            function = items[0][0]
+        for named in (function, type(function)):
             name = getattr(named, "__qualname__", None)
             if isinstance(name, str):
                 return name

@@ -71,7 +71,7 @@ class Host:
     def bytes_sent(self) -> int:
         """The number of bytes that crossed to the host."""
         with self._lock:
-            return self._sent_before + (self._connection.bytes_sent if self._connection is not None else 0)
+            return self._sent_before + (self._connection.bytes_sent if self._connection else 0)
 
     @property
     def left_out(self) -> ExecutorError | None:
@@ -140,7 +140,9 @@ class Host:
         if not self.n_workers_left:
             self.fail(error, for_good=True)
         elif left_out and new:
-            warn(f"{error}\nWorker {self.name}-{slot} is left out; the other workers go on.", HostWarning)
+            good = self.has_worked and not all(slot.has_failed for slot in self.slots)
+            others = "go on" if good else "are still being tried"
+            warn(f"{error}\nWorker {self.name}-{slot} is left out; the other workers {others}.", HostWarning)
 
     def succeed(self, slot: int) -> None:
         """Note that the worker of a slot has started, or has finished a task."""
@@ -159,7 +161,7 @@ class Host:
         return self._fit and self.left_out is None
 
     on_left_out: Callable[[], str] = staticmethod(lambda: "")
-    """Is called when the host is left out; returns a sentence about the other hosts, empty if none can go on."""
+    """Is called when the host is left out; returns a sentence about the others, empty if none can go on."""
 
     on_start: Callable[[], None] = staticmethod(lambda: None)
     """Is called when an agent is there, before the host is checked."""
@@ -169,8 +171,7 @@ class Host:
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-            waits = not self._fit
-        if waits:
+        if not self._fit:
             self._drop()
 
     def close(self) -> None:
@@ -231,7 +232,7 @@ class Host:
             If the host cannot be reached.
         """
         connection, start = self.connect(), f"{self._run}-{slot}-{next(self._starts)}"
-        failure: HostError | None = None
+        failure = None
         try:
             command = self.provisioner.command(slot, start, self.facts)
         except Exception as error:
@@ -280,17 +281,16 @@ class Host:
         if not blobs:
             yield
             return
-        connection = self.connect()
+        connection, failure = self.connect(), None
         with contextlib.ExitStack() as stack:
-            failure: HostError | None = None
             try:
                 stack.enter_context(connection.store.having(blobs))
             except ShippingError as reason:
                 what = f"{reason}. Make room there, or let TMPDIR name a folder with more."
                 failure = HostError(f"host {self.name}: {what}", self.name)
             if failure is not None:
-                if connection.lost is None:  # it would fail the next time, too
-                    self.fail(failure, for_good=True)
+                if connection.lost is None:
+                    self.fail(failure, for_good=True)  # it would fail the next time, too
                 raise failure
             yield
 

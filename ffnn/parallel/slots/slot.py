@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from ffnn.executor import Future
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
-from ffnn.parallel.slots.worker import Worker, WorkerGone
+from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
 from ffnn.parallel.tasks.store import MissingDataError
 from ffnn.parallel.tasks.task import open_outcome
 from ffnn.parallel.tasks.wire import Kind, Message
@@ -21,7 +20,6 @@ from ffnn.parallel.tasks.wire import Kind, Message
 __all__ = ["Limits", "Slot"]
 
 _IDLE_DEATHS = 3  # how often a worker may be lost before it has begun the task
-_ADDRESS = re.compile("0x[0-9a-f]{6,}")  # as faulthandler prints them: other ones in every process
 _PATIENCE = 1.0  # seconds after which a slot whose host is left out asks again
 
 
@@ -268,7 +266,7 @@ class Slot:
     def _died(self, worker: Worker, who: str, when: str) -> WorkerDiedError:
         return WorkerDiedError(
             f"{who} {worker.end_in_words} {when}; the last lines of its standard error:\n"
-            f"{_ADDRESS.sub('0x...', worker.stderr) or '(none)'}",
+            f"{without_addresses(worker.stderr) or '(none)'}",
             self._name,
             worker.exit_code,
             worker.stderr,

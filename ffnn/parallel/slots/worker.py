@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,9 +15,10 @@ from ffnn.parallel.hosts.tail import Tail
 from ffnn.parallel.output import STDERR, STDOUT
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
-__all__ = ["Worker", "WorkerGone", "describe_exit"]
+__all__ = ["Worker", "WorkerGone", "describe_exit", "without_addresses"]
 
 _TAIL = 20  # lines of standard error that are kept
+_ADDRESS = re.compile("0x[0-9a-f]{6,}")
 _STOP = 5.0  # seconds for a process to end by itself
 _END = 30.0  # seconds for a host to end a process by force
 _STARTED = head_of(Kind.STARTED, [])
@@ -227,3 +229,8 @@ def describe_exit(code: int | None) -> str:
         name = f"signal {-code}"
     hint = " (as the system does to what takes too much memory)" if code == -signal.SIGKILL else ""
     return f"was killed by {name}{hint}"
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without the addresses in it, which differ between processes that died of the same cause."""
+    return _ADDRESS.sub("0x...", text)

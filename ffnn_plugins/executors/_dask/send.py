@@ -14,7 +14,7 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ffnn.exceptions import ExecutorError, HostError, WorkerDiedError
-from ffnn.parallel.slots.worker import describe_exit
+from ffnn.parallel.slots.worker import describe_exit, without_addresses
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Kind, Message
 from ffnn_plugins.executors._dask.hosts import CALL, Hosts
@@ -134,8 +134,9 @@ class Sender:
         error = outcome.get("error")
         if isinstance(error, WorkerDiedError):
             return WorkerDiedError(
-                f"worker {error.worker} {describe_exit(error.exit_code)} while it ran {name}, which was tried {tried} "
-                f"(max_retries={self._max_retries}); the last lines of its standard error:\n{error.stderr or '(none)'}",
+                f"a worker {describe_exit(error.exit_code)} while it ran {name}, which was tried {tried} "
+                f"(max_retries={self._max_retries}); the last lines of its standard error:\n"
+                f"{without_addresses(error.stderr) or '(none)'}",
                 error.worker,
                 error.exit_code,
                 error.stderr,
