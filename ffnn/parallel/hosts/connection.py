@@ -186,7 +186,7 @@ class Connection:
         try:
             self._listen()
         except Exception as error:  # whatever ends this thread ends what depends on it
-            self._lose(f"what it says cannot be understood: {error!r}")
+            self._lose(f"its messages cannot be understood: {error!r}")
         self._drain()
 
     def _listen(self) -> None:
@@ -234,7 +234,7 @@ class Connection:
             start = ahead.find(frames.MAGIC)
             if start < 0:
                 if len(ahead) > _NOISE:
-                    self._lose(f"what answered is no agent; it says {bytes(ahead[:200])!r}")
+                    self._lose(f"what answered is not an agent; it says {bytes(ahead[:200])!r}")
                 return
             del ahead[: start + len(frames.MAGIC)]
             self._greeted = True  # what follows may come later

@@ -201,7 +201,7 @@ def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
 
 
 def _cannot_be_unpickled(what: str, error: Exception) -> TaskPicklingError:
-    remedy = "What travels must be importable on both sides."
+    remedy = "Its functions and classes must be importable on both sides."
     if isinstance(error, ModuleNotFoundError) and error.name:
         remedy += (
             f" Install {error.name} where the workers run, or let its code travel with the task: "
@@ -227,7 +227,9 @@ def _pack_error(error: BaseException, name: str) -> list[Buffer]:
         buffers = pack((error, text), f"the exception of {name}")
         unpack(buffers, f"the exception of {name}")  # many an exception can be pickled, but not back
     except TaskPicklingError as reason:
-        stand_in = TaskFailedError(f"{name} raised {_line(error)} (which cannot travel: {reason.__cause__})")
+        stand_in = TaskFailedError(
+            f"{name} raised {_line(error)} (the exception itself cannot be pickled: {reason.__cause__})"
+        )
         buffers = pack((stand_in, text), f"the exception of {name}")
     return buffers
 

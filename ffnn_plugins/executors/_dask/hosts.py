@@ -6,7 +6,6 @@ import asyncio
 import collections
 import shlex
 import time
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 from distributed import Client
 
 from ffnn.exceptions import HostError, HostWarning, VersionMismatchError
+from ffnn.parallel.output import warn
 from ffnn.parallel.preflight import versions
 from ffnn.parallel.preflight.check import Report, check_report
 from ffnn.parallel.tasks.store import Blob
@@ -124,7 +124,7 @@ class Hosts:
             else:
                 if reason is not None:
                     self.leave_out(
-                        address, HostError(f"Dask worker {address}: ffnn is of no use there: {reason}", address)
+                        address, HostError(f"Dask worker {address}: ffnn cannot be used there: {reason}", address)
                     )
 
     def leave_out(self, address: str, error: Exception, seconds: float = _REST) -> None:
@@ -259,7 +259,7 @@ class Hosts:
             text = str(error).replace(address, "")
             if address in self._threads and text not in self._warned:
                 self._warned.add(text)
-                warnings.warn(f"{error}\nThe other workers go on.", HostWarning, stacklevel=2)
+                warn(f"{error}\nThe other workers go on.", HostWarning)
 
 
 def _remedy(requirements: Sequence[str]) -> str:

@@ -204,7 +204,7 @@ class Run:
         have, need = self._hosts.n_threads, self._limits.min_workers
         return HostError(
             f"the Dask cluster at {self.address} has {have or 'no'} thread{'s' * (have != 1)} for tasks, which is less "
-            f"than min_workers={need}, and that for {self._limits.start_timeout:g} seconds (start_timeout)."
+            f"than min_workers={need}, and had no more within {self._limits.start_timeout:g} seconds (start_timeout)."
             f"{self._hosts.left_out()} Start workers (dask worker {self.address}), or scale the cluster.",
             self.address,
         )

@@ -17,6 +17,7 @@ from ffnn.exceptions import ExecutorError, HostError, WorkerDiedError
 from ffnn.parallel.slots.worker import describe_exit, without_addresses
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Kind, Message
+from ffnn.parallel.words import plural
 from ffnn_plugins.executors._dask.hosts import CALL, Hosts
 from ffnn_plugins.executors._dask.results import Results
 
@@ -120,8 +121,8 @@ class Sender:
             return {"state": "lost", "error": str(error)}
         except KilledWorker as error:
             raise WorkerDiedError(
-                f"{error.allowed_failures + 1} Dask workers ended while they ran {name}, or had it next; the last was "
-                f"{error.last_worker.address}. Look at its log: most likely the system killed it for its memory.",
+                f"{plural(error.allowed_failures + 1, 'Dask worker')} ended while running {name}, or having it next. "
+                f"Look at the logs of the workers: most likely the system killed them for their memory.",
                 str(error.last_worker.address),
             ) from None
         except Exception as error:
