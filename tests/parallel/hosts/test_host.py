@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ffnn.exceptions import HostError, HostWarning
-from ffnn.parallel.hosts import breaker
+from ffnn.parallel.hosts import breaker, once
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.tasks.store import Blob
@@ -244,6 +244,17 @@ def test_a_command_that_takes_too_long_is_ended(make: Make, tmp_path: Path) -> N
         host.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 300"], timeout=0.5)
     pid = int((tmp_path / "pid").read_text())
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended")
+
+
+def test_a_command_that_prints_without_end_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_MOST", 3 << 20)
+    host = make(Plain())
+    host.connect()
+    with pytest.raises(HostError, match="host plain: yes printed more than 3 MiB"):
+        host.run(["yes"])
+    done = host.run(["sh", "-c", "yes | head -c 3000000 >&2; echo end >&2"])
+    assert done.stderr.endswith("y\nend\n")
+    assert len(done.stderr) == 1 << 16
 
 
 def test_a_command_on_a_host_that_is_lost_is_an_error(make: Make) -> None:
