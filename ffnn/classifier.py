@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ffnn.base import BaseMLP
 from ffnn.builder import Array
+from ffnn.parameters import check_classes
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder
@@ -72,8 +73,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str or callable, default="loss"
         What is measured on the validation data: ``"loss"``, or a scikit-learn scorer, or its name.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all. For
-        multilabel targets a list of ``{0: weight, 1: weight}``, one a label.
+        How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all.
+        Labels that y lacks are ignored, since a fold may lack them. For multilabel targets a list of
+        ``{0: weight, 1: weight}``, one a label.
     dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
         ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
@@ -92,7 +94,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; ``arange(n_labels)`` for multilabel targets.
+        The class labels, those of samples of weight 0 among them; ``arange(n_labels)`` for multilabel targets.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -203,7 +205,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         float64 ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1.
+            In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1. After a fit
+            whose samples all have one class, that class is certain.
         """
         return self._output.probabilities(self._scores(X))
 
@@ -238,7 +241,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = output.classes_
 
     def _check_classes(self, classes: Any) -> None:
-        if not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+        if not np.array_equal(check_classes(classes), self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}. "
                 "Leave it out after the first call, or fit a new estimator."

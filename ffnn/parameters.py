@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "check_classes",
     "check_device",
     "check_flag",
     "check_integer",
@@ -33,6 +34,27 @@ def unknown_name(parameter: str, value: Any, names: Iterable[str], otherwise: st
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(float(value))
+
+
+def check_classes(classes: Any) -> np.ndarray[Any, Any]:
+    """Return the classes that ``partial_fit`` was told, sorted, each of them once.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or they are no labels.
+    """
+    remedy = "Give all labels that any call will bring, such as numpy.unique(y) of all data."
+    try:
+        array = np.asarray(classes)
+        found = np.unique(array)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"classes={classes!r}: expected labels of one type; {error}. {remedy}") from error
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"classes={classes!r}: expected a list of labels, got the shape {array.shape}. {remedy}")
+    if found.dtype.kind not in "biufUSO" or (found.dtype.kind == "f" and not np.isfinite(found).all()):
+        raise ValueError(f"classes={classes!r}: expected numbers or strings, none of them NaN. {remedy}")
+    return np.asarray(found)
 
 
 def check_device(parameter: str, value: Any) -> str | None:

@@ -18,6 +18,7 @@ from ffnn.layer import Layer
 from ffnn.network import Network, describe
 from ffnn.output import Output
 from ffnn.parameters import (
+    check_classes,
     check_device,
     check_flag,
     check_integer,
@@ -160,6 +161,8 @@ class Settings:
     def output_for(self, y: Any, classes: Any, estimator_type: str) -> Output:
         """Return the output to take ``y`` with, not yet fitted."""
         chosen: Output
+        if classes is not None and estimator_type == "classifier":
+            classes = check_classes(classes)
         if self.output_layer != "auto":
             chosen = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
             if chosen.estimator_type != estimator_type:
