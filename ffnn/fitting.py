@@ -19,6 +19,7 @@ from ffnn.listeners import Listeners, Monitored, Run
 from ffnn.output import Output
 from ffnn.settings import Settings, check_weight, root_seed
 from ffnn.training import Training
+from ffnn.unvalidated import with_shape
 from ffnn.validation import Settling, Validation, Watch, scorer_of, split
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def fit(
             f"early_stopping={settings.early_stopping!r} needs fit, which sees all epochs; set it to False for "
             "partial_fit."
         )
+    X = with_shape(X)
     dtype = settings.dtype_for(X) if first else estimator.network_.dtype
     before = dict(estimator.__dict__)
     try:

@@ -32,6 +32,7 @@ from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.unvalidated import n_values
 from ffnn.validation import check_scorer
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ class Settings:
             return "float32"
         if self.dtype != "auto":
             return self.dtype
-        shape = getattr(X, "shape", None)
-        tiny = shape is None or np.prod(shape, dtype=np.float64) <= TINY
-        return self.solver.dtype or ("float64" if tiny else "float32")
+        return self.solver.dtype or ("float64" if n_values(X) <= TINY else "float32")
 
     @property
     def compute_dtype(self) -> str | None:
