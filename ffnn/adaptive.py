@@ -9,7 +9,7 @@ import numpy as np
 
 from ffnn.idling import Idling
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import check_number
+from ffnn.parameters import check_number, check_part
 from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["Adagrad", "Adam", "AdamW", "RMSprop", "check_kept"]
@@ -27,11 +27,7 @@ def check_kept(solver: Solver, *names: str) -> None:
     """
     for name in names:
         label = f"{type(solver).__name__}.{name}"
-        value = check_number(label, getattr(solver, name), "It is the share of the past that is kept.")
-        if value >= 1:
-            raise ValueError(
-                f"{label}={value!r}: expected a number in [0, 1). It is the share of the past that is kept."
-            )
+        check_part(label, getattr(solver, name), "It is the share of the past that is kept.")
 
 
 def _check_epsilon(solver: Any) -> None:

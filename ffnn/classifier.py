@@ -84,8 +84,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
-    verbose : int, default=0
-        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
+    verbose : int or bool, default=0
+        1 or True shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
     transform_layer_index : int, default=-1
@@ -148,7 +148,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype: str = "auto",
         device: str | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         random_state: Any = None,
         transform_layer_index: int = -1,
     ) -> None:

@@ -63,7 +63,7 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         dtype: str = "auto",
         device: str | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         random_state: Any = None,
         transform_layer_index: int = -1,
     ) -> None:

@@ -44,9 +44,12 @@ class LBFGS(Solver):
         self.max_evaluations = max_evaluations
 
     def check(self) -> None:
-        check_integer("LBFGS.memory", self.memory, "It is the number of past steps remembered; 10 is usual.")
+        remedy = "It is the number of past steps remembered; 10 is usual."
+        check_integer("LBFGS.memory", self.memory, remedy, most=1000)
         check_number("LBFGS.tol", self.tol, "It says when to stop; 1e-5 is usual.")
-        check_integer("LBFGS.max_evaluations", self.max_evaluations, "It bounds a line search; 20 is usual.")
+        check_integer(
+            "LBFGS.max_evaluations", self.max_evaluations, "It bounds a line search; 20 is usual.", most=10_000
+        )
 
     def train(self, training: Training) -> None:
         model, decay = training.model, training.weight_decay
@@ -79,9 +82,9 @@ class LBFGS(Solver):
             callback=end_iteration,
             options={
                 "maxiter": len(training.epochs),
-                "maxcor": self.memory,
-                "maxls": self.max_evaluations,
-                "maxfun": len(training.epochs) * self.max_evaluations,
+                "maxcor": int(self.memory),
+                "maxls": int(self.max_evaluations),
+                "maxfun": len(training.epochs) * int(self.max_evaluations),
                 "gtol": self.tol,
                 "ftol": 64 * np.finfo(np.float64).eps,
             },

@@ -63,8 +63,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
-    verbose : int, default=0
-        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
+    verbose : int or bool, default=0
+        1 or True shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
     transform_layer_index : int, default=-1

@@ -15,9 +15,11 @@ from sklearn.utils.validation import _check_sample_weight
 from ffnn.builder import Builder
 from ffnn.input import Input
 from ffnn.layer import Layer
+from ffnn.memory import check_memory
 from ffnn.network import Network, describe
 from ffnn.output import Output
 from ffnn.parameters import (
+    check_batch_size,
     check_classes,
     check_device,
     check_flag,
@@ -26,6 +28,7 @@ from ffnn.parameters import (
     check_rate,
     check_share,
     check_units,
+    check_verbose,
     unknown_name,
 )
 from ffnn.plugins import registry
@@ -84,7 +87,7 @@ class Settings:
         solver = clone(resolve_solver(e.solver))
         return cls(
             hidden_units=check_units(e.hidden_units),
-            batch_size=check_integer("batch_size", e.batch_size, "It is the number of samples a step; 64 is usual."),
+            batch_size=check_batch_size(e.batch_size),
             n_epochs=check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data."),
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
@@ -102,7 +105,7 @@ class Settings:
             ),
             tol=check_number("tol", e.tol, "It is what counts as an improvement; 1e-4 is usual."),
             dtype=_dtype(e.dtype, solver),
-            verbose=bool(check_number("verbose", int(e.verbose) if e.verbose is True else e.verbose, "Use 0 or 1.")),
+            verbose=check_verbose(e.verbose),
         )
 
     @staticmethod
@@ -135,10 +138,8 @@ class Settings:
 
     def dtype_for(self, X: Any) -> str:
         """Return the network's dtype: the one named, or for ``"auto"`` the solver's, or one by the data's size."""
-        if self.dtype == _MIXED:
-            return "float32"
         if self.dtype != "auto":
-            return self.dtype
+            return "float32" if self.dtype == _MIXED else self.dtype
         return self.solver.dtype or ("float64" if n_values(X) <= TINY else "float32")
 
     @property
@@ -190,7 +191,6 @@ class Settings:
         TypeError, ValueError
             If a layer is unknown, has a value that is out of range, or cannot be trained by the solver.
         """
-        _recipe("output_layer.head", output.head)
         network = describe(
             input,
             output,
@@ -201,6 +201,7 @@ class Settings:
             dtype=dtype,
             compute_dtype=compute_dtype,
         )
+        check_memory(network.weights, dtype, f"hidden_units={self.hidden_units!r} and {n_features} features")
         if network.extras and not self.solver.stochastic:
             layer, _, name = next(iter(network.extras)).rpartition(".")
             raise ValueError(
@@ -276,7 +277,9 @@ def _early_stopping(value: Any) -> bool | str:
 def _end(kind: Any, value: Any, base: type) -> Any:
     """Check an ``input_layer`` or ``output_layer`` without keeping what a name stands for."""
     if not (isinstance(value, str) and value == "auto"):
-        registry.resolve(kind, value, f"{kind}_layer", base)
+        end = registry.resolve(kind, value, f"{kind}_layer", base)
+        if isinstance(end, Output):
+            _recipe("output_layer.head", end.head)
     return value
 
 
@@ -284,7 +287,7 @@ def _dtype(value: Any, solver: Solver) -> str:
     names = ("auto", *_DTYPES, _MIXED)
     try:
         name = value if isinstance(value, str) else str(np.dtype(value).name)
-    except TypeError:
+    except (TypeError, ValueError):
         name = ""
     if value is None or name not in names:
         raise unknown_name("dtype", value, names, "leave it at 'auto'")

@@ -9,7 +9,7 @@ from ffnn.adaptive import Adagrad, Adam, AdamW, RMSprop, check_kept
 from ffnn.idling import Idling
 from ffnn.lbfgs import LBFGS
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import unknown_name
+from ffnn.parameters import check_flag, unknown_name
 from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["LBFGS", "SGD", "SOLVERS", "Adagrad", "Adam", "AdamW", "RMSprop", "resolve_solver"]
@@ -45,6 +45,7 @@ class SGD(StochasticSolver):
     def check(self) -> None:
         super().check()
         check_kept(self, "momentum")
+        check_flag("SGD.nesterov", self.nesterov)
 
     @property
     def slots(self) -> Mapping[str, float]:

@@ -21,6 +21,6 @@ def n_values(X: Any) -> float:
         shape = getattr(X, "shape", None)
         if shape is not None:
             return float(np.prod(shape, dtype=np.float64))
-        return float(_num_samples(X)) * _num_features(X)
+        return float(_num_samples(X) * _num_features(X))
     except (TypeError, ValueError):  # validation says what is wrong
         return 0.0

@@ -29,6 +29,7 @@ LEVELS = [
     ["schedule", "schedules"],
     [
         "network",
+        "memory",
         "training",
         "listeners",
         "validation",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import joblib
+import numpy as np
 
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.progress import Progress
@@ -51,9 +52,9 @@ def pool(
     >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    if progress is not None and not isinstance(progress, bool):
+    if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    return Pool(make_executor(name, options), Progress(progress))
+    return Pool(make_executor(name, options), Progress(None if progress is None else bool(progress)))
 
 
 def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:

@@ -10,7 +10,7 @@ import scipy.sparse
 
 from ffnn.input import Input, Rows, SparseRows
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import unknown_name
+from ffnn.parameters import check_choice
 
 __all__ = ["SparseInput"]
 
@@ -54,8 +54,7 @@ class SparseInput(Input):
         return bool(scipy.sparse.issparse(X))
 
     def fit(self, X: Any, batch_size: int) -> Self:
-        if self.batches not in ("auto", *_PATHS):
-            raise unknown_name("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
+        check_choice("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
         if self.batches != "auto":
             self.paths_ = _PATHS[self.batches]
         elif scipy.sparse.issparse(X) and X.shape[1] >= WIDE:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+from ffnn.initializers import INITIALIZERS
 from ffnn.input import SparseRows
 from ffnn.layer import Layer, Weight
 from ffnn.ops import Ops, Tensor
-from ffnn.parameters import unknown_name
+from ffnn.parameters import check_choice, check_integer
 
 __all__ = ["Affine"]
 
@@ -35,9 +36,13 @@ class Affine(Layer):
     bias_initializer: str = "zeros"
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        names = ("zeros", "glorot_uniform")
-        if self.bias_initializer not in names:
-            raise unknown_name("Affine.bias_initializer", self.bias_initializer, names, "leave it at 'zeros'")
+        check_choice(
+            "Affine.bias_initializer", self.bias_initializer, ("zeros", "glorot_uniform"), "leave it at 'zeros'"
+        )
+        if self.initializer is not None:
+            check_choice("Affine.initializer", self.initializer, INITIALIZERS, "None for the one that suits")
+        if self.units is not None:
+            check_integer("Affine.units", self.units, "It is the number of outputs; None takes the block's width.")
         return super().bind(values)
 
     takes_bfloat16 = True
@@ -70,4 +75,4 @@ class Affine(Layer):
     def _width(self) -> int:
         if self.units is None:
             raise ValueError("Affine: units is None; expected a positive integer, or a block that gives it its width.")
-        return self.units
+        return int(self.units)  # a NumPy integer of 8 bits would overflow in what is reckoned with it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -75,7 +75,8 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
             weights = counts.sum(axis=1, keepdims=True) / (2 * np.maximum(counts, 1e-300))
             self.label_weights_ = np.where(counts > 0, weights, 1.0)  # a label without one of the two teaches nothing
             return
-        if isinstance(class_weight, str | Mapping) or len(class_weight) != self.n_outputs_:
+        several = isinstance(class_weight, Sequence) and not isinstance(class_weight, str | bytes)
+        if not several or len(class_weight) != self.n_outputs_ or not all(isinstance(w, Mapping) for w in class_weight):
             raise ValueError(
                 f"class_weight={class_weight!r}: expected for {self.n_outputs_} labels 'balanced', or a list of as "
                 "many dicts {0: weight, 1: weight}."
