@@ -130,8 +130,8 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
     Returns
     -------
     Pipeline
-        With the steps ``"encode"``, ``"clip"`` and ``"mlp"``; it takes a dense array of numbers, or a pandas frame of
-        numbers and categories.
+        With the steps ``"encode"``, ``"clip"`` and ``"mlp"``; it takes a dense array of numbers, or a pandas or
+        polars frame of numbers and categories.
 
     Raises
     ------
