@@ -207,6 +207,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         float64 ndarray of shape (n_samples, n_classes)
             In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1. After a fit
             whose samples all have one class, that class is certain.
+
+        Notes
+        -----
+        scikit-learn's ``cross_val_predict(method="predict_proba")`` encodes each column of an indicator matrix, −1 as a
+        class of its own. Where labels are missing, fit each fold by hand; the page on outputs shows how.
         """
         return self._output.probabilities(self._scores(X))
 

@@ -17,7 +17,7 @@ from ffnn.input import Input
 from ffnn.layer import Layer
 from ffnn.memory import check_memory
 from ffnn.network import Network, describe
-from ffnn.output import Output
+from ffnn.output import Output, encoded_by, values_met
 from ffnn.parameters import (
     check_batch_size,
     check_classes,
@@ -177,8 +177,8 @@ class Settings:
         if first is not None:
             return first
         raise ValueError(
-            f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
-            "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
+            f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}{values_met(y)}. A "
+            "classifier takes one label a row, or an indicator matrix of 0, 1 and, for missing, -1." + encoded_by(y)
         )
 
     def describe(

@@ -10,7 +10,7 @@ import scipy.sparse
 import scipy.special
 
 from ffnn.ops import Ops, Tensor
-from ffnn.output import Output
+from ffnn.output import Output, encoded_by
 from ffnn.parameters import check_number
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
@@ -27,6 +27,10 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
 
     The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries; unknown ones add
     nothing to loss or score, and a row of none but unknown ones is allowed.
+
+    Not with scikit-learn's ``cross_val_predict`` for ``predict_proba`` or ``decision_function`` where y has −1: it
+    encodes each column first, so that −1, 0, 1 become 0, 1, 2, and −1, 1 become 0, 1: other labels. Fit each fold by
+    hand.
 
     Parameters
     ----------
@@ -96,7 +100,7 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         if not np.isin(y, (-1, 0, 1)).all():
             raise ValueError(
                 f"y has the values {np.unique(y)[:10].tolist()}; a multilabel indicator takes 1, 0 and, for a missing "
-                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer."
+                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer." + encoded_by(y)
             )
         y = np.asarray(y, dtype=dtype)
         return np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
