@@ -90,6 +90,10 @@ class BaseMLP(Convertible, Inside, Fittable):
         assert state is not None  # set by every fit
         return state
 
+    def _import_engine(self) -> None:
+        """Import what ``fit`` would import first; a worker calls it before a task's clocks run."""
+        Settings.builder_of(self).import_engine()
+
     @property
     def model_(self) -> Any:
         """The engine's own model: a ``keras.Model`` for ``builder="keras"``."""

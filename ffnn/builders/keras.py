@@ -126,8 +126,11 @@ class KerasBuilder(Builder):
 
         return [KerasCallbacks(self.callbacks, run)]
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def import_engine(self) -> None:
         import_engine("keras")
+
+    def build(self, network: Network, solver: Solver) -> Model:
+        self.import_engine()
         import keras
 
         if self.device is None:

@@ -40,8 +40,11 @@ class TensorFlowBuilder(Builder):
         check_device("TensorFlowBuilder.device", self.device)
         super().check_installed(parameter)
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def import_engine(self) -> None:
         import_engine("tensorflow")
+
+    def build(self, network: Network, solver: Solver) -> Model:
+        self.import_engine()
         import tensorflow as tf
 
         from ffnn.builders._tensorflow.model import TensorFlowModel

@@ -22,6 +22,7 @@ import cloudpickle
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
 from ffnn.parallel.tasks.callbacks import with_word
+from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
@@ -30,6 +31,7 @@ from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 __all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
 
 _SECONDS = struct.Struct("!d")
+_importer = EngineImporter()
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
     try:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
         name = task.name
+        _importer.look_at(task)
         start = _working_time()  # the time of the task itself
         result = with_word(task())
         seconds = _working_time() - start
