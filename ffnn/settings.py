@@ -277,7 +277,7 @@ def _early_stopping(value: Any) -> bool | str:
 def _end(kind: Any, value: Any, base: type) -> Any:
     """Check an ``input_layer`` or ``output_layer`` without keeping what a name stands for."""
     if not (isinstance(value, str) and value == "auto"):
-        end = registry.resolve(kind, value, f"{kind}_layer", base)
+        end: Any = registry.resolve(kind, value, f"{kind}_layer", base)
         if isinstance(end, Output):
             _recipe("output_layer.head", end.head)
     return value
