@@ -21,11 +21,12 @@ import abc
 import concurrent.futures
 import functools
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Executor", "Future", "Task"]
+__all__ = ["Executor", "Future", "Span", "Task"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +60,23 @@ class Task:
         return "task"
 
 
+class Span:
+    """The time from a task's submission to its end, during which its caller must not change its arguments."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._until: float | None = None
+
+    def end(self) -> None:
+        """Note that the task is about to be done; only the first call counts."""
+        if self._until is None:
+            self._until = time.monotonic()
+
+    def covers_start_of(self, other: Span) -> bool:
+        """Whether this task was not done yet when another was submitted."""
+        return self._until is None or self._until > other._since
+
+
 class Future(concurrent.futures.Future[T]):
     """A task's future, whose :meth:`cancel` ends the task even while it runs.
 
@@ -66,10 +84,13 @@ class Future(concurrent.futures.Future[T]):
     ----------
     seconds : float or None
         How long the task ran, if the executor knows; set before the future is done.
+    span : Span
+        The time from the task's submission to its end.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.span = Span()
         self.seconds: float | None = None
         self._end: Callable[[], None] | None = None
 
@@ -89,6 +110,16 @@ class Future(concurrent.futures.Future[T]):
             return False
         return True
 
+    def set_result(self, result: T) -> None:
+        """Set the result; see :meth:`settle`."""
+        self.span.end()  # before anybody can see that the task is done, and change its arguments
+        super().set_result(result)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Set the exception; see :meth:`fail`."""
+        self.span.end()
+        super().set_exception(exception)
+
     def on_cancel(self, end: Callable[[], None] | None) -> None:
         """Say how the running task is ended; until then (and after None) it cannot be cancelled.
 
@@ -106,6 +137,7 @@ class Future(concurrent.futures.Future[T]):
             Whether the future is now cancelled: False if the task was already done, or if its executor cannot
             end a task that runs.
         """
+        self.span.end()
         if super().cancel():
             return True
         end = self._end

@@ -121,14 +121,6 @@ class Pool(concurrent.futures.Executor):
         self._progress.add(future, fn, self)
         return future
 
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        getattr(self._executor, "begin_call", _nothing)()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        getattr(self._executor, "end_call", _nothing)()
-
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -165,16 +164,6 @@ class DaskExecutor(Executor):
         except BaseException:
             self.shutdown(cancel_futures=True)
             raise
-
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        with contextlib.suppress(ExecutorError):  # each task says so itself
-            self._connect().begin_call()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        if self._run is not None:
-            self._run.end_call()
 
     def _start(self, task: Task, future: Future[Any]) -> None:
         try:

@@ -99,7 +99,6 @@ class SlotExecutor(Executor):
         self._queue = Queue()
         self._crew = Crew(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
-        self._known = _Known()
         self._slots = [
             Slot(host, index, self._queue, limits, self._logs)
             for index in range(max((where.n_workers for where in provisioners), default=0))
@@ -168,14 +167,6 @@ class SlotExecutor(Executor):
             self.shutdown(cancel_futures=True)
             raise
 
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        self._known.begin()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        self._known.end()
-
     def diagnose(self) -> list[Diagnosis]:
         """Look at every host without a task, as ``ffnn doctor`` does."""
         return diagnose_hosts(self._hosts, self._start_timeout)
@@ -187,10 +178,10 @@ class SlotExecutor(Executor):
         return future
 
     def _start(self, task: Task, future: Future[Any]) -> None:
-        name, known = task.name, self._known
+        name, hashes = task.name, Hashes.of_call()
 
         def pack() -> Packed:
-            return pack_task(task, f"{name} with its arguments", known.hashes or Hashes())
+            return pack_task(task, f"{name} with its arguments", hashes, future.span)
 
         def open_message(future: Future[Any], message: Message) -> Any:
             future.seconds, result = open_outcome(message, name)
@@ -243,26 +234,6 @@ class SlotExecutor(Executor):
         # the executor may be shut down by a callback, that is, by one of its own threads
         if wait and not any(slot.is_this_thread for slot in self._slots):
             end.join()
-
-
-class _Known:
-    """What was hashed during the calls that are under way."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_calls = 0
-        self.hashes: Hashes | None = None
-
-    def begin(self) -> None:
-        with self._lock:
-            self._n_calls += 1
-            self.hashes = self.hashes or Hashes()
-
-    def end(self) -> None:
-        with self._lock:
-            self._n_calls -= 1
-            if self._n_calls <= 0:
-                self._n_calls, self.hashes = 0, None
 
 
 def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:

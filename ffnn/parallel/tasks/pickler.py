@@ -10,6 +10,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from ffnn.executor import Span
 from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.blobs import LEAST, Blob, Hashes
 from ffnn.parallel.tasks.wire import Buffer
@@ -34,6 +35,8 @@ class TaskPickler(cloudpickle.Pickler):
         Takes the pickle.
     hashes : Hashes
         What was hashed already.
+    span : Span or None, default=None
+        The time during which the data of the task do not change; None is as long as `hashes` lives.
 
     Attributes
     ----------
@@ -43,7 +46,7 @@ class TaskPickler(cloudpickle.Pickler):
         What was pickled on its own, in order.
     """
 
-    def __init__(self, file: io.BytesIO, hashes: Hashes) -> None:
+    def __init__(self, file: io.BytesIO, hashes: Hashes, span: Span | None = None) -> None:
         beside: list[Blob | memoryview] = []
 
         def keep_apart(buffer: pickle.PickleBuffer) -> bool:
@@ -51,11 +54,12 @@ class TaskPickler(cloudpickle.Pickler):
             view = buffer.raw()
             if view.nbytes < BESIDE:
                 return True
-            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer))
+            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer, span))
             return False
 
         super().__init__(file, protocol=5, buffer_callback=keep_apart)
         self._hashes = hashes
+        self._span = span
         self._seen: dict[int, tuple[Any, int]] = {}
         self.beside = beside
         self.alone: list[Blob] = []
@@ -75,7 +79,7 @@ class TaskPickler(cloudpickle.Pickler):
             return None
         # by identity, as in any pickle: the same list twice arrives as one, equal lists as two
         if id(thing) not in self._seen:
-            blob = self._hashes.pickled(thing, _is_text)
+            blob = self._hashes.pickled(thing, _is_text, self._span)
             if blob is None:
                 return None
             self._seen[id(thing)] = thing, len(self.alone)
@@ -92,7 +96,7 @@ class TaskPickler(cloudpickle.Pickler):
             elif thing.dtype.kind in "mM":  # not known to the buffer protocol
                 return _view, (thing.view(np.int64), thing.dtype)
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
-                return self._hashes.contiguous(thing).__reduce_ex__(5)
+                return self._hashes.contiguous(thing, self._span).__reduce_ex__(5)
         return callbacks.reduced(thing) or super().reducer_override(thing)
 
 

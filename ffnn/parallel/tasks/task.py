@@ -20,7 +20,7 @@ from typing import Any
 import cloudpickle
 
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
-from ffnn.executor import Task
+from ffnn.executor import Span, Task
 from ffnn.parallel.tasks.callbacks import with_word
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
@@ -93,7 +93,7 @@ def pack(thing: Any, what: str) -> list[Buffer]:
     return [head, *buffers]
 
 
-def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
+def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -> Packed:
     """Pickle a task, its large data apart as blobs (see :mod:`ffnn.parallel.tasks.store`).
 
     Parameters
@@ -103,7 +103,9 @@ def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
     what : str
         What to call it if it cannot be pickled.
     hashes : Hashes
-        What was hashed already; cleared by the caller before data may have been changed in place.
+        What was hashed already.
+    span : Span or None, default=None
+        That of the task's future, during which its data do not change; None says that they never do.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
         If it cannot be pickled.
     """
     file = io.BytesIO()
-    pickler = TaskPickler(file, hashes)
+    pickler = TaskPickler(file, hashes, span)
     try:
         pickler.dump(task)
     except Exception as error:  # a stranger's __reduce__ may raise anything

@@ -74,9 +74,7 @@ class Run:
         }
         self._hosts = Hosts(client, settings)
         self._sender = Sender(client, self._hosts, settings, limits.max_retries)
-        self._hashes: Hashes | None = None
-        self._n_calls = 0
-        self._waiting: collections.deque[tuple[Task, Future[Any]]] = collections.deque()
+        self._waiting: collections.deque[tuple[Task, Future[Any], Hashes]] = collections.deque()
         self._jobs: dict[asyncio.Task[None], Future[Any]] = {}
         self._reasons: dict[asyncio.Task[None], BaseException] = {}  # why a job was cancelled
         self._failure: ExecutorError | None = None
@@ -108,20 +106,7 @@ class Run:
     def submit(self, task: Task, future: Future[Any]) -> None:
         """Carry a task, as soon as there is room for it."""
         self._idle.clear()
-        self._call(self._take, task, future)
-
-    def begin_call(self) -> None:
-        """Take it that data does not change in place until :meth:`end_call`."""
-        with self._lock:
-            self._n_calls += 1
-            self._hashes = self._hashes or Hashes()
-
-    def end_call(self) -> None:
-        """Take it that data may have changed."""
-        with self._lock:
-            self._n_calls -= 1
-            if self._n_calls <= 0:
-                self._n_calls, self._hashes = 0, None
+        self._call(self._take, task, future, Hashes.of_call())
 
     def prepare(self) -> None:
         """Wait until there are workers, of our versions.
@@ -222,21 +207,21 @@ class Run:
 
     # --- the tasks
 
-    def _take(self, task: Task, future: Future[Any]) -> None:
+    def _take(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
         """Take a task (on the event loop)."""
         if self._failure is not None:
             future.fail(self._failure)
         else:
-            self._waiting.append((task, future))
+            self._waiting.append((task, future, hashes))
         self._pump()
 
     def _pump(self) -> None:
         """Send as many tasks on their way as the cluster can use (on the event loop)."""
         most = self._limits.n_workers or max(_AHEAD * self._hosts.n_threads, _LEAST_AHEAD)
         while self._waiting and len(self._jobs) < most:
-            task, future = self._waiting.popleft()
+            task, future, hashes = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
-                job = self._loop.create_task(self._carry(task, future))
+                job = self._loop.create_task(self._carry(task, future, hashes))
                 self._jobs[job] = future
                 future.on_cancel(functools.partial(self._call, job.cancel))
                 job.add_done_callback(self._forget)
@@ -250,12 +235,12 @@ class Run:
             self._threads.submit(future.fail, reason or concurrent.futures.CancelledError())
         self._pump()
 
-    async def _carry(self, task: Task, future: Future[Any]) -> None:
+    async def _carry(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
         """Bring a task to a worker, and back what became of it."""
         settle: Callable[[], Any]
         try:
             packed = await self._loop.run_in_executor(
-                self._threads, pack_task, task, f"{task.name} with its arguments", self._hashes or Hashes()
+                self._threads, pack_task, task, f"{task.name} with its arguments", hashes, future.span
             )
             message = await self._sender.send(packed, task.name)
         except Exception as error:
