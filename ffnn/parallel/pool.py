@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -99,6 +100,7 @@ class Pool(concurrent.futures.Executor):
         self._executor = executor
         self._progress = progress
         self._context: Any = None
+        self._pid: int | None = None
 
     @property
     def executor(self) -> concurrent.futures.Executor:
@@ -117,12 +119,15 @@ class Pool(concurrent.futures.Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
+        self._pid = self._pid or os.getpid()
         future = self._executor.submit(fn, *args, **kwargs)
         self._progress.add(future, fn, self)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
+        if self._pid not in (None, os.getpid()):  # this is a fork of the process in which the pool is in use
+            return
         try:
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
@@ -137,6 +142,7 @@ class Pool(concurrent.futures.Executor):
         if self._context is not None:
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
+        self._pid = self._pid or os.getpid()
         self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
         return self
 

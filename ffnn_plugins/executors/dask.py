@@ -159,6 +159,7 @@ class DaskExecutor(Executor):
         HostError
             If that fails; the message says why, and what to do. The executor is shut down then.
         """
+        self._claim()
         try:
             self._connect().prepare()
         except BaseException:
@@ -183,6 +184,7 @@ class DaskExecutor(Executor):
             if self._error is not None:
                 raise self._error
             if self._run is None:
+                self._claim()
                 try:
                     self._run = self._begin()
                 except ExecutorError as error:

@@ -108,8 +108,7 @@ class SlotExecutor(Executor):
         self._threads_lock = threading.Lock()
         self._has_threads = False
         self._at_once = False
-        # ends the workers also when the executor is forgotten, or the program ends
-        self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots, self._hosts, self._logs)
+        self._finalizer: Any = None
 
     @property
     def n_workers(self) -> int:
@@ -198,7 +197,11 @@ class SlotExecutor(Executor):
         self._queue.put(item)
 
     def _start_threads(self) -> None:
+        self._claim()
         with self._threads_lock:
+            if self._finalizer is None:  # ends the workers also when the executor is forgotten, or the program ends
+                parts = self._queue, self._slots, self._hosts, self._logs
+                self._finalizer = weakref.finalize(self, _abandon, os.getpid(), *parts)
             for index, slot in enumerate(self._slots):
                 try:
                     slot.start_thread()
@@ -217,7 +220,7 @@ class SlotExecutor(Executor):
         cancel_futures : bool, default=False
             Cancel every future that is not done, and end the hosts at once.
         """
-        self._at_once = self._at_once or cancel_futures
+        self._at_once = self._at_once or (cancel_futures and not self._is_anothers)
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def _stop(self, wait: bool) -> None:
@@ -248,8 +251,10 @@ def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: L
     say_what_was_dropped()
 
 
-def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
-    """End everything at once: nobody is left who could ask for a result."""
+def _abandon(pid: int, queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
+    """End everything at once: nobody is left who could ask for a result; but not from a fork of their process."""
+    if os.getpid() != pid:
+        return
     queue.cancel_all()
     queue.close()
     for slot in slots:

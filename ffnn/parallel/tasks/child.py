@@ -70,8 +70,11 @@ class _LockedChannel(PipeChannel):
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
         self._lock = threading.RLock()
+        self._pid = os.getpid()
 
     def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
+        if os.getpid() != self._pid:  # a copy that a task forked must not speak on this channel
+            return
         with self._lock:
             super().send(kind, buffers)
 

@@ -146,7 +146,9 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
 
 
 def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
-    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it; never raise.
+    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it.
+
+    It raises nothing, but in a copy of the process that the task forked: that answers nobody, and must end here.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is what became of the task.
     """
-    start = _working_time()
+    start, pid = _working_time(), os.getpid()
     name = "the task"
     try:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
@@ -164,9 +166,13 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         _importer.look_at(task)
         start = _working_time()  # the time of the task itself
         result = with_word(task())
+        if os.getpid() != pid:
+            raise SystemExit(0)
         seconds = _working_time() - start
         return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
     except BaseException as error:
+        if os.getpid() != pid:
+            raise
         seconds = _working_time() - start
         return Kind.ERROR, [_SECONDS.pack(seconds), *_pack_error(error, name)]
 

@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
+import os
 import secrets
 import threading
 import time
@@ -57,6 +58,7 @@ class Run:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
+        self._pid = os.getpid()
         self._limits = limits
         self._loop: asyncio.AbstractEventLoop = cast(Any, client.loop).asyncio_loop
         name = secrets.token_hex(8)
@@ -129,7 +131,9 @@ class Run:
             self._finisher.join()
 
     def abandon(self) -> None:
-        """End everything, without waiting: nobody is left who could ask for a result."""
+        """End everything, without waiting: nobody is left who could ask for a result; but not from a fork."""
+        if os.getpid() != self._pid:
+            return
         self._call(self._fail, concurrent.futures.CancelledError())
         with contextlib.suppress(RuntimeError):  # no thread can start when the program ends, nor need it
             self.stop(wait=False)
