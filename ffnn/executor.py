@@ -22,12 +22,13 @@ import concurrent.futures
 import functools
 import os
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Executor", "Future", "Span", "Task"]
+from ffnn.span import Span
+
+__all__ = ["Executor", "Future", "Task"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,23 +60,6 @@ class Task:
             if isinstance(name, str):
                 return name
         return "task"
-
-
-class Span:
-    """The time from a task's submission to its end, during which its caller must not change its arguments."""
-
-    def __init__(self) -> None:
-        self._since = time.monotonic()
-        self._until: float | None = None
-
-    def end(self) -> None:
-        """Note that the task is about to be done; only the first call counts."""
-        if self._until is None:
-            self._until = time.monotonic()
-
-    def covers_start_of(self, other: Span) -> bool:
-        """Whether this task was not done yet when another was submitted."""
-        return self._until is None or self._until > other._since
 
 
 class Future(concurrent.futures.Future[T]):

@@ -15,8 +15,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from ffnn.executor import Span
 from ffnn.parallel.tasks.wire import Buffer
+from ffnn.span import Span
 
 __all__ = ["LEAST", "Blob", "Hashes"]
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
-from ffnn.executor import Span
+from ffnn.exceptions import TaskPicklingError
 from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.blobs import LEAST, Blob, Hashes
 from ffnn.parallel.tasks.wire import Buffer
+from ffnn.span import Span
 
 __all__ = ["BESIDE", "TaskPickler", "TaskUnpickler"]
 
@@ -60,6 +62,7 @@ class TaskPickler(cloudpickle.Pickler):
         super().__init__(file, protocol=5, buffer_callback=keep_apart)
         self._hashes = hashes
         self._span = span
+        self._importing = frozenset() if span is None else span.importing
         self._seen: dict[int, tuple[Any, int]] = {}
         self.beside = beside
         self.alone: list[Blob] = []
@@ -97,7 +100,21 @@ class TaskPickler(cloudpickle.Pickler):
                 return _view, (thing.view(np.int64), thing.dtype)
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
                 return self._hashes.contiguous(thing, self._span).__reduce_ex__(5)
+        elif self._importing and isinstance(thing, type | FunctionType):
+            self._check_import(thing)
         return callbacks.reduced(thing) or super().reducer_override(thing)
+
+    def _check_import(self, thing: Any) -> None:
+        """Refuse what is known by the name of a module that the submitter is importing: it would wait for itself."""
+        parts = str(thing.__module__).split(".")
+        names = {".".join(parts[: n + 1]) for n in range(len(parts))}
+        for name in names & self._importing:
+            if not names & cloudpickle.list_registry_pickle_by_value():
+                raise TaskPicklingError(
+                    f"{thing.__qualname__} is of the module {thing.__module__}, and {name} is still being imported: a "
+                    f"worker would import it, too, and so run this again before it runs the task. Call what submits "
+                    f"tasks after the import, from a function or under if __name__ == '__main__'."
+                )
 
 
 class TaskUnpickler(pickle.Unpickler):

@@ -20,13 +20,14 @@ from typing import Any
 import cloudpickle
 
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
-from ffnn.executor import Span, Task
+from ffnn.executor import Task
 from ffnn.parallel.tasks.callbacks import with_word
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
+from ffnn.span import Span
 
 __all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
 
@@ -116,6 +117,8 @@ def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -
     pickler = TaskPickler(file, hashes, span)
     try:
         pickler.dump(task)
+    except TaskPicklingError:
+        raise
     except Exception as error:  # a stranger's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     beside = pickler.beside

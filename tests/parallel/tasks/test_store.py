@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from ffnn.exceptions import ExecutorError
-from ffnn.executor import Span, Task
+from ffnn.executor import Task
 from ffnn.parallel.tasks import blobs
 from ffnn.parallel.tasks.store import LEAST, Blob, Hashes, Layout, MissingDataError, missing, open_blobs, write
 from ffnn.parallel.tasks.task import pack_task
+from ffnn.span import Span
 
 
 def sha(data: Any) -> str:
