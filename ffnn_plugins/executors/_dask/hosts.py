@@ -19,6 +19,7 @@ from ffnn.parallel.preflight import versions
 from ffnn.parallel.preflight.check import Report, check_report
 from ffnn.parallel.tasks.store import Blob
 from ffnn_plugins.executors._dask import worker as _dask_worker
+from ffnn_plugins.executors._dask.connect import take_note
 
 __all__ = ["CALL", "Hosts"]
 
@@ -228,6 +229,7 @@ class Hosts:
             piece = bytes(blob.data[start : start + _PIECE])
             order = (self._settings, blob.name, start, piece, blob.size)
             sent = asyncio.ensure_future(self._client.run(_dask_worker.receive, *order, workers=[address]))
+            sent.add_done_callback(take_note)
             # a connection to a dead worker is tried for half a minute
             while not (await asyncio.wait({sent}, timeout=_LOOK))[0]:
                 if address in self._gone:

@@ -22,7 +22,7 @@ from ffnn.parallel.preflight.check import report
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
-from ffnn_plugins.executors._dask.connect import close_quietly
+from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
 from ffnn_plugins.executors._dask.options import Limits
 from ffnn_plugins.executors._dask.send import Sender
@@ -182,6 +182,7 @@ class Run:
                 if look is None or look.exception() is None:
                     heard = time.monotonic()
                 look = asyncio.create_task(self._hosts.look())
+                look.add_done_callback(take_note)
             elif time.monotonic() - heard > _SILENCE:
                 return self._lose(f"it did not answer for {_SILENCE:g} seconds")
             if self._hosts.n_threads >= self._limits.min_workers or self._idle.is_set():
