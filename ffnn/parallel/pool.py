@@ -48,6 +48,11 @@ def pool(
     TypeError, ValueError
         If the name or an option is wrong; nothing has been started then.
 
+    Notes
+    -----
+    joblib keeps its configuration for each thread by itself. In another thread than the one that has entered the pool,
+    enter ``joblib.parallel_config("ffnn", executor=pool)``.
+
     Examples
     --------
     >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -16,7 +17,6 @@ from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV
 
 import ffnn
-from ffnn.parallel.backend import FfnnBackend
 from ffnn.parallel.pool import Pool
 from ffnn.parallel.tasks import blobs
 from tests.support.dask_cluster import Authority, Cluster
@@ -86,7 +86,7 @@ def test_what_a_generator_submits_after_a_change_is_of_after_it(pool: Pool) -> N
 
 def test_a_call_beside_another_threads_gets_the_data_of_now(pool: Pool) -> None:
     X = np.ones(N)
-    began, results = threading.Event(), []
+    began, results, stores = threading.Event(), [], set()
 
     def calls() -> Iterator[Any]:
         for index in range(60):
@@ -95,7 +95,8 @@ def test_a_call_beside_another_threads_gets_the_data_of_now(pool: Pool) -> None:
             yield delayed(total)(X, 0.02)
 
     def work() -> None:
-        with joblib.parallel_config(FfnnBackend(executor=pool)):
+        with joblib.parallel_config("ffnn", executor=pool):  # as the docs say
+            stores.update(Parallel()(delayed(os.getenv)("FFNN_STORE") for _ in range(20)))
             results.extend(Parallel()(calls()))
 
     thread = threading.Thread(target=work)
@@ -107,6 +108,7 @@ def test_a_call_beside_another_threads_gets_the_data_of_now(pool: Pool) -> None:
     thread.join()
     assert found == [2 * N] * 3
     assert len(results) == 60
+    assert None not in stores, "the thread did not use the pool"
 
 
 def test_buffers_that_are_filled_again_are_sent_again(pool: Pool) -> None:
