@@ -7,6 +7,7 @@ import re
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import scipy.sparse
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
@@ -44,7 +45,14 @@ class BaseMLP(Convertible, Inside, Fittable):
         """Return the network's scores, of shape (n_samples, n_outputs)."""
         self._check_fitted()
         rows = self._prepared(X)
-        return self._current_model().forward(rows)
+        scores = self._current_model().forward(rows)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"X: the network's scores overflow {scores.dtype} for some of these samples; their predictions would "
+                "mean nothing. Scale X as it was at fit. If it was, the training has diverged without a word: look at "
+                "loss_curve_, and lower learning_rate."
+            )
+        return scores
 
     def predict(self, X: Any) -> Array:
         """Return the predictions for ``X``.

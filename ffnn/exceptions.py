@@ -10,7 +10,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
-        ├── TrainingDivergedError       (also ArithmeticError)
+        ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
         └── ExecutorError
@@ -80,8 +80,8 @@ class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
 
 
-class TrainingDivergedError(FfnnError, ArithmeticError):
-    """The training loss became infinite or NaN."""
+class TrainingDivergedError(FfnnError, ValueError, ArithmeticError):
+    """A loss became infinite or NaN, or weights so large that the network's scores overflow."""
 
 
 class PersistenceError(FfnnError, ValueError):

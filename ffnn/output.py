@@ -99,6 +99,20 @@ class Output(Documented, BaseEstimator, ABC):
         """Return the weight of each sample, its class's in it, after a :meth:`balance` by other than None."""
         return sample_weight
 
+    def taught(self, y: Any, sample_weight: Array) -> Array:
+        """Return for each score whether these targets teach it anything, as a boolean array of shape (n_outputs,).
+
+        Called after :meth:`balance`. By default every sample of positive weight teaches all scores.
+
+        Parameters
+        ----------
+        y : ndarray or sparse matrix
+            Targets.
+        sample_weight : float64 ndarray of shape (n_samples,)
+            The weight of each sample, its class's in it.
+        """
+        return np.full(self.n_outputs_, bool(np.any(sample_weight)))
+
     @abstractmethod
     def encode(self, y: Any, dtype: str) -> Array:
         """Return the targets as the loss takes them: integers, or floats of ``dtype``; one entry or row a sample.

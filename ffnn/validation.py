@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from ffnn.builder import Array, Model
+from ffnn.exceptions import TrainingDivergedError
 from ffnn.listeners import Listener
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
@@ -22,9 +23,32 @@ if TYPE_CHECKING:
     from ffnn.base import BaseMLP
     from ffnn.settings import Settings
 
-__all__ = ["EarlyStopping", "Settling", "Validation", "Watch", "check_scorer", "split"]
+__all__ = ["EarlyStopping", "Held", "Settling", "Validation", "Watch", "check_scorer", "split"]
 
 Scorer = Callable[..., float]
+
+
+@dataclass(frozen=True)
+class Held:
+    """The validation data that a user gave."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any.
+
+        Raises
+        ------
+        ValueError
+            If only a part of it is there.
+        """
+        if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
+            have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
+            raise ValueError(f"X_val and y_val belong together; got {' and '.join(f'{n}_val' for n in have)} alone.")
+        return self.X is not None
 
 
 @dataclass(frozen=True)
@@ -53,7 +77,8 @@ class Validation:
         """Return the weighted mean loss, without dropout and without the penalty of weight decay."""
         scores = model.forward(network.input.prepare(self.X, network.dtype)).astype(np.float64)
         targets = network.output.encode(self.y, "float64")
-        total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks at the result
+            total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
         return float(total) / max(float(weight), np.finfo(np.float64).tiny)
 
     def score(self, estimator: BaseMLP) -> float:
@@ -106,12 +131,22 @@ class Watch(Listener):
         Says when to stop, and whether to go back to the best epoch then.
     model : Model
         What is trained.
+    advise : callable
+        Returns what to do where the validation loss is not finite.
     """
 
-    def __init__(self, estimator: BaseMLP, validation: Validation | None, settings: Settings, model: Model) -> None:
+    def __init__(
+        self,
+        estimator: BaseMLP,
+        validation: Validation | None,
+        settings: Settings,
+        model: Model,
+        advise: Callable[[], str],
+    ) -> None:
         self._estimator = estimator
         self._validation = validation
         self._model = model
+        self._advise = advise
         self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
         self._restores = settings.early_stopping is True
         self._best: Any = None
@@ -134,6 +169,8 @@ class Watch(Listener):
         if validation is None:
             return False
         loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
+        if not np.isfinite(loss):
+            raise TrainingDivergedError(f"The validation loss became {loss} in epoch {epoch}. {self._advise()}")
         estimator.validation_loss_curve_.append(loss)
         value = -loss
         if validation.scorer is not None:
@@ -148,8 +185,8 @@ class Watch(Listener):
                 self._best = self._model.get_state()
         return stop and self._restores
 
-    def end(self) -> None:
-        """Go back to the best epoch."""
+    def restore(self) -> None:
+        """Go back to the best epoch, if that is what early stopping does."""
         if self._best is not None and self._stopping.best_epoch != self._last:
             self._model.set_state(self._best)
 

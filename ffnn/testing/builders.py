@@ -16,6 +16,7 @@ from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import SGD, SOLVERS
+from ffnn.testing._finite import FiniteSuite
 from ffnn.testing._inside import InsideSuite
 from ffnn.testing._precision import PrecisionSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
@@ -26,7 +27,7 @@ STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
 CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
-class BuilderSuite(InsideSuite, PrecisionSuite):
+class BuilderSuite(FiniteSuite, InsideSuite, PrecisionSuite):
     """What every builder promises.
 
     Attributes

@@ -12,6 +12,7 @@ import scipy.special
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output, encoded_by
 from ffnn.parameters import check_number
+from ffnn.weights import near_one
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
 
@@ -26,7 +27,8 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
     """Takes an indicator matrix, dense or sparse: 1 for a label that holds, 0 for one that does not, −1 for unknown.
 
     The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries; unknown ones add
-    nothing to loss or score, and a row of none but unknown ones is allowed.
+    nothing to loss or score, and a row of none but unknown ones is allowed. Nothing but unknown ones is an error.
+    A label of which no entry is known is warned about by ``fit``: what is predicted for it means nothing.
 
     Not with scikit-learn's ``cross_val_predict`` for ``predict_proba`` or ``decision_function`` where y has −1: it
     encodes each column first, so that −1, 0, 1 become 0, 1, 2, and −1, 1 become 0, 1: other labels. Fit each fold by
@@ -92,6 +94,12 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
                 for i, given in enumerate(class_weight)
             ]
         )
+        self.label_weights_ = near_one(self.label_weights_)
+
+    def taught(self, y: Any, sample_weight: Array) -> Array:
+        y = _dense(y)[sample_weight > 0]
+        weights = np.ones((self.n_outputs_, 2)) if self.label_weights_ is None else self.label_weights_
+        return np.asarray((((y == 0) & (weights[:, 0] > 0)) | ((y > 0) & (weights[:, 1] > 0))).any(axis=0))
 
     def encode(self, y: Any, dtype: str) -> Array:
         if y.ndim != 2 or y.shape[1] != self.n_outputs_:
