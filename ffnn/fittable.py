@@ -14,6 +14,7 @@ from ffnn.callbacks import CallbackSupport
 from ffnn.documented import Documented
 from ffnn.solver import Solver
 from ffnn.solvers import SOLVERS
+from ffnn.turns import one_at_a_time
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
@@ -137,13 +138,14 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used; the estimator is then as it was before.
         TrainingDivergedError
-            If the loss becomes infinite or NaN; the estimator is then as it was before.
+            If a loss or a weight becomes infinite or NaN; the estimator is then as it was before.
         KeyboardInterrupt
             After Ctrl-C: the epoch is finished first, and the estimator keeps its weights. A second Ctrl-C acts at once
             and leaves the estimator as it was before.
         """
         held = fitting.Held(X_val, y_val, sample_weight_val)
-        fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
+        with one_at_a_time(self):
+            fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
@@ -177,5 +179,6 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used.
         """
-        fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
+        with one_at_a_time(self):
+            fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
         return self
