@@ -160,6 +160,9 @@ class BaseMLP(Convertible, Inside, Fittable):
     def _check_classes(self, classes: Any) -> None:
         """Refuse other classes than those of the first ``partial_fit``."""
 
+    def _check_same_classes(self, y: Any) -> None:
+        """Refuse targets of other classes than those of the last fit, for another with ``warm_start``."""
+
     @abstractmethod
     def _estimator_type_name(self) -> str:
         """Return "classifier" or "regressor"."""

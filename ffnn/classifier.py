@@ -35,8 +35,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The units of each hidden layer; ``()`` is a linear model.
     batch_size : int, default=64
         The samples of a step. The last batch of an epoch may have fewer.
-    n_epochs : int, default=10
-        The passes over the data; for ``solver="lbfgs"``, the most iterations.
+    n_epochs : int or "auto", default="auto"
+        The passes over the data; for ``solver="lbfgs"``, the most iterations. ``"auto"`` is 10, or 200 for it.
     dropout : float or None, default=None
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
     activation : str, callable or None, default="relu"
@@ -103,8 +103,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The mean training loss of each epoch, without the penalty of ``weight_decay``.
     validation_loss_curve_, validation_scores_ : list of float
         The validation data's loss and, with another ``scoring``, its score after each epoch; where there is such data.
+        They have as many entries as ``loss_curve_``, NaN for the epochs of a call without such data.
     best_epoch_ : int
-        The epoch, counted from 0, in which they were best.
+        The epoch, counted from 0, of the last fit with such data in which the score was best; or the loss, where there
+        is no other ``scoring`` or its score was NaN in each epoch.
     n_iter_ : int
         The epochs done.
     coefs_, intercepts_ : list of ndarray
@@ -129,7 +131,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self,
         hidden_units: int | Sequence[int] = (256,),
         batch_size: int = 64,
-        n_epochs: int = 10,
+        n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
         builder: str | Builder = "tf",
@@ -250,6 +252,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}. "
                 "Leave it out after the first call, or fit a new estimator."
+            )
+
+    def _check_same_classes(self, y: Any) -> None:
+        if not self._output.needs_classes:  # labels are columns, of which the output knows the number
+            return
+        classes = np.unique(y)
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs a y with the same classes as before: expected {self.classes_[:10].tolist()}, "
+                f"got {classes[:10].tolist()}. Use partial_fit for a part of the data, or set warm_start=False."
             )
 
     def _estimator_type_name(self) -> str:

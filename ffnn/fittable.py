@@ -46,7 +46,7 @@ class Fittable(CallbackSupport, Documented, BaseEstimator, ABC):
         self,
         hidden_units: int | Sequence[int] = (256,),
         batch_size: int = 64,
-        n_epochs: int = 10,
+        n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
         builder: str | Builder = "tf",

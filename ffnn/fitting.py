@@ -19,9 +19,10 @@ from ffnn.interrupt import deferred_interrupt
 from ffnn.listeners import Listeners, Monitored, Run
 from ffnn.output import Output
 from ffnn.settings import Settings, check_weight, root_seed
+from ffnn.stopping import Settling
 from ffnn.training import Training, advice, check_finite_targets
 from ffnn.unvalidated import with_shape
-from ffnn.validation import Held, Settling, Validation, Watch, scorer_of, split
+from ffnn.validation import Held, Validation, Watch, scorer_of, split
 from ffnn.weights import check_taught, near_one, relative, warn_of_untaught
 
 if TYPE_CHECKING:
@@ -163,6 +164,8 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
     """Take over what parameters may change between two calls, and refuse the others."""
     if classes is not None:
         estimator._check_classes(classes)
+    if not partial:
+        estimator._check_same_classes(data.y)
     old = estimator.network_
     output = copy.copy(old.output)  # what the last call weighed classes by stays with what it trained
     _balance(estimator, output, data, partial=partial)
@@ -228,7 +231,7 @@ def _train(
     listeners = Listeners(
         [
             watch,
-            Settling(settings),
+            Settling(settings, epochs),
             EpochBar(settings.verbose, len(epochs), type(estimator).__name__),
             *settings.builder.listeners(run),
             callbacks,

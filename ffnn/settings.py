@@ -88,7 +88,9 @@ class Settings:
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_batch_size(e.batch_size),
-            n_epochs=check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data."),
+            n_epochs=solver.n_epochs
+            if isinstance(e.n_epochs, str) and e.n_epochs == "auto"
+            else check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data; or use 'auto'."),
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
             builder=cls.builder_of(e),

@@ -51,6 +51,7 @@ LEVELS = [
         "settings",
         "fitted",
         "fitting",
+        "stopping",
         "turns",
         "builders",
         "parallel",
