@@ -141,7 +141,7 @@ class Watch(Listener):
 
     def begin(self) -> None:
         """Begin the curves: they count the same epochs as the training's, with NaN where there was no validation."""
-        validation, attributes = self._validation, vars(self._estimator)
+        validation, attributes = self._validation, self._estimator.__dict__
         measured = {
             "validation_loss_curve_": validation is not None,
             "validation_scores_": validation is not None and validation.scorer is not None,
