@@ -18,12 +18,12 @@ from ffnn.fitted import CURVES, Fitted, trained_in_place
 from ffnn.interrupt import deferred_interrupt
 from ffnn.listeners import Listeners, Monitored, Run
 from ffnn.output import Output
-from ffnn.settings import Settings, check_weight, root_seed
+from ffnn.settings import Settings, root_seed
 from ffnn.stopping import Settling
 from ffnn.training import Training, advice, check_finite_targets
 from ffnn.unvalidated import with_shape
 from ffnn.validation import Held, Validation, Watch, scorer_of, split
-from ffnn.weights import check_taught, near_one, relative, warn_of_untaught
+from ffnn.weights import check_taught, check_weight, near_one, relative, warn_of_untaught
 
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from ffnn.builder import Builder
 from ffnn.input import Input
@@ -41,7 +40,7 @@ from ffnn.validation import check_scorer
 if TYPE_CHECKING:
     from ffnn.base import BaseMLP
 
-__all__ = ["Settings", "check_weight", "root_seed"]
+__all__ = ["Settings", "root_seed"]
 
 #: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
 TINY = 2**15
@@ -229,23 +228,6 @@ def root_seed(random_state: Any) -> int:
             f"random_state={random_state!r}: expected an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or "
             "None. An integer makes fit repeatable."
         ) from error
-
-
-def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
-    """Return the sample weights as a float64 array of shape (n_samples,); ones for None.
-
-    Raises
-    ------
-    ValueError
-        If one is negative or not finite, if all are zero, or if there are not as many as samples.
-    """
-    if sample_weight is not None and np.asarray(sample_weight).size and not np.any(np.asarray(sample_weight)):
-        raise ValueError(
-            "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
-            "all samples alike."
-        )
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    return np.asarray(weight)
 
 
 def _activation(value: Any) -> Any:

@@ -6,13 +6,31 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import _check_sample_weight
 
 if TYPE_CHECKING:
     from ffnn.output import Output
 
-__all__ = ["check_taught", "near_one", "relative", "warn_of_untaught"]
+__all__ = ["check_taught", "check_weight", "near_one", "relative", "warn_of_untaught"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
+    """Return the sample weights as a float64 array of shape (n_samples,); ones for None.
+
+    Raises
+    ------
+    ValueError
+        If one is negative or not finite, if all are zero, or if there are not as many as samples.
+    """
+    if sample_weight is not None and np.asarray(sample_weight).size and not np.any(np.asarray(sample_weight)):
+        raise ValueError(
+            "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
+            "all samples alike."
+        )
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return np.asarray(weight)
 
 
 def near_one(weight: Array) -> Array:

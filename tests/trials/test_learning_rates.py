@@ -19,11 +19,11 @@ X, Y = np.arange(20.0)[:, None], np.arange(20) % 2
     ids=["int", "fraction", "cosine", "one cycle", "warm-up", "function"],
 )  # fmt: skip
 def test_a_rate_that_no_float_can_hold_is_refused_by_name(rate):
-    with pytest.raises(ValueError, match=r"learning_rate.*expected a finite number greater than 0|learning_rate\(0\)"):
+    with pytest.raises((TypeError, ValueError), match=r"learning_rate.*expected a (finite )?number"):
         MLPClassifier((4,), n_epochs=1, learning_rate=rate).fit(X, Y)
 
 
 def test_too_many_cycles_are_refused():
-    with pytest.raises(ValueError, match="learning_rate.n_cycles=2000: expected a positive integer of at most 1000"):
+    with pytest.raises(ValueError, match="learning_rate.n_cycles=2000: expected a positive integer of at most 50"):
         MLPClassifier((4,), n_epochs=1, learning_rate=CosLog(n_cycles=2000)).fit(X, Y)
-    MLPClassifier((4,), n_epochs=1, learning_rate=CosLog(n_cycles=1000)).fit(X, Y)
+    MLPClassifier((4,), n_epochs=1, learning_rate=CosLog(n_cycles=50)).fit(X, Y)
