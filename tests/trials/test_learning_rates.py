@@ -24,6 +24,6 @@ def test_a_rate_that_no_float_can_hold_is_refused_by_name(rate):
 
 
 def test_too_many_cycles_are_refused():
-    with pytest.raises(ValueError, match="learning_rate.n_cycles=2000: expected a positive integer of at most 50"):
+    with pytest.raises(ValueError, match="learning_rate.n_cycles=2000: expected .* at most 50"):
         MLPClassifier((4,), n_epochs=1, learning_rate=CosLog(n_cycles=2000)).fit(X, Y)
     MLPClassifier((4,), n_epochs=1, learning_rate=CosLog(n_cycles=50)).fit(X, Y)
