@@ -23,6 +23,7 @@ from ffnn.passes import surely_finite
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
 from ffnn.settings import Settings
+from ffnn.sparse_check import checked_sparse
 
 if TYPE_CHECKING:
     from ffnn.output import Output
@@ -130,6 +131,7 @@ class BaseMLP(Convertible, Inside, Fittable):
 
     def _validate(self, X: Any, y: Any, dtype: str, *, reset: bool) -> tuple[Any, Any]:
         """Return ``X`` as an array or CSR matrix of ``dtype`` and ``y`` as an array, or sparse where it may be."""
+        X, y = checked_sparse("X", X), checked_sparse("y", y)
         X, y = validate_data(
             self,
             X,
@@ -150,6 +152,7 @@ class BaseMLP(Convertible, Inside, Fittable):
 
     def _validate_held(self, y_val: Any) -> Any:
         """Return validation targets as an array, or sparse where they may be."""
+        y_val = checked_sparse("y_val", y_val)
         return self._validate_y(
             _check_y(y_val, multi_output=True, y_numeric=self._estimator_type_name() == "regressor")
         )

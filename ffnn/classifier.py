@@ -14,6 +14,7 @@ from sklearn.utils.validation import column_or_1d
 from ffnn.base import BaseMLP
 from ffnn.builder import Array
 from ffnn.parameters import check_classes
+from ffnn.sparse_check import checked_sparse
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder
@@ -233,7 +234,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
             The weight of each sample.
         """
-        return self._output.score(y, self.predict(X), sample_weight)
+        return self._output.score(checked_sparse("y", y), self.predict(X), sample_weight)
 
     def _validate_y(self, y: Any) -> Any:
         if scipy.sparse.issparse(y):

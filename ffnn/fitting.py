@@ -107,7 +107,7 @@ def _take(
     validation = None
     scorer = scorer_of(estimator)
     if given:
-        X_val = estimator._checked(held.X, dtype)
+        X_val = estimator._checked(held.X, dtype, "X_val")
         y_val = estimator._validate_held(held.y)
         check_consistent_length(X_val, y_val)
         weight_val = check_weight(held.sample_weight, X_val)

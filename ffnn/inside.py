@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ffnn.builder import Array, Model
 from ffnn.input import Rows
 from ffnn.passes import surely_finite
+from ffnn.sparse_check import checked_sparse
 
 if TYPE_CHECKING:
     from ffnn.network import Network
@@ -91,8 +92,9 @@ class Inside(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         network = self.network_
         return network.input.prepare(self._checked(X, network.dtype), network.dtype)
 
-    def _checked(self, X: Any, dtype: str) -> Any:
+    def _checked(self, X: Any, dtype: str, name: str = "X") -> Any:
         """Return samples like those of ``fit`` as an array or CSR matrix of a dtype."""
+        X = checked_sparse(name, X)
         finite = surely_finite(X, dtype)
         return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False, ensure_all_finite=not finite)
 

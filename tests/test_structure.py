@@ -35,6 +35,7 @@ LEVELS = [
         "span",
         "unvalidated",
         "weights",
+        "sparse_check",
     ],
     ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],
     ["kernels"],
