@@ -11,7 +11,7 @@ import numpy as np
 from ffnn.adaptive import Adam, AdamW
 from ffnn.idling import Clock
 from ffnn.kernels import load
-from ffnn.kernels.csr import CSR, gather
+from ffnn.kernels.csr import CSR, check_array, check_arrays, gather, lengths_of
 from ffnn.kernels.threads import Threads
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class SparseAdam:
         self._clock = Clock(idling)
         self._plan: EpochPlan | None = None
         self._step, self._shrinks = -1, False
+        self._n_rows = 0  # of the batch at hand
         lane_size = -(-n_features // LANES)
         self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
         self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
@@ -152,7 +153,7 @@ class SparseAdam:
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
         p.every, p.now = decays, self._clock.now
-        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
+        self._take(slots)
         if not decays:
             self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
 
@@ -165,10 +166,17 @@ class SparseAdam:
             The data set.
         rows : int32 ndarray, optional
             The rows.
+
+        Raises
+        ------
+        ValueError
+            If an array has another dtype, or a row or an index is outside.
         """
         rows = np.arange(len(x.splits) - 1, dtype=np.int32) if rows is None else rows
+        check_arrays(x)
+        check_array("rows", rows, np.int32, (rows.size,))
         splits = np.zeros(len(rows) + 1, np.int32)
-        np.cumsum(x.splits[rows + 1] - x.splits[rows], out=splits[1:])
+        np.cumsum(lengths_of(x, rows), out=splits[1:])
         batch = CSR(splits, *(self._room(name, kind, splits[-1]) for name, kind in _FETCHED))
         gather(self._library, x, rows, batch, self._pass.n_features)
         self._point(splits=splits)
@@ -208,7 +216,8 @@ class SparseAdam:
         if not p.n_next:
             self._let_go()
             return None
-        n_rows, p.n_next = p.n_next, 0
+        n_rows = self._n_rows = p.n_next
+        p.n_next = 0
         return np.asarray(products.reshape(LANES, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
 
     def _next_step(self, slopes: Array) -> None:
@@ -219,6 +228,7 @@ class SparseAdam:
         p.step_size = plan.step_sizes[self._step]
         p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
         p.now += not p.every
+        check_array("slopes", slopes, np.float32, (self._n_rows, p.n_units))
         padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
         padded[:, : p.n_units] = slopes
 
@@ -226,13 +236,20 @@ class SparseAdam:
         """Take the steps that rows have waited for."""
         now = self._clock.now
         moves = self._clock.moves(np.array([now]))
-        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
+        self._take(slots)
         self._look_back(moves, self._clock.logs, shrinks=True)
         self._pass.now, self._pass.moves = now, moves.ctypes.data
         threads.run(self._library.ffnn_settle, self._pass)
         self._clock.reset()
         self._arrays["last"][:] = 0
         self._let_go()
+
+    def _take(self, slots: Slots) -> None:
+        """Point to the memory of a weight and its means."""
+        arrays = {"weight": slots.weight, "mean": slots.mean, "square": slots.square}
+        for name, array in arrays.items():
+            check_array(name, array, np.float32, (self._pass.n_features, self._pass.n_units))
+        self._point(**arrays)
 
     def _let_go(self) -> None:
         """Hold no memory that is not one's own."""

@@ -16,7 +16,8 @@ from ffnn.schedules import Cosine
 from ffnn.training import epoch_plan
 
 BATCH, N_ROWS = 8, 60
-RUNNING = [level for level in LEVELS if load("sparse_adam") and _open("sparse_adam", LEVELS[-1]).ffnn_runs(level)]
+PLAIN = load("sparse_adam") and _open("sparse_adam", LEVELS[-1])
+RUNNING = [level for level in LEVELS if PLAIN and PLAIN.ffnn_runs(level) and _open("sparse_adam", level)]
 
 
 def rows_of(n_features, per_row, seed=0):
