@@ -18,6 +18,12 @@ typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+#if defined(__clang__)
+#define ONE_COPY __attribute__((noinline))
+#else
+#define ONE_COPY __attribute__((noinline, noclone))
+#endif
+
 /* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
 INLINE unsigned int flush_tiny(void) {
 #if defined(__x86_64__)

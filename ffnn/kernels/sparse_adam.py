@@ -55,8 +55,9 @@ class _Pass(ctypes.Structure):
         *[(name, ctypes.c_float) for name in ("bound", "decay", "shrink")],
         ("every", ctypes.c_int32),
         ("now", ctypes.c_int32),
-        ("memory", ctypes.c_int64),
-        *[(name, ctypes.c_void_p) for name in ("moves", "mean_decays", "square_decays", "logs")],
+        ("n_ends", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("ends", "sums", "logs")],
+        *[(name, ctypes.c_void_p) for name in ("mean_decays", "square_decays", "ratio_decays")],
         *[(name, ctypes.c_void_p) for name in ("bounds", "counts", "room", "more_room")],
         ("lane", ctypes.c_int32),
     )
@@ -83,7 +84,7 @@ class SparseAdam:
 
     A pass takes one step, of the batch at hand, and returns the products of the next batch, which was fetched, with the
     weight as it then is. So an epoch is ``begin``, a pass without slopes, and a pass a batch, before the last of which
-    nothing is fetched.
+    nothing is fetched. An epoch that ended so before its last step goes on by ``hold`` and ``fetch``.
 
     Parameters
     ----------
@@ -98,10 +99,11 @@ class SparseAdam:
         assert library is not None  # takes() has been asked
         assert idling is not None
         self._library = library
-        self._decays = (idling.decays["mean"], idling.decays["square"])
+        self._decays = {"mean": idling.decays["mean"], "square": idling.decays["square"], "ratio": idling.ratios[0]}
         self._clock = Clock(idling)
         self._plan: EpochPlan | None = None
         self._step, self._shrinks = -1, False
+        self._shrank = False  # in a step that rows wait for
         self._n_rows = 0  # of the batch at hand
         lane_size = -(-n_features // LANES)
         self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
@@ -115,7 +117,6 @@ class SparseAdam:
             mean_rest=np.float32(1) - np.float32(solver.beta_1),
             square_rest=np.float32(1) - np.float32(solver.beta_2),
             epsilon=solver.epsilon,
-            memory=idling.memory,
         )
         self._point(last=np.zeros(n_features, np.int32), counts=np.empty(LANES * lane_size, np.int32))
 
@@ -128,6 +129,11 @@ class SparseAdam:
             and solver.idling() is not None
             and load("sparse_adam") is not None
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether rows should be settled before another epoch begins."""
+        return self._clock.is_full
 
     @property
     def waiting(self) -> bool:
@@ -153,9 +159,11 @@ class SparseAdam:
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
         p.every, p.now = decays, self._clock.now
-        self._take(slots)
+        self.hold(slots)
         if not decays:
-            self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
+            self._shrank |= shrinks
+            self._clock.advance(plan, shrinks)
+            self._look_back()
 
     def fetch(self, x: CSR, rows: Array | None = None) -> None:
         """Take the next batch: some rows of a data set, or all of it; never during a pass.
@@ -210,8 +218,6 @@ class SparseAdam:
         products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
         p.features, p.starts, p.entries = self._batch.pointers
         p.next_features, p.next_starts, p.next_entries = self._next.pointers
-        if not p.every:
-            p.moves = self._arrays["moves"][self._step + 1].ctypes.data
         threads.run(self._library.ffnn_pass, p)
         if not p.n_next:
             self._let_go()
@@ -234,18 +240,17 @@ class SparseAdam:
 
     def settle(self, slots: Slots, threads: Threads) -> None:
         """Take the steps that rows have waited for."""
-        now = self._clock.now
-        moves = self._clock.moves(np.array([now]))
-        self._take(slots)
-        self._look_back(moves, self._clock.logs, shrinks=True)
-        self._pass.now, self._pass.moves = now, moves.ctypes.data
+        self.hold(slots)
+        self._look_back()
+        self._pass.now = self._clock.now
         threads.run(self._library.ffnn_settle, self._pass)
         self._clock.reset()
+        self._shrank = False
         self._arrays["last"][:] = 0
         self._let_go()
 
-    def _take(self, slots: Slots) -> None:
-        """Point to the memory of a weight and its means."""
+    def hold(self, slots: Slots) -> None:
+        """Take the weight and its means; a pass after which no batch comes lets go of them."""
         arrays = {"weight": slots.weight, "mean": slots.mean, "square": slots.square}
         for name, array in arrays.items():
             check_array(name, array, np.float32, (self._pass.n_features, self._pass.n_units))
@@ -256,15 +261,15 @@ class SparseAdam:
         for name in ("weight", "mean", "square"):
             self._arrays.pop(name)
 
-    def _look_back(self, moves: Array, logs: Array, *, shrinks: bool) -> None:
+    def _look_back(self) -> None:
         """Point to what idle steps have done."""
-        gaps = np.arange(self._clock.now + 1)
-        self._arrays["moves"] = moves
-        self._point(
-            mean_decays=np.power(self._decays[0], gaps), square_decays=np.power(self._decays[1], gaps), logs=logs
-        )
-        if not shrinks:
+        clock = self._clock
+        self._pass.n_ends = len(clock.ends)
+        self._point(ends=clock.ends, sums=clock.sums, logs=clock.logs)
+        if not self._shrank:
             self._pass.logs = None
+        gaps = np.arange(int(np.diff(clock.ends, prepend=0).max()) + 1)
+        self._point(**{f"{name}_decays": np.power(decay, gaps) for name, decay in self._decays.items()})
 
     def _point(self, **arrays: Array) -> None:
         for name, array in arrays.items():

@@ -118,6 +118,7 @@ class ProgramModel:
             self._settle()
         if self._memory is None:
             self._memory = steps.memory()
+        steps.begin_epoch(self._weights, self._slots, plan, self._memory)
         total = mass = 0.0
         for part, data, filling in self._samples.parts(plan, fill=steps.fills(plan)):
             loss, m = steps.train_epoch(
