@@ -22,8 +22,10 @@ __all__ = ["Slots", "SparseAdam"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-#: Parts of the features that threads take; more threads find no work.
-LANES = 16
+#: Parts of the features that threads take, at most and at least; more threads find no work.
+LANES, FEWEST_LANES = 16, 2
+#: Bytes of the products of a batch, of which each lane makes its own; there are fewer lanes where they would take more.
+PRODUCTS = 2**27
 #: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
 _PAD = 16
 _TRIPLE = np.dtype([("column", np.int32), ("row", np.int32), ("value", np.float32)])
@@ -105,20 +107,26 @@ class SparseAdam:
         self._step, self._shrinks = -1, False
         self._shrank = False  # in a step that rows wait for
         self._n_rows = 0  # of the batch at hand
-        lane_size = -(-n_features // LANES)
-        self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
         self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
         self._pass = _Pass(
             n_features=n_features,
             n_units=n_units,
-            n_lanes=LANES,
-            lane_size=lane_size,
             pitch=-(-n_units // _PAD) * _PAD + _PAD,
             mean_rest=np.float32(1) - np.float32(solver.beta_1),
             square_rest=np.float32(1) - np.float32(solver.beta_2),
             epsilon=solver.epsilon,
         )
-        self._point(last=np.zeros(n_features, np.int32), counts=np.empty(LANES * lane_size, np.int32))
+        self._point(last=np.zeros(n_features, np.int32))
+        self._divide(LANES)
+
+    def _divide(self, n_lanes: int) -> None:
+        """Divide the features into lanes."""
+        p = self._pass
+        if n_lanes == p.n_lanes:
+            return
+        p.n_lanes, p.lane_size = n_lanes, -(-p.n_features // n_lanes)
+        self._batch, self._next = (_Transposed(n_lanes * (p.lane_size + 1)) for _ in range(2))
+        self._point(counts=np.empty(n_lanes * p.lane_size, np.int32))
 
     @staticmethod
     def takes(solver: Solver) -> bool:
@@ -156,6 +164,8 @@ class SparseAdam:
         """
         self._plan, self._step, self._shrinks = plan, -1, shrinks
         p = self._pass
+        rows = min(plan.batch_size, len(plan.order))
+        self._divide(int(np.clip(PRODUCTS // (4 * rows * p.pitch), FEWEST_LANES, LANES)))
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
         p.every, p.now = decays, self._clock.now
@@ -214,8 +224,8 @@ class SparseAdam:
         self._next.make_room(n_stored)
         for room in ("room", "more_room"):
             self._room(room, _TRIPLE, n_stored)
-        self._room("bounds", np.int32, LANES * p.n_next * 2)
-        products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
+        self._room("bounds", np.int32, p.n_lanes * p.n_next * 2)
+        products = self._room("products", np.float32, p.n_lanes * p.n_next * p.pitch)
         p.features, p.starts, p.entries = self._batch.pointers
         p.next_features, p.next_starts, p.next_entries = self._next.pointers
         threads.run(self._library.ffnn_pass, p)
@@ -224,7 +234,7 @@ class SparseAdam:
             return None
         n_rows = self._n_rows = p.n_next
         p.n_next = 0
-        return np.asarray(products.reshape(LANES, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
+        return np.asarray(products.reshape(p.n_lanes, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
 
     def _next_step(self, slopes: Array) -> None:
         """Say what the next pass does."""

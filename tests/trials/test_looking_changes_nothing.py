@@ -1,4 +1,4 @@
-"""On wide sparse data, where rows of the weights wait for their steps, nothing depends on who looks at them, or when."""
+"""On wide sparse data, where rows of the weights wait for their steps, looking at them changes nothing."""
 
 from __future__ import annotations
 
