@@ -229,6 +229,9 @@ class Builder(Documented, BaseEstimator, ABC):
         """Import the engine, which :meth:`build` does otherwise; a worker calls it before a task's clocks run."""
         importlib.import_module(self.engine)
 
+    def check_running(self) -> None:
+        """Refuse, before a model is used, where the engine cannot run: in another mode, say; nothing by default."""
+
     def check_installed(self, parameter: str = "builder") -> None:
         """Refuse if the engine cannot be imported, without importing it.
 

@@ -10,6 +10,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
+        ├── ForkedEngineError           (also RuntimeError)
         ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
@@ -37,6 +38,7 @@ __all__ = [
     "ExecutorError",
     "ExportError",
     "FfnnError",
+    "ForkedEngineError",
     "HostError",
     "HostKeyError",
     "HostWarning",
@@ -78,6 +80,10 @@ class PluginLoadError(PluginError):
 
 class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
+
+
+class ForkedEngineError(FfnnError, RuntimeError):
+    """The process was forked from one in which the engine had run, so that it cannot run here."""
 
 
 class TrainingDivergedError(FfnnError, ValueError, ArithmeticError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn.builder import Builder, Model, State
+from ffnn.forks import check_not_forked
 from ffnn.network import Network
 from ffnn.solver import Solver
 from ffnn.structure import parameters_key
@@ -47,6 +49,7 @@ class Fitted:
         self._state: State | None = None
         self._model: Model | None = None
         self._built_by: Hashable = None
+        self._process = -1  # in which the model lives
         self._lock = threading.RLock()
 
     def model(self, builder: Builder) -> Model:
@@ -56,9 +59,13 @@ class Fitted:
         ------
         EngineNotInstalledError
             If the builder's engine is not there.
+        ForkedEngineError
+            In a forked child of the process in which the model was made.
         ValueError
             If the state is that of another architecture, as a user's own Keras model may be.
         """
+        self._check_process()
+        builder.check_running()
         key = builder.structure()
         with self._lock:
             if self._model is None or self._built_by != key:
@@ -67,6 +74,7 @@ class Fitted:
                 model = builder.build(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
+                self._process = os.getpid()
             return self._model
 
     def change(self, network: Network, solver: Solver) -> None:
@@ -89,8 +97,14 @@ class Fitted:
     @property
     def state(self) -> State | None:
         """A copy of the whole state as arrays; None before the first model."""
+        self._check_process()
         with self._lock:
             return self._state if self._model is None else self._model.get_state()
+
+    def _check_process(self) -> None:
+        """Refuse to touch an engine that was left behind in the process that this one was forked from."""
+        if self._model is not None and self._process != os.getpid():
+            check_not_forked()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

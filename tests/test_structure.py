@@ -25,6 +25,9 @@ LEVELS = [
     ["exceptions"],
     [
         "atomic",
+        [
+            "forks",
+        ],
         "ops",
         "structure",
         "documented",
@@ -32,9 +35,11 @@ LEVELS = [
         "initializers",
         "passes",
         "plugins",
-        "span",
-        "unvalidated",
-        "weights",
+        [
+            "span",
+            "unvalidated",
+            "weights",
+        ],
         "sparse_check",
     ],
     ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],

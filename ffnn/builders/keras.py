@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from ffnn.builder import Builder, Model
 from ffnn.builders._devices import check_found, keras_devices, placed
-from ffnn.builders._engines import import_engine
+from ffnn.builders._engines import check_tensorflow, import_engine
+from ffnn.forks import check_not_forked, note_running
 from ffnn.parameters import check_device, unknown_name
 from ffnn.structure import parameters_key
 
@@ -126,6 +127,14 @@ class KerasBuilder(Builder):
 
         return [KerasCallbacks(self.callbacks, run)]
 
+    def check_running(self) -> None:
+        backend = getattr(sys.modules.get("keras"), "backend", None)
+        if backend is None:  # it runs only from build() on
+            return
+        if backend.backend() == "tensorflow":
+            check_tensorflow()
+        check_not_forked(backend.backend())
+
     def import_engine(self) -> None:
         import_engine("keras")
 
@@ -133,6 +142,8 @@ class KerasBuilder(Builder):
         self.import_engine()
         import keras
 
+        self.check_running()  # now that it is known on what Keras runs
+        note_running(keras.backend.backend())
         if self.device is None:
             return self._make(network, solver)
         name = check_found(self.device, keras_devices())

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from ffnn.builder import Builder, Model
 from ffnn.builders._devices import check_found, placed, tensorflow_devices
-from ffnn.builders._engines import import_engine
+from ffnn.builders._engines import check_tensorflow, import_engine
+from ffnn.forks import note_running
 from ffnn.parameters import check_device
 
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ class TensorFlowBuilder(Builder):
         check_device("TensorFlowBuilder.device", self.device)
         super().check_installed(parameter)
 
+    def check_running(self) -> None:
+        check_tensorflow()
+
     def import_engine(self) -> None:
         import_engine("tensorflow")
 
     def build(self, network: Network, solver: Solver) -> Model:
         self.import_engine()
+        note_running("tensorflow")
         import tensorflow as tf
 
         from ffnn.builders._tensorflow.model import TensorFlowModel
