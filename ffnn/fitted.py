@@ -49,7 +49,8 @@ class Fitted:
         self._state: State | None = None
         self._model: Model | None = None
         self._built_by: Hashable = None
-        self._process = -1  # in which the model lives
+        self._builder: Builder | None = None  # of the model
+        self._process = -1  # in which it lives
         self._lock = threading.RLock()
 
     def model(self, builder: Builder) -> Model:
@@ -64,7 +65,7 @@ class Fitted:
         ValueError
             If the state is that of another architecture, as a user's own Keras model may be.
         """
-        self._check_process()
+        self._check_usable()
         builder.check_running()
         key = builder.structure()
         with self._lock:
@@ -74,7 +75,7 @@ class Fitted:
                 model = builder.build(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
-                self._process = os.getpid()
+                self._builder, self._process = builder, os.getpid()
             return self._model
 
     def change(self, network: Network, solver: Solver) -> None:
@@ -97,14 +98,17 @@ class Fitted:
     @property
     def state(self) -> State | None:
         """A copy of the whole state as arrays; None before the first model."""
-        self._check_process()
+        self._check_usable()
         with self._lock:
             return self._state if self._model is None else self._model.get_state()
 
-    def _check_process(self) -> None:
-        """Refuse to touch an engine that was left behind in the process that this one was forked from."""
-        if self._model is not None and self._process != os.getpid():
+    def _check_usable(self) -> None:
+        """Refuse to touch a model whose engine cannot run here, or was left behind where this process was forked."""
+        if self._model is None or self._builder is None:
+            return
+        if self._process != os.getpid():
             check_not_forked()
+        self._builder.check_running()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -111,17 +111,22 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
                 "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer." + encoded_by(y)
             )
         y = np.asarray(y, dtype=dtype)
-        return np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        targets = np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        if self.label_weights_ is None:
+            return targets
+        # beside its targets a row has their weights, which a program takes as it takes data: each fold has its own
+        negative, positive = self.label_weights_.T
+        return np.hstack([targets, np.where(y > 0, positive, negative).astype(dtype)])
 
     def structure(self) -> Hashable:
-        weights = self.label_weights_
-        return (self._key_without("label_smoothing"), None if weights is None else weights.tobytes())
+        return (self._key_without("label_smoothing"), self.label_weights_ is not None)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        n = self.n_outputs_
+        of_entries, targets = targets[:, n:], targets[:, :n]
         known = ops.cast(targets >= 0, scores.dtype) * ops.reshape(weight, (-1, 1))
         if self.label_weights_ is not None:
-            negative, positive = (ops.cast(column, scores.dtype) for column in self.label_weights_.T)
-            known = known * ops.where(targets > 0.5, positive, negative)
+            known = known * ops.cast(of_entries, scores.dtype)
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
 
     def probabilities(self, scores: Array) -> Array:
