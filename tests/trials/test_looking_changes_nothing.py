@@ -74,3 +74,9 @@ def test_a_long_wait_ends_where_a_dense_batch_would(solver, dtype):
     )  # fmt: skip
     for name, array in (one._state().weights | one._state().slots).items():
         np.testing.assert_allclose((other._state().weights | other._state().slots)[name], array, atol=2e-5)
+
+
+def test_rows_that_are_settled_now_and_then_end_the_same(monkeypatch):
+    whole = model("fused").fit(X, Y)
+    monkeypatch.setattr("ffnn.idling._MOST_SEGMENTS", 2)
+    assert_equal(whole, model("fused").fit(X, Y))
