@@ -11,6 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import column_or_1d
 
+from ffnn._utils.checks import check_classes
+from ffnn._utils.sparse_check import checked_sparse
 from ffnn.estimator.base import BaseMLP
 from ffnn.model import Array
 
@@ -34,8 +36,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The units of each hidden layer; ``()`` is a linear model.
     batch_size : int, default=64
         The samples of a step. The last batch of an epoch may have fewer.
-    n_epochs : int, default=10
-        The passes over the data; for ``solver="lbfgs"``, the most iterations.
+    n_epochs : int or "auto", default="auto"
+        The passes over the data; for ``solver="lbfgs"``, the most iterations. ``"auto"`` is 10, or 200 for it.
     dropout : float or None, default=None
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
     activation : str, callable or None, default="relu"
@@ -72,8 +74,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str or callable, default="loss"
         What is measured on the validation data: ``"loss"``, or a scikit-learn scorer, or its name.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all. For
-        multilabel targets a list of ``{0: weight, 1: weight}``, one a label.
+        How much each class counts in the loss: by label; ``"balanced"`` gives each class the same weight in all.
+        Labels that y lacks are ignored, since a fold may lack them. For multilabel targets a list of
+        ``{0: weight, 1: weight}``, one a label.
     dtype : {"auto", "float32", "float64", "mixed_bfloat16"}, default="auto"
         What to compute in; ``"auto"`` is float64 for ``"lbfgs"`` and for tiny data, else float32. With
         ``"mixed_bfloat16"`` hidden layers compute in bfloat16; weights, scores and losses are float32.
@@ -82,8 +85,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
-    verbose : int, default=0
-        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
+    verbose : int or bool, default=0
+        1 or True shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
     transform_layer_index : int, default=-1
@@ -92,7 +95,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels; ``arange(n_labels)`` for multilabel targets.
+        The class labels, those of samples of weight 0 among them; ``arange(n_labels)`` for multilabel targets.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -101,8 +104,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The mean training loss of each epoch, without the penalty of ``weight_decay``.
     validation_loss_curve_, validation_scores_ : list of float
         The validation data's loss and, with another ``scoring``, its score after each epoch; where there is such data.
+        They have as many entries as ``loss_curve_``, NaN for the epochs of a call without such data.
     best_epoch_ : int
-        The epoch, counted from 0, in which they were best.
+        The epoch, counted from 0, of the last fit with such data in which the score was best; or the loss, where there
+        is no other ``scoring`` or its score was NaN in each epoch.
     n_iter_ : int
         The epochs done.
     coefs_, intercepts_ : list of ndarray
@@ -127,7 +132,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self,
         hidden_units: int | Sequence[int] = (256,),
         batch_size: int = 64,
-        n_epochs: int = 10,
+        n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
         builder: str | Builder = "tf",
@@ -146,7 +151,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype: str = "auto",
         device: str | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         random_state: Any = None,
         transform_layer_index: int = -1,
     ) -> None:
@@ -203,7 +208,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         float64 ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1.
+            In the order of ``classes_``, strictly between 0 and 1. Multilabel rows need not sum to 1. After a fit
+            whose samples all have one class, that class is certain.
+
+        Notes
+        -----
+        scikit-learn's ``cross_val_predict(method="predict_proba")`` encodes each column of an indicator matrix, −1 as a
+        class of its own. Where labels are missing, fit each fold by hand; the page on outputs shows how.
         """
         return self._output.probabilities(self._scores(X))
 
@@ -223,7 +234,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
             The weight of each sample.
         """
-        return self._output.score(y, self.predict(X), sample_weight)
+        return self._output.score(checked_sparse("y", y), self.predict(X), sample_weight)
 
     def _validate_y(self, y: Any) -> Any:
         if scipy.sparse.issparse(y):
@@ -238,10 +249,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = output.classes_
 
     def _check_classes(self, classes: Any) -> None:
-        if not np.array_equal(np.unique(np.asarray(classes)), self.classes_):
+        if not np.array_equal(check_classes(classes), self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, {self.classes_!r}. "
                 "Leave it out after the first call, or fit a new estimator."
+            )
+
+    def _check_same_classes(self, y: Any) -> None:
+        if not self._output.needs_classes:  # labels are columns, of which the output knows the number
+            return
+        classes = np.unique(y)
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True needs a y with the same classes as before: expected {self.classes_[:10].tolist()}, "
+                f"got {classes[:10].tolist()}. Use partial_fit for a part of the data, or set warm_start=False."
             )
 
     def _estimator_type_name(self) -> str:

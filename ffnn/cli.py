@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from ffnn._utils.console import OutputError, show, warn
 from ffnn.exceptions import PluginWarning
 
 __all__ = ["main"]
@@ -28,9 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Notes
     -----
-    What other statuses mean, each command's ``--help`` says.
+    What other statuses mean, each command's ``--help`` says. Where standard output cannot be written to, the status is
+    74, or 141 where it is a pipe that nobody reads any more.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _run(sys.argv[1:] if argv is None else list(argv))
+    except OutputError as error:
+        if not isinstance(error.__cause__, BrokenPipeError):  # whoever reads no further wants to know nothing
+            warn(f"ffnn: error: {error}")
+        return error.status
+
+
+def _run(argv: list[str]) -> int:
     if argv[:1] == ["doctor"]:  # its options are those of any executor
         from ffnn.doctor.command import main as doctor
 
@@ -73,11 +83,10 @@ def _plugins(arguments: argparse.Namespace) -> int:
         entries = registry.entries()
     usable = [entry for entry in entries if entry.error is None]
     rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
-    print(_table(("kind", "name", "class", "distribution"), rows))
-    print(f"\n{kernels.describe()}")
+    show(f"{_table(('kind', 'name', 'class', 'distribution'), rows)}\n\n{kernels.describe()}")
     for entry in entries:
         if entry.error is not None:
-            print(f"{entry.label}: {entry.error}", file=sys.stderr)
+            warn(f"{entry.label}: {entry.error}")
     return 0
 
 

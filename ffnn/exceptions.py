@@ -10,7 +10,8 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
-        ├── TrainingDivergedError       (also ArithmeticError)
+        ├── ForkedEngineError           (also RuntimeError)
+        ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
         └── ExecutorError
@@ -37,6 +38,7 @@ __all__ = [
     "ExecutorError",
     "ExportError",
     "FfnnError",
+    "ForkedEngineError",
     "HostError",
     "HostKeyError",
     "HostWarning",
@@ -80,8 +82,12 @@ class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
 
 
-class TrainingDivergedError(FfnnError, ArithmeticError):
-    """The training loss became infinite or NaN."""
+class ForkedEngineError(FfnnError, RuntimeError):
+    """The process was forked from one in which the engine had run, so that it cannot run here."""
+
+
+class TrainingDivergedError(FfnnError, ValueError, ArithmeticError):
+    """A loss became infinite or NaN, or weights so large that the network's scores overflow."""
 
 
 class PersistenceError(FfnnError, ValueError):
@@ -155,7 +161,7 @@ class TaskFailedError(ExecutorError):
 
 
 class HostWarning(UserWarning):
-    """A host was left out; the others go on."""
+    """A host, or one of its workers, was left out; the others go on."""
 
 
 class PluginWarning(UserWarning):

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
+import scipy.sparse
 from sklearn.base import BaseEstimator
 
 from ffnn._utils.documentation import DocumentedMixin
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from ffnn.layer import Layer
     from ffnn.ops import Ops, Tensor
 
-__all__ = ["Output"]
+__all__ = ["Output", "encoded_by", "values_met"]
 
 
 class Output(DocumentedMixin, BaseEstimator, ABC):
@@ -95,6 +97,20 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
     def weigh(self, y: Any, sample_weight: Array) -> Array:
         """Return the weight of each sample, its class's in it, after a :meth:`balance` by other than None."""
         return sample_weight
+
+    def taught(self, y: Any, sample_weight: Array) -> Array:
+        """Return for each score whether these targets teach it anything, as a boolean array of shape (n_outputs,).
+
+        Called after :meth:`balance`. By default every sample of positive weight teaches all scores.
+
+        Parameters
+        ----------
+        y : ndarray or sparse matrix
+            Targets.
+        sample_weight : float64 ndarray of shape (n_samples,)
+            The weight of each sample, its class's in it.
+        """
+        return np.full(self.n_outputs_, bool(np.any(sample_weight)))
 
     @abstractmethod
     def encode(self, y: Any, dtype: str) -> Array:
@@ -193,3 +209,29 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
     def structure(self) -> Hashable:
         """Return what a traced program depends on; a loss that uses what :meth:`fit` has learned adds that here."""
         return (parameters_key(self), self.n_outputs_)
+
+
+def _values(y: Any) -> Array | None:
+    """Return the different values of a matrix of numbers; None for what is none."""
+    values = y.data if scipy.sparse.issparse(y) else np.asarray(y)
+    return np.unique(values) if y.ndim == 2 and values.dtype.kind in "biuf" else None
+
+
+def values_met(y: Any) -> str:
+    """Return a text that shows the values of targets of several columns, for an error."""
+    values = _values(y)
+    if values is None:
+        return ""
+    more = f" and {len(values) - 10} more" if len(values) > 10 else ""
+    return f", with the values {values[:10].tolist()}{more}"
+
+
+def encoded_by(y: Any) -> str:
+    """Return a text that names the likely cause where an indicator matrix holds 2; an empty one otherwise."""
+    values = _values(y)
+    if values is None or not len(values) or values[-1] != 2 or not np.isin(values, (0, 1, 2)).all():
+        return ""
+    return (
+        " If y had -1 in it, something encoded its columns, as scikit-learn's cross_val_predict does for predict_proba "
+        "and decision_function: -1, 0, 1 became 0, 1, 2. Fit each fold by hand then."
+    )

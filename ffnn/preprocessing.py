@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -147,19 +147,35 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
 
 
 def categorical_columns(X: Any) -> list[Any]:
-    """Return the names of the columns of a frame that hold categories: text, objects, categories and booleans.
+    """Return the names of the columns of a frame that hold no numbers: text, objects, categories and booleans.
 
-    For ``sklearn.compose.ColumnTransformer``, like ``sklearn.compose.make_column_selector``, which refuses arrays.
+    For ``sklearn.compose.ColumnTransformer``, like ``sklearn.compose.make_column_selector``, which refuses arrays and
+    knows pandas alone.
 
     Parameters
     ----------
-    X : pandas frame or array-like
-        Samples. What is no pandas frame has no such columns.
+    X : frame or array-like
+        Samples: a pandas or polars frame, or any that has the method ``__dataframe__``. What is no frame has no such
+        columns.
 
     Returns
     -------
     list
     """
-    if not hasattr(X, "select_dtypes"):
-        return []
-    return list(X.select_dtypes(include=["bool", "category", "object", "string"]).columns)
+    if hasattr(X, "select_dtypes"):
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        # not by select_dtypes, to which text and booleans of PyArrow's are neither strings nor bools
+        kinds = zip(X.columns, X.dtypes, strict=True)
+        return [n for n, kind in kinds if is_bool_dtype(kind) or not (is_numeric_dtype(kind) or kind.kind in "mM")]
+    schema = getattr(X, "schema", None)
+    if isinstance(schema, Mapping):  # polars
+        return [name for name, kind in schema.items() if not (kind.is_numeric() or kind.is_temporal())]
+    if hasattr(X, "__dataframe__"):
+        frame = X.__dataframe__()
+        return [name for name in frame.column_names() if frame.get_column_by_name(name).dtype[0] in _CATEGORICAL]
+    return []
+
+
+#: Booleans, texts and categories in the protocol ``__dataframe__``.
+_CATEGORICAL = (20, 21, 23)

@@ -70,7 +70,8 @@ def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any
     the training has not fallen by 1e-4 for ten of them.
 
     The page on presets says what differs from scikit-learn's: the penalty of the last, smaller batch, the precision,
-    and, for a regressor, standardised targets.
+    standardised targets for a regressor, and the loss of several labels or targets a row, which is their mean here and
+    their sum there: at equal rates ``solver="sgd"`` learns slower by their number.
 
     Parameters
     ----------
@@ -130,8 +131,8 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
     Returns
     -------
     Pipeline
-        With the steps ``"encode"``, ``"clip"`` and ``"mlp"``; it takes a dense array of numbers, or a pandas frame of
-        numbers and categories.
+        With the steps ``"encode"``, ``"clip"`` and ``"mlp"``; it takes a dense array of numbers, or a pandas or
+        polars frame of numbers and categories.
 
     Raises
     ------

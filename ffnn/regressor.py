@@ -19,8 +19,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The units of each hidden layer; ``()`` is a linear model.
     batch_size : int, default=64
         The samples of a step. The last batch of an epoch may have fewer.
-    n_epochs : int, default=10
-        The passes over the data; for ``solver="lbfgs"``, the most iterations.
+    n_epochs : int or "auto", default="auto"
+        The passes over the data; for ``solver="lbfgs"``, the most iterations. ``"auto"`` is 10, or 200 for it.
     dropout : float or None, default=None
         The share of the inputs of every affine layer, the output's too, that is dropped in training, in [0, 1).
     activation : str, callable or None, default="relu"
@@ -63,8 +63,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         what the builder says.
     warm_start : bool, default=False
         Whether another ``fit`` goes on with the weights and the solver's memory, for ``n_epochs`` more.
-    verbose : int, default=0
-        1 shows a bar of epochs with the loss, the validation's figures and the time that is left.
+    verbose : int or bool, default=0
+        1 or True shows a bar of epochs with the loss, the validation's figures and the time that is left.
     random_state : int, RandomState instance or None, default=None
         What initial weights, the order of samples and dropout follow from. An int makes ``fit`` repeatable.
     transform_layer_index : int, default=-1
@@ -81,8 +81,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ``weight_decay``.
     validation_loss_curve_, validation_scores_ : list of float
         The validation data's loss and, with another ``scoring``, its score after each epoch; where there is such data.
+        They have as many entries as ``loss_curve_``, NaN for the epochs of a call without such data.
     best_epoch_ : int
-        The epoch, counted from 0, in which they were best.
+        The epoch, counted from 0, of the last fit with such data in which the score was best; or the loss, where there
+        is no other ``scoring`` or its score was NaN in each epoch.
     n_iter_ : int
         The epochs done.
     coefs_, intercepts_ : list of ndarray

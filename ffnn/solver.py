@@ -34,6 +34,8 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
     decoupled: ClassVar[bool] = False
     #: The dtype that ``dtype="auto"`` means whatever the data, or None.
     dtype: ClassVar[str | None] = None
+    #: What ``n_epochs="auto"`` means.
+    n_epochs: ClassVar[int] = 10
     #: Whether it trains by batches, so that ``partial_fit`` exists.
     stochastic: ClassVar[bool] = True
     #: Whether a step of each entry of a weight depends on that entry, its gradient and its slots alone: then a builder

@@ -9,7 +9,8 @@ from ffnn import MLPClassifier, MLPRegressor
 from tests.conftest import BUILDERS
 
 ESTIMATORS = [
-    kind(builder=builder, solver=solver, random_state=0)
+    # ten iterations are enough for what is checked, as scikit-learn's checks cut the max_iter of its own networks
+    kind(builder=builder, solver=solver, n_epochs=10, random_state=0)
     for builder in BUILDERS
     for solver in ("adam", "lbfgs")
     for kind in (MLPClassifier, MLPRegressor)

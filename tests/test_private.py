@@ -19,10 +19,10 @@ OURS = {"ffnn", "ffnn_plugins", "__future__"}
 
 #: Every private name of another library that ffnn uses, by its module: a new version that lacks one fails here.
 NAMES = {
-    "joblib._parallel_backends": ["ParallelBackendBase", "SequentialBackend"],
+    "joblib._parallel_backends": ["FallbackToBackend", "ParallelBackendBase", "SequentialBackend"],
     "sklearn.model_selection._search": ["BaseSearchCV"],
     "sklearn.utils": ["_safe_indexing"],
-    "sklearn.utils.validation": ["_check_sample_weight", "_check_y", "_num_samples"],
+    "sklearn.utils.validation": ["_check_sample_weight", "_check_y", "_num_features", "_num_samples"],
     "keras": ["Layer._flatten_layers"],
     "tensorflow.python.eager.context": ["context", "function_executor_type"],
     "skl2onnx._parse": ["_parse_sklearn_simple_model"],

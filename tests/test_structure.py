@@ -23,12 +23,31 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 # From the bottom up; a module imports from its own level or from those below it.
 LEVELS = [
     ["exceptions"],
-    ["atomic", "ops", "structure", "documented", "parameters", "initializers", "passes", "plugins"],
+    [
+        "atomic",
+        [
+            "forks",
+        ],
+        "ops",
+        "structure",
+        "documented",
+        "parameters",
+        "initializers",
+        "passes",
+        "plugins",
+        [
+            "span",
+            "unvalidated",
+            "weights",
+        ],
+        "sparse_check",
+    ],
     ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],
     ["kernels"],
     ["schedule", "schedules"],
     [
         "network",
+        "memory",
         "training",
         "listeners",
         "validation",
@@ -38,11 +57,14 @@ LEVELS = [
         "settings",
         "fitted",
         "fitting",
+        "stopping",
+        "turns",
         "builders",
         "parallel",
     ],
     ["convertible", "fittable", "inside", "base", "classifier", "regressor", "exporting"],
     ["displays", "persistence", "preprocessing", "presets"],
+    ["console"],
     ["cli", "doctor", "testing"],
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

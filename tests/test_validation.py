@@ -194,7 +194,7 @@ def test_labels_have_weights_of_their_own(builder):
     ("class_weight", "error", "message"),
     [
         ("even", ValueError, "class_weight='even'"),
-        ({11: 2.0}, ValueError, r"class_weight has the classes \[11\]"),
+        ({"3": 2.0}, ValueError, r"class_weight has the classes \['3'\]"),
         ({1: -2.0}, ValueError, "class_weight.1.=-2.0"),
         (3, TypeError, "class_weight=3: expected a dict"),
     ],

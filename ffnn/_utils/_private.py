@@ -20,6 +20,7 @@ __all__ = [
     "check_y",
     "drop_if_unreachable",
     "is_callback_address",
+    "num_features",
     "num_samples",
     "safe_indexing",
 ]
@@ -91,6 +92,17 @@ def num_samples(X: Any) -> int:
     if count is not None:
         return int(count(X))
     return int(X.shape[0] if hasattr(X, "shape") else len(X))
+
+
+def num_features(X: Any) -> int:
+    """Return the number of features of whatever scikit-learn takes for a matrix.
+
+    ``sklearn.utils.validation._num_features``; without it, the second axis or the length of the first row.
+    """
+    count = _find("_num_features")
+    if count is not None:
+        return int(count(X))
+    return int(X.shape[1] if hasattr(X, "shape") else len(X[0]))
 
 
 def is_callback_address(thing: Any) -> bool:

@@ -22,7 +22,7 @@ class LossCurveDisplay(Display):
     loss_curve : sequence of float
         The training loss of each epoch.
     validation_loss_curve : sequence of float, optional
-        The validation data's.
+        The validation data's: for the same epochs, NaN where there was no such data.
     best_epoch : int, optional
         The epoch, counted from 0, whose weights were kept.
     name : str, optional
@@ -121,7 +121,7 @@ class LossCurveDisplay(Display):
         epochs = np.arange(1, len(self.loss_curve) + 1)
         self.lines_ = ax.plot(epochs, self.loss_curve, **{"label": f"{prefix}training", **kwargs})
         color = self.lines_[0].get_color()
-        if self.validation_loss_curve:
+        if self.validation_loss_curve is not None and len(self.validation_loss_curve):
             epochs = np.arange(1, len(self.validation_loss_curve) + 1)
             style = {"label": f"{prefix}validation", "linestyle": "--", **kwargs, "color": color}
             self.lines_ += ax.plot(epochs, self.validation_loss_curve, **style)

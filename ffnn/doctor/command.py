@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from ffnn._utils.console import show, warn
 from ffnn.doctor import options
 from ffnn.exceptions import FfnnError
 from ffnn.parallel.backend import make_executor
@@ -62,9 +63,9 @@ def main(argv: Sequence[str]) -> int:
             raise options.UsageError(f"--executor takes one name; got {' '.join(given) or 'none'!r}.")
         name = given[0] if given else "multiprocessing"
         if "help" in words:
-            print(_DESCRIPTION)
+            show(_DESCRIPTION)
             if given:
-                print("\n" + options.describe(registry.load("executor", name, "--executor"), name))
+                show("\n" + options.describe(registry.load("executor", name, "--executor"), name))
             return 0
         as_json = words.pop("json", None)
         if as_json:
@@ -72,13 +73,13 @@ def main(argv: Sequence[str]) -> int:
         kind = registry.load("executor", name, "--executor")
         executor = make_executor(name, options.parse(kind, name, words))
     except (options.UsageError, TypeError, ValueError, FfnnError) as error:
-        print(f"{_USAGE}\nffnn doctor: error: {error}", file=sys.stderr)
+        warn(f"{_USAGE}\nffnn doctor: error: {error}")
         return _BAD_USAGE
     try:
         with _ended(executor), _progress(", ".join(words.get("hosts", [])) or name):
             found = _diagnose(executor, name)
     except KeyboardInterrupt:
-        print("ffnn doctor: interrupted; nothing is left running", file=sys.stderr)
+        warn("ffnn doctor: interrupted; nothing is left running")
         return _INTERRUPTED
     return _show(found, name, as_json is not None)
 
@@ -98,7 +99,7 @@ def _show(found: list[Diagnosis], name: str, as_json: bool) -> int:
 
     here = Diagnosis("here", 0, **{key: value for key, value in look_here().items() if key != "time"})
     data = as_data(found, here, name)
-    print(json.dumps(data, indent=2) if as_json else as_text(found, here))
+    show(json.dumps(data, indent=2) if as_json else as_text(found, here))
     return 0 if data["usable"] else _UNUSABLE
 
 
@@ -112,7 +113,7 @@ def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
         thread.start()
         thread.join(_END)
         if thread.is_alive():
-            print(f"ffnn doctor: the executor did not shut down within {_END:g} seconds", file=sys.stderr)
+            warn(f"ffnn doctor: the executor did not shut down within {_END:g} seconds")
 
 
 @contextlib.contextmanager
@@ -123,13 +124,11 @@ def _progress(what: str) -> Iterator[None]:
 
     def tick() -> None:
         while not done.wait(0.5):
-            sys.stderr.write(f"\r{line} {time.monotonic() - start:.0f} s")
-            sys.stderr.flush()
-        sys.stderr.write(f"\r{' ' * (len(line) + 8)}\r")
-        sys.stderr.flush()
+            warn(f"\r{line} {time.monotonic() - start:.0f} s", end="")
+        warn(f"\r{' ' * (len(line) + 8)}\r", end="")
 
-    if not sys.stderr.isatty():
-        print(line, file=sys.stderr)
+    if sys.stderr is None or not sys.stderr.isatty():
+        warn(line)
         yield
         return
     thread = threading.Thread(target=tick, daemon=True)

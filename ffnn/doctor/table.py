@@ -202,9 +202,13 @@ def _all_usable(found: Sequence[Diagnosis]) -> bool:
 
 
 def _encodable(text: str) -> str:
-    """Write signs that the terminal cannot show in ASCII."""
+    """Write signs that the terminal cannot show in ASCII, and what would steer it as an escape."""
+    # a host's name and what it says come from elsewhere
+    text = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (LookupError, UnicodeEncodeError):
         return text.replace("≠", "!=").replace("–", "-").encode("ascii", "replace").decode()
     return text

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+import functools
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from ffnn._utils._private import safe_indexing
+from ffnn._utils.unvalidated import with_shape
 from ffnn.estimator.callbacks import SklearnCallbacks, tearing_down
 from ffnn.estimator.fitted import CURVES, Fitted, trained_in_place
-from ffnn.estimator.settings import Settings, check_weight, root_seed
+from ffnn.estimator.settings import Settings, root_seed
 from ffnn.model import Array
 from ffnn.output import Output
-from ffnn.training.epochs import Training
+from ffnn.training.epochs import Training, advice, check_finite_targets
 from ffnn.training.interrupt import deferred_interrupt
 from ffnn.training.listeners import Listeners, MonitorListener, Run
 from ffnn.training.progress_bar import EpochProgressBar
-from ffnn.training.validation import TrainingLossStopping, Validation, ValidationListener, scorer_of, split
+from ffnn.training.stopping import TrainingLossStopping
+from ffnn.training.validation import Held, Validation, ValidationListener, scorer_of, split
+from ffnn.training.weights import check_taught, check_weight, near_one, relative, warn_of_untaught
 
 if TYPE_CHECKING:
     from ffnn.estimator.base import BaseMLP
@@ -30,38 +34,16 @@ __all__ = ["Held", "fit"]
 _LEARNED = (*CURVES, "best_epoch_", "callbacks_")
 
 
-@dataclass(frozen=True)
-class Held:
-    """The validation data that a user gave."""
-
-    X: Any = None
-    y: Any = None
-    sample_weight: Any = None
-
-    @property
-    def given(self) -> bool:
-        """Whether there is any.
-
-        Raises
-        ------
-        ValueError
-            If only a part of it is there.
-        """
-        if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
-            have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
-            raise ValueError(f"X_val and y_val belong together; got {' and '.join(f'{n}_val' for n in have)} alone.")
-        return self.X is not None
-
-
 @dataclass
 class _Data:
-    """What is trained on: all samples, and the rows of them that are meant."""
+    """What is trained on: all samples, and the rows of them that are meant, those of no weight left out in `order`."""
 
     X: Any
     y: Any
     weight: Array
     rows: Array
     validation: Validation | None
+    order: Array = field(default_factory=lambda: np.arange(0))
 
 
 def fit(
@@ -88,6 +70,7 @@ def fit(
             f"early_stopping={settings.early_stopping!r} needs fit, which sees all epochs; set it to False for "
             "partial_fit."
         )
+    X = with_shape(X)
     dtype = settings.dtype_for(X) if first else estimator.network_.dtype
     before = dict(estimator.__dict__)
     try:
@@ -97,6 +80,7 @@ def fit(
         else:
             before.update(trained_in_place(estimator))
             _go_on(estimator, settings, data, classes, partial=partial)
+        _weigh(estimator, data, partial=partial)
         epochs = range(estimator.n_iter_, estimator.n_iter_ + (1 if partial else settings.n_epochs))
         # a schedule ends with the training; single epochs are those of a training of n_epochs
         horizon = settings.n_epochs if partial else epochs.stop
@@ -118,19 +102,20 @@ def _take(
     """Validate the data, and set apart what is not trained on."""
     given = held.given
     X, y = estimator._validate(X, y, dtype, reset=reset)
-    weight = check_weight(sample_weight, X)
+    weight = near_one(check_weight(sample_weight, X))
     rows = np.arange(X.shape[0])
     validation = None
     scorer = scorer_of(estimator)
     if given:
-        X_val = estimator._checked(held.X, dtype)
+        X_val = estimator._checked(held.X, dtype, "X_val")
         y_val = estimator._validate_held(held.y)
         check_consistent_length(X_val, y_val)
         weight_val = check_weight(held.sample_weight, X_val)
-        validation = Validation(X_val, y_val, weight_val, None if held.sample_weight is None else weight_val, scorer)
+        scored = None if held.sample_weight is None else weight_val
+        validation = Validation(X_val, y_val, near_one(weight_val), scored, scorer)
     elif settings.early_stopping is True:
         rows, test = split(estimator, X, y, weight, root_seed(copy.copy(estimator.random_state)))
-        scored = None if sample_weight is None else weight[test]
+        scored = None if sample_weight is None else check_weight(sample_weight, X)[test]
         validation = Validation(safe_indexing(X, test), safe_indexing(y, test), weight[test], scored, scorer)
     return _Data(X, y, weight, rows, validation)
 
@@ -179,6 +164,8 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
     """Take over what parameters may change between two calls, and refuse the others."""
     if classes is not None:
         estimator._check_classes(classes)
+    if not partial:
+        estimator._check_same_classes(data.y)
     old = estimator.network_
     output = copy.copy(old.output)  # what the last call weighed classes by stays with what it trained
     _balance(estimator, output, data, partial=partial)
@@ -194,15 +181,22 @@ def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *,
     estimator.network_ = network
 
 
-def _order(estimator: BaseMLP, data: _Data) -> Array:
-    """Return the rows to train on; one of zero weight is left out, and so the same as one that was never there."""
+def _weigh(estimator: BaseMLP, data: _Data, *, partial: bool) -> None:
+    """Leave out rows of zero weight, as if they were not there, and let the weights of the others have the mean 1."""
     order = data.rows[data.weight[data.rows] > 0]
     if not len(order):  # weights of zero alone are refused before, so that those of the classes are among the reasons
         raise ValueError(
             f"class_weight={estimator.class_weight!r}, times sample_weight, gives none of the {len(data.rows)} samples "
             "to train on a positive weight. Weigh one of their classes, or leave out the call."
         )
-    return order.astype(np.int32 if len(data.weight) < 2**31 else np.int64)
+    data.order = order.astype(np.int32 if len(data.weight) < 2**31 else np.int64)
+    data.weight = relative(data.weight, order)
+    output, class_weight = estimator.network_.output, getattr(estimator, "class_weight", None)
+    taught = check_taught("y", output, data.y, data.weight, class_weight)
+    if not partial:  # another call may bring the rest
+        warn_of_untaught(taught)
+    if data.validation is not None:
+        check_taught("The validation data", output, data.validation.y, data.validation.weight, class_weight)
 
 
 @tearing_down
@@ -218,17 +212,26 @@ def _train(
     """Train; return whether a Ctrl-C ended it."""
     network, fitted = estimator.network_, estimator._fitted
     # everything that can be refused is refused before an engine is imported
-    order = _order(estimator, data)
     rows = network.input.prepare(data.X, network.dtype)
     targets = network.output.encode(data.y, network.dtype)
+    check_finite_targets("y", targets, data.order)
+    learned = {"X": data.X, "the standardised y": targets}
     if data.validation is not None:
-        network.output.encode(data.validation.y, network.dtype)
+        encoded = network.output.encode(data.validation.y, network.dtype)
+        check_finite_targets("the validation data's y", encoded, slice(None))
+        learned |= {"the validation data's X": data.validation.X, "its standardised y": encoded}
     model = fitted.model(settings.builder)
-    run = Run(estimator, model, epochs, -(-len(order) // settings.batch_size), settings.verbose)
+    run = Run(estimator, model, epochs, -(-len(data.order) // settings.batch_size), settings.verbose)
+    advise = functools.partial(
+        advice,
+        settings.schedule if settings.solver.stochastic else None,
+        learned,
+    )
+    watch = ValidationListener(estimator, data.validation, settings, model, advise)
     listeners = Listeners(
         [
-            ValidationListener(estimator, data.validation, settings, model),
-            TrainingLossStopping(settings),
+            watch,
+            TrainingLossStopping(settings, epochs),
             EpochProgressBar(settings.verbose, len(epochs), type(estimator).__name__),
             *settings.builder.listeners(run),
             callbacks,
@@ -245,7 +248,7 @@ def _train(
 
     training = Training(
         model=model,
-        rows=order,
+        rows=data.order,
         epochs=epochs,
         batch_size=settings.batch_size,
         schedule=settings.schedule,
@@ -254,14 +257,24 @@ def _train(
         root_seed=fitted.root_seed,
         on_epoch=on_epoch,
         on_begin=listeners.begin_epoch,
+        advise=advise,
     )
     try:
         model.load(rows, targets, data.weight.astype(network.dtype))
         with deferred_interrupt() as interrupted:
-            listeners.begin()
-            fitted.solver.train(training)
-            if not interrupted():
-                listeners.end()
+            try:
+                listeners.begin()
+                fitted.solver.train(training)
+                if interrupted():
+                    training.check_finite()
+                else:
+                    watch.restore()
+                    training.check_finite()
+                    listeners.end()
+            except Exception as error:
+                if interrupted():  # which must not be lost: what calls fit in a loop goes on after an error
+                    raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
+                raise
             return interrupted()
     finally:
         listeners.close()

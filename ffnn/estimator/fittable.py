@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from ffnn._utils.documentation import DocumentedMixin
 from ffnn.estimator import fit as fitting
 from ffnn.estimator.callbacks import CallbackSupport
+from ffnn.estimator.turns import one_at_a_time
 from ffnn.exceptions import FfnnError
 from ffnn.plugins import registry
 
@@ -49,7 +50,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         self,
         hidden_units: int | Sequence[int] = (256,),
         batch_size: int = 64,
-        n_epochs: int = 10,
+        n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
         builder: str | Builder = "tf",
@@ -67,7 +68,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         dtype: str = "auto",
         device: str | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         random_state: Any = None,
         transform_layer_index: int = -1,
     ) -> None:
@@ -141,13 +142,14 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used; the estimator is then as it was before.
         TrainingDivergedError
-            If the loss becomes infinite or NaN; the estimator is then as it was before.
+            If a loss or a weight becomes infinite or NaN; the estimator is then as it was before.
         KeyboardInterrupt
             After Ctrl-C: the epoch is finished first, and the estimator keeps its weights. A second Ctrl-C acts at once
             and leaves the estimator as it was before.
         """
         held = fitting.Held(X_val, y_val, sample_weight_val)
-        fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
+        with one_at_a_time(self):
+            fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
@@ -181,5 +183,6 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used.
         """
-        fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
+        with one_at_a_time(self):
+            fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
         return self

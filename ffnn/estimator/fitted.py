@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn._utils.forks import check_not_forked
 from ffnn._utils.keys import parameters_key
 from ffnn.builder import Builder
 from ffnn.model import Model, State
@@ -48,6 +50,8 @@ class Fitted:
         self._state: State | None = None
         self._model: Model | None = None
         self._built_by: Hashable = None
+        self._builder: Builder | None = None  # of the model
+        self._process = -1  # in which it lives
         self._lock = threading.RLock()
 
     def model(self, builder: Builder) -> Model:
@@ -57,9 +61,13 @@ class Fitted:
         ------
         EngineNotInstalledError
             If the builder's engine is not there.
+        ForkedEngineError
+            In a forked child of the process in which the model was made.
         ValueError
             If the state is that of another architecture, as a user's own Keras model may be.
         """
+        self._check_usable()
+        builder.check_running()
         key = builder.structure()
         with self._lock:
             if self._model is None or self._built_by != key:
@@ -68,6 +76,7 @@ class Fitted:
                 model = builder.build(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
+                self._builder, self._process = builder, os.getpid()
             return self._model
 
     def change(self, network: Network, solver: Solver) -> None:
@@ -90,8 +99,17 @@ class Fitted:
     @property
     def state(self) -> State | None:
         """A copy of the whole state as arrays; None before the first model."""
+        self._check_usable()
         with self._lock:
             return self._state if self._model is None else self._model.get_state()
+
+    def _check_usable(self) -> None:
+        """Refuse to touch a model whose engine cannot run here, or was left behind where this process was forked."""
+        if self._model is None or self._builder is None:
+            return
+        if self._process != os.getpid():
+            check_not_forked()
+        self._builder.check_running()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

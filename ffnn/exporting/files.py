@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils.atomic_files import replacing
+from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._utils.checks import unknown_name
 from ffnn.builders._engines import prepare_engines
 from ffnn.estimator.settings import Settings
@@ -64,6 +64,7 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
     """
     subject = Subject.of(estimator)
     target, name = _target(path, format)
+    subject.check_rows(X)
     if name != "onnx":
         subject.check_alone(name)
         prepare_engines()
@@ -81,6 +82,9 @@ def _target(path: Any, format: Any) -> tuple[Path, str]:
             f"path={path!r}: expected the name of a file or a folder, such as 'model.onnx'; got "
             f"{type(path).__name__}. It is ffnn.export(estimator, path)."
         )
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"path={path!r}: the name of a file has no null character. Name another.")
+    check_kind(Path(os.fsdecode(path)))
     target = Path(os.path.realpath(os.fsdecode(path)))
     otherwise = "None, to go by the suffix of path: .onnx, .keras, or none for a SavedModel"
     if format is None:
@@ -91,7 +95,7 @@ def _target(path: Any, format: Any) -> tuple[Path, str]:
                 "a SavedModel; or say format='onnx', 'keras' or 'savedmodel'."
             )
         format = _SUFFIXES[suffix]
-    if format not in _WRITERS:
+    if not isinstance(format, str) or format not in _WRITERS:
         raise unknown_name("format", format, _WRITERS, otherwise)
     if format == "keras" and target.suffix != ".keras":
         raise ValueError(f"path={os.fspath(path)!r}: Keras reads only files that end in .keras. Name it so.")

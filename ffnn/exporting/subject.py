@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -102,6 +103,43 @@ class Subject:
                 f"{type(self.mlp).__name__}. Use format='onnx', which takes pipelines; or export the last step, "
                 "ffnn.export(pipeline[-1], path), and call pipeline[:-1].transform(X) before the model."
             )
+
+    def check_rows(self, X: Any) -> None:
+        """Refuse rows that are not of the kind that was fitted to.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the first step cannot take them: if they are no table, or have another width or other columns.
+        """
+        if X is None:
+            return
+        first = (*self.transformers, self.mlp)[0]
+        name, width = type(first).__name__, getattr(first, "n_features_in_", None)
+        remedy = "Give a few of the rows that it was fitted to, such as X=X[:100], or leave X out."
+        try:
+            shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        except ValueError as error:
+            raise ValueError(
+                f"X: expected rows of one length; got a {type(X).__name__} of several. {remedy}"
+            ) from error
+        if len(shape) == 0:
+            raise TypeError(f"X: expected rows as {name} was fitted to; got {X!r:.100}. {remedy}")
+        if width is None or isinstance(first, ColumnTransformer):  # texts; or a frame, whose columns it picks by name
+            return
+        if len(shape) != 2 or shape[1] != width:
+            raise ValueError(
+                f"X has the shape {tuple(shape)}; expected (n_rows, {width}), as {name} was fitted to {width} "
+                f"feature{'' if width == 1 else 's'}. {remedy}"
+            )
+        names = getattr(first, "feature_names_in_", None)
+        if names is not None and hasattr(X, "columns") and list(X.columns) != list(names):
+            raise ValueError(
+                f"X has the columns {list(X.columns)!r:.200}; expected {list(names)!r:.200}, as {name} was fitted to, "
+                f"in this order. {remedy}"
+            )
+        if not self.transformers and not hasattr(X, "columns"):
+            self.dtype(X)
 
     def dtype(self, X: Any) -> str:
         """Return the dtype in which numbers enter: that of X, or the network's.

@@ -1,4 +1,5 @@
-/* What the processor has, for all kernels: its vectors, how it treats tiny numbers, and the level of its instructions. */
+/* For all kernels: the processor's vectors, how it treats tiny numbers, the level of its instructions, and the check of
+ * columns. */
 #include <stdint.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -17,6 +18,12 @@ typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+#if defined(__clang__)
+#define ONE_COPY __attribute__((noinline))
+#else
+#define ONE_COPY __attribute__((noinline, noclone))
+#endif
+
 /* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
 INLINE unsigned int flush_tiny(void) {
 #if defined(__x86_64__)
@@ -34,6 +41,13 @@ INLINE void restore_tiny(unsigned int before) {
 #else
     (void)before;
 #endif
+}
+
+/* Whether a column is not one of so many; a negative one is larger than any, seen as unsigned. */
+INLINE int any_outside(const int32_t *columns, int64_t n, int64_t n_features) {
+    int found = 0;
+    for (int64_t k = 0; k < n; k++) found |= (uint32_t)columns[k] >= (uint32_t)n_features;
+    return found;
 }
 
 /* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */

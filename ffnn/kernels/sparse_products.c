@@ -27,6 +27,7 @@ struct products {
     const float *weight; /* (n_features, n_units) */
     float *products;     /* (n_rows, n_units) */
     int32_t lane;        /* the next group of rows that nobody has taken */
+    int32_t outside;     /* set where a column is not one of the features */
 };
 
 /* Add to some units of a row what some entries make of their weights; n_vecs is a constant wherever this is inlined. */
@@ -94,7 +95,12 @@ void ffnn_products(struct products *p) {
     for (;;) {
         const int64_t first = GROUP * (int64_t)__atomic_fetch_add(&p->lane, 1, __ATOMIC_RELAXED);
         if (first >= p->n_rows) break;
-        multiply(p, first, p->n_rows - first < GROUP ? p->n_rows - first : GROUP);
+        const int64_t n = p->n_rows - first < GROUP ? p->n_rows - first : GROUP;
+        const int32_t from = p->splits[first];
+        if (any_outside(p->columns + from, p->splits[first + n] - from, p->n_features))
+            __atomic_store_n(&p->outside, 1, __ATOMIC_RELAXED);
+        else
+            multiply(p, first, n);
     }
     restore_tiny(before);
 }

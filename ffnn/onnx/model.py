@@ -86,6 +86,8 @@ def convert(network: Network, weights: Arrays, scope: Any, operator: Any, contai
         tensors = {name: ops.tensor(weights[name]) for name in network.weights}
         scores = network.apply(ops, network.entering(ops, x), tensors)
         scores = scores.dense(ops) if isinstance(scores, SparseRows) else scores
+        # ONNX has no errors; NaN and infinity become NaN, which an activation could turn into a number
+        scores = scores + ops.sum(x * 0, axis=1, keepdims=True)
         return list(network.output.export(ops, scores).values())
 
     try:

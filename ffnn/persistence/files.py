@@ -17,12 +17,13 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ffnn._utils.atomic_files import replacing
+from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._version import __version__
 from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import PersistenceError
+from ffnn.persistence.reader import Reader
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
-from ffnn.persistence.values import KEEP, Reader, Writer, check
+from ffnn.persistence.values import KEEP, Writer, check
 
 __all__ = ["load", "save"]
 
@@ -50,7 +51,7 @@ def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
         objects of ffnn's and of registered plugins' classes; a function, as an activation or as
         ``KerasBuilder(build=...)``, cannot be saved.
     path : str or PathLike
-        The file, of any extension. One that is there is replaced.
+        The file, of any extension. One that is there is replaced, unless it is a device, a pipe or a socket.
 
     Raises
     ------
@@ -64,14 +65,14 @@ def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
     kind = type(estimator)
     if ESTIMATORS.get(kind.__name__) is not kind:
         raise PersistenceError(_no_estimator(estimator))
-    target = _path(path)
+    target = Path(os.path.realpath(_path(path)))  # what a symbolic link leads to is replaced, not the link
     writer = Writer()
     try:
         contents = json.dumps(describe(estimator, writer), allow_nan=False)
     except RecursionError as error:
         raise PersistenceError("estimator: one of its parameters contains itself, and cannot be saved.") from error
     data = safetensors.numpy.save(writer.arrays, {"ffnn": contents, "sha256": _NO_DIGEST})
-    head, rest = data[: _header_end(data)], data[_header_end(data) :]
+    head, rest = data[: _header_end(data)], memoryview(data)[_header_end(data) :]
     digest = hashlib.sha256(data).hexdigest()
     _write(target, head.replace(_digest(_NO_DIGEST), _digest(digest)), rest)
 
@@ -102,7 +103,7 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
     OSError
         If there is no such file, or it cannot be read.
     """
-    source = _path(path)
+    source = _path(path, pipes=True)
     data = source.read_bytes()
     try:
         contents = _contents(data)
@@ -110,7 +111,7 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
             name: np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"])
             for name, entry in safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
         }
-        return restore(contents, Reader(arrays))
+        return restore(contents, Reader(arrays, len(data)))
     except PersistenceError as error:
         raise PersistenceError(f"{source}: {error}") from error.__cause__
     except Exception as error:  # whatever numbers and names out of place make of the code that takes them
@@ -123,21 +124,24 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
 # -- the file -----------------------------------------------------------------------------------------------------
 
 
-def _path(path: Any) -> Path:
+def _path(path: Any, *, pipes: bool = False) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path={path!r}: expected the name of a file, such as 'model.ffnn'; got {type(path).__name__}. "
             "It is ffnn.save(estimator, path) and ffnn.load(path)."
         )
-    target = Path(os.path.realpath(os.fsdecode(path)))  # what a symbolic link leads to is replaced, not the link
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"path={path!r}: the name of a file has no null character. Name another.")
+    target = Path(os.fsdecode(path))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.ffnn'}.")
+    check_kind(target, pipes=pipes)  # before links are resolved: /dev/stdout leads to a pipe that has no path
     return target
 
 
-def _write(path: Path, *parts: bytes) -> None:
+def _write(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file that is, at any moment and after a crash, the old one or the whole new one."""
-    with replacing(path) as beside, open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+    with replacing(path) as beside, beside.open("wb") as file:
         for part in parts:
             file.write(part)
 
@@ -168,8 +172,9 @@ def _contents(data: bytes) -> Json:
             f"reads formats up to {FORMAT}. Install ffnn {version} or a later one."
         )
     digest = str(texts.get("sha256"))
-    zeroed = data[:end].replace(_digest(digest), _digest(_NO_DIGEST)) + data[end:]
-    if hashlib.sha256(zeroed).hexdigest() != digest:
+    found = hashlib.sha256(data[:end].replace(_digest(digest), _digest(_NO_DIGEST)))
+    found.update(memoryview(data)[end:])  # no copy
+    if found.hexdigest() != digest:
         raise PersistenceError("The file is damaged: it is not what was written. Copy it anew from where it came.")
     for step in range(made_in, FORMAT):
         contents = _MIGRATIONS[step](contents)

@@ -16,7 +16,8 @@ from ffnn.layer import Layer
 from ffnn.model import Arrays, State
 from ffnn.network import Network, Stage
 from ffnn.output import Output
-from ffnn.persistence.values import Reader, Writer, check, set_attributes
+from ffnn.persistence.reader import Reader, set_attributes
+from ffnn.persistence.values import Writer, check
 from ffnn.regressor import MLPRegressor
 from ffnn.solver import Solver
 
@@ -127,8 +128,9 @@ def _fitted(saved: Json, reader: Reader) -> Fitted:
         check(isinstance(array, np.ndarray), f"The file has no array for {name}")
     for name, weight in network.weights.items():
         # a builder may have weights of other names, and others beside these
-        array = weights.get(name, np.zeros(weight.shape, network.dtype))
-        check((array.shape, array.dtype) == (weight.shape, network.dtype), f"{name} has the shape {array.shape}")
+        array = weights.get(name)
+        fits = array is None or (array.shape, array.dtype) == (weight.shape, network.dtype)
+        check(fits, f"{name} has another shape or dtype")
     _check_slots(slots, weights, getattr(solver, "slots", {}))
     fitted = Fitted(network, solver, seed)
     fitted.__setstate__({**fitted.__getstate__(), "_state": State(weights, slots, step)})

@@ -10,7 +10,7 @@ import difflib
 import importlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ffnn.exceptions import (
@@ -21,10 +21,11 @@ from ffnn.exceptions import (
     PluginWarning,
     UnknownPluginError,
 )
+from ffnn.plugins.guard import describe_error, message, safe_repr
 from ffnn.plugins.hookspecs import HOOKS, Kind
 from ffnn.plugins.manager import Entry, discover
 
-__all__ = ["Entry", "entries", "load", "names", "reload", "resolve", "usable"]
+__all__ = ["Entry", "choose", "entries", "load", "names", "reload", "resolve", "usable"]
 
 T = TypeVar("T")
 
@@ -135,8 +136,9 @@ def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
         instance = found()
     except TypeError as error:
         remedy = f"give {parameter} an instance, {found.__name__}(...), instead of its name"
-        message = f"{parameter}={spec!r} cannot be called without arguments: {error}; {remedy}."
-        raise PluginLoadError(message) from error
+        raise PluginLoadError(
+            f"{parameter}={spec!r} cannot be called without arguments: {message(error)}; {remedy}."
+        ) from error
     if not isinstance(instance, base):
         entry = next(entry for entry in _of(kind) if entry.name == spec and entry.error is None)
         raise PluginLoadError(
@@ -155,9 +157,48 @@ def usable(kind: Kind) -> Iterator[tuple[str, type[Any]]]:
         try:
             found = load(kind, name)
         except FfnnError as error:
-            warnings.warn(f"passed over: {error}", PluginWarning, stacklevel=2)
+            warnings.warn(f"passed over: {message(error)}", PluginWarning, stacklevel=2)
         else:
             yield name, found
+
+
+def choose(kind: Kind, base: type[T], suits: Callable[[type[Any]], bool]) -> T | None:
+    """Return a new instance of the first class of a kind that suits, built-in ones first.
+
+    A class of another distribution that raises when it is asked or made, or is no `base`, is warned about and passed
+    over.
+
+    Parameters
+    ----------
+    kind : {"builder", "input", "layer", "output", "executor"}
+        The kind of plugin.
+    base : type
+        What the instance must be.
+    suits : callable
+        Takes a class and says whether it suits.
+
+    Returns
+    -------
+    instance of `base` or None
+        None if no class suits.
+    """
+    built_in = {entry.name for entry in _of(kind) if entry.built_in and entry.error is None}
+    for name, found in usable(kind):
+        try:
+            if not suits(found):
+                continue
+            made = found()
+            if isinstance(made, base):
+                return made
+            problem = f"it is no {base.__module__}.{base.__name__}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if name in built_in:
+                raise
+            problem = describe_error(error)
+        warnings.warn(f"the {kind} {name!r} is passed over: {problem}", PluginWarning, stacklevel=2)
+    return None
 
 
 def _of(kind: Kind) -> list[Entry]:
@@ -175,7 +216,9 @@ def _import(kind: Kind, entry: Entry, parameter: str) -> type[Any]:
             found = getattr(found, attribute)
     except FfnnError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         missing = _missing_package(error, module)
         if kind == "builder" and missing is not None:
             raise EngineNotInstalledError(
@@ -183,15 +226,17 @@ def _import(kind: Kind, entry: Entry, parameter: str) -> type[Any]:
                 f"Install it (pip install {missing}), or choose another builder: "
                 f"{_list(names(kind), but=entry.name)}."
             ) from error
-        raise PluginLoadError(f"{subject} could not be imported: {type(error).__name__}: {error}") from error
-    if not isinstance(found, type):
-        raise PluginLoadError(f"{subject} must be a class; it is {found!r}.")
-    return found
+        raise PluginLoadError(f"{subject} could not be imported: {describe_error(error)}") from error
+    if not issubclass(type(found), type):
+        raise PluginLoadError(f"{subject} must be a class; it is {safe_repr(found)}.")
+    imported: type[Any] = found
+    return imported
 
 
 def _missing_package(error: BaseException, module: str) -> str | None:
     """Name the package whose absence broke an import, unless it is the plugin's own."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
+    # a subclass may raise when its name is read
+    if type(error) is not ModuleNotFoundError or type(error.name) is not str or not error.name:
         return None
     package = error.name.partition(".")[0]
     return None if package == module.partition(".")[0] else package

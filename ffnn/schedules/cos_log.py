@@ -33,10 +33,11 @@ class CosLog(Schedule):
 
     def _check(self, parameter: str, name: str, value: Any) -> None:
         if parameter == "n_cycles":
-            check_integer(name, value, "It is how often the rate rises and falls; 4 is usual.")
+            check_integer(name, value, "It is how often the rate rises and falls; 4 is usual.", most=50)
         else:
             super()._check(parameter, name, value)
 
     def rates(self, steps: Array, times: Array, horizon: float) -> Array:
         share = np.minimum(times / horizon, 1.0)
-        return np.asarray(self.maximum * (1 - np.cos(2 * np.pi * np.log2(1 + (2**self.n_cycles - 1) * share))) / 2)
+        phase = np.log2(1 + (2 ** int(self.n_cycles) - 1) * share)
+        return np.asarray(self.maximum * (1 - np.cos(2 * np.pi * phase)) / 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils.checks import check_number
+from ffnn._utils.checks import check_number, check_part
 from ffnn.solver import Solver
 
 __all__ = ["check_epsilon", "check_kept", "one_minus"]
@@ -22,11 +22,7 @@ def check_kept(solver: Solver, *names: str) -> None:
     """
     for name in names:
         label = f"{type(solver).__name__}.{name}"
-        value = check_number(label, getattr(solver, name), "It is the share of the past that is kept.")
-        if value >= 1:
-            raise ValueError(
-                f"{label}={value!r}: expected a number in [0, 1). It is the share of the past that is kept."
-            )
+        check_part(label, getattr(solver, name), "It is the share of the past that is kept.")
 
 
 def check_epsilon(solver: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ffnn._utils.checks import check_flag
 from ffnn.lazy_rows import LazyRows
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
@@ -44,6 +45,7 @@ class SGD(StochasticSolver):
     def check(self) -> None:
         super().check()
         check_kept(self, "momentum")
+        check_flag("SGD.nesterov", self.nesterov)
 
     @property
     def slots(self) -> Mapping[str, float]:

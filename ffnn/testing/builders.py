@@ -17,6 +17,7 @@ from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import SGD
+from ffnn.testing._finite import FiniteSuite
 from ffnn.testing._inside import HiddenLayersSuite
 from ffnn.testing._precision import PrecisionSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
@@ -27,7 +28,7 @@ STOCHASTIC = [name for name in registry.names("solver") if registry.load("solver
 CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
-class BuilderSuite(HiddenLayersSuite, PrecisionSuite):
+class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
     """What every builder promises.
 
     Attributes

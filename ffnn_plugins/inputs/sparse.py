@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 
-from ffnn._utils.checks import unknown_name
+from ffnn._utils.checks import check_choice
 from ffnn.input import Input
 from ffnn.model import Array, Rows
 from ffnn.ops import Ops, SparseRows, Tensor
@@ -29,6 +29,10 @@ COSTS = {
     "fused": (0.0, 0.045, 0.8, 0.0),
 }
 
+#: The bytes of a batch, for each place and for each stored entry; and what makes no difference.
+BYTES = {"dense": (8, 0), "stored": (0, 100), "fused": (0, 50)}
+NO_MATTER = 2**28
+
 
 class SparseInput(Input):
     """Takes a sparse X: its CSR arrays go to the engine, and a batch's entries are gathered there.
@@ -41,7 +45,8 @@ class SparseInput(Input):
         steps in the rows of the weights that the batch meets, while the others wait until they are met or looked at: a
         step costs what is stored. For Adam and AdamW in float32 on a CPU a compiled kernel does so in one pass, and
         another one multiplies the rows of predictions. ``"auto"`` takes what is expected to be faster, ``"stored"``
-        from 10,000 features only. The results differ by rounding.
+        from 10,000 features only, and where its batches take no more memory than dense ones, or little. The results
+        differ by rounding.
     """
 
     sparse = True
@@ -54,8 +59,7 @@ class SparseInput(Input):
         return bool(scipy.sparse.issparse(X))
 
     def fit(self, X: Any, batch_size: int) -> Self:
-        if self.batches not in ("auto", *_PATHS):
-            raise unknown_name("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
+        check_choice("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
         if self.batches != "auto":
             self.paths_ = _PATHS[self.batches]
         elif scipy.sparse.issparse(X) and X.shape[1] >= WIDE:
@@ -98,13 +102,15 @@ class SparseInput(Input):
 
 
 def _by_cost(X: Any, batch_size: int) -> tuple[str, ...]:
-    """Return the paths by what a step is expected to take, for a batch of random rows."""
+    """Return the paths by what a step is expected to take, for a batch of random rows; those of much memory last."""
     n_rows, n_features = X.shape
     stored = X.nnz / n_rows
+    size = {path: float(np.dot(each, (batch_size * n_features, batch_size * stored))) for path, each in BYTES.items()}
+    heavy = {path: size[path] > max(size["dense"], NO_MATTER) for path in COSTS}
 
     def paths(met: float) -> tuple[str, ...]:
         counts = (batch_size * n_features, batch_size * stored, met, n_features)
-        return tuple(sorted(COSTS, key=lambda path: float(np.dot(COSTS[path], counts))))
+        return tuple(sorted(COSTS, key=lambda path: (heavy[path], float(np.dot(COSTS[path], counts)))))
 
     # the features that a batch meets: those of one row at least, other ones for each row at most
     by_bounds = paths(min(stored, n_features)), paths(min(batch_size * stored, n_features))

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import unknown_name
+from ffnn._utils.checks import check_choice, check_integer
+from ffnn.initializers import INITIALIZERS
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, SparseRows, Tensor
 
@@ -33,9 +34,13 @@ class Affine(Layer):
     bias_initializer: str = "zeros"
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        names = ("zeros", "glorot_uniform")
-        if self.bias_initializer not in names:
-            raise unknown_name("Affine.bias_initializer", self.bias_initializer, names, "leave it at 'zeros'")
+        check_choice(
+            "Affine.bias_initializer", self.bias_initializer, ("zeros", "glorot_uniform"), "leave it at 'zeros'"
+        )
+        if self.initializer is not None:
+            check_choice("Affine.initializer", self.initializer, INITIALIZERS, "None for the one that suits")
+        if self.units is not None:
+            check_integer("Affine.units", self.units, "It is the number of outputs; None takes the block's width.")
         return super().bind(values)
 
     traits = Traits(bfloat16=True, sparse=True)
@@ -71,4 +76,4 @@ class Affine(Layer):
     def _width(self) -> int:
         if self.units is None:
             raise ValueError("Affine: units is None; expected a positive integer, or a block that gives it its width.")
-        return self.units
+        return int(self.units)  # a NumPy integer of 8 bits would overflow in what is reckoned with it

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import check_number
+from ffnn._utils.checks import check_number, check_part
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 
@@ -44,8 +44,7 @@ class BatchNorm(Layer):
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the share of the moving averages that a batch leaves; 0.9 is usual."
-        if check_number("BatchNorm.momentum", self.momentum, remedy) >= 1:
-            raise ValueError(f"BatchNorm.momentum={self.momentum!r}: expected a number in [0, 1). {remedy}")
+        check_part("BatchNorm.momentum", self.momentum, remedy)
         remedy = "It keeps a division from blowing up; 1e-3 is usual."
         check_number("BatchNorm.epsilon", self.epsilon, remedy, positive=True)
         return self

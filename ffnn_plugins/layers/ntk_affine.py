@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import check_flag, check_number
+from ffnn._utils.checks import check_flag, check_integer, check_number
 from ffnn.layer import Context, Layer, Weight
 from ffnn.ops import Ops, Tensor
 
@@ -46,6 +46,8 @@ class NTKAffine(Layer):
         check_flag("NTKAffine.zero", self.zero)
         remedy = "It is how fast the bias learns, relative to the weights; 0.1 is usual."
         check_number("NTKAffine.bias_rate", self.bias_rate, remedy, positive=True)
+        if self.units is not None:
+            check_integer("NTKAffine.units", self.units, "It is the number of outputs; None takes the block's width.")
         return super().bind(values)
 
     def n_outputs(self, n_inputs: int) -> int:
@@ -68,4 +70,4 @@ class NTKAffine(Layer):
             raise ValueError(
                 "NTKAffine: units is None; expected a positive integer, or a block that gives it its width."
             )
-        return self.units
+        return int(self.units)

@@ -21,6 +21,10 @@ from ffnn.output import Output
 __all__ = ["Array", "LabelOutput", "exported_probabilities", "inside", "is_labels"]
 
 
+#: A score whose probability differs from 1 by less than float64 can tell.
+_CERTAIN = 40.0
+
+
 def is_labels(y: Any) -> bool:
     """Return whether ``y`` is one label a row."""
     return not scipy.sparse.issparse(y) and y.ndim == 1
@@ -39,10 +43,17 @@ def exported_probabilities(ops: Ops, probabilities: Tensor) -> Tensor:
 
 
 class LabelOutput(Output):
-    """An output for one label a row; its subclasses differ in scores and loss."""
+    """An output for one label a row; its subclasses differ in scores and loss.
+
+    Where all samples of positive weight have one class, it is what every prediction says, with certainty, until a later
+    call trains on another.
+    """
 
     estimator_type = "classifier"
     needs_classes = True
+
+    #: Whether each class has had a sample of positive weight, or was named to ``partial_fit``; None means all have.
+    seen_: Array | None = None
 
     def adjust_tags(self, tags: Tags) -> None:
         tags.classifier_tags.multi_label = False
@@ -51,12 +62,7 @@ class LabelOutput(Output):
         check_classification_targets(y)
         self.classes_ = np.unique(y) if classes is None else np.unique(np.asarray(classes))
         # with `classes` given (partial_fit), later chunks bring the other ones
-        weighted = np.unique(y[sample_weight > 0]) if classes is None else self.classes_
-        if len(weighted) < 2:
-            raise ValueError(
-                f"y has only one class with a positive sample weight, {weighted.tolist()}; expected samples of at "
-                "least two classes. Check the labels, the split and sample_weight, or use partial_fit(classes=...)."
-            )
+        self.seen_ = None if classes is not None else np.zeros(len(self.classes_), dtype=bool)
         self._learn(len(self.classes_))
         return self
 
@@ -65,32 +71,67 @@ class LabelOutput(Output):
         """Set ``n_outputs_``, or refuse this number of classes."""
 
     def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
-        if class_weight is None:
-            return
+        if class_weight is not None:
+            self.class_weights_ = self._weights_of(class_weight, y, sample_weight)
+        if self.seen_ is not None and not self.seen_.all():  # a later call may bring what the first one lacked
+            seen = np.isin(self.classes_, y[sample_weight > 0])
+            self.seen_ = self.seen_ | (seen if class_weight is None else seen & (self.class_weights_ > 0))
+
+    def _weights_of(self, class_weight: Any, y: Any, sample_weight: Array) -> Array:
+        """Return the weight of each class."""
         if isinstance(class_weight, str):
             if class_weight != "balanced":
                 raise ValueError(f"class_weight={class_weight!r}: expected a dict, 'balanced' or None.")
-            # scikit-learn's: each class as much as the others together
+            # scikit-learn's: each class as much as any other; one without a sample has nothing to be balanced
             counts = np.bincount(self._codes(y), weights=sample_weight, minlength=len(self.classes_))
-            self.class_weights_ = sample_weight.sum() / (len(self.classes_) * np.maximum(counts, 1e-300))
-            return
+            there = counts > 0
+            return np.where(there, counts.sum() / (there.sum() * np.where(there, counts, 1.0)), 1.0)
         if not isinstance(class_weight, Mapping):
             raise TypeError(
                 f"class_weight={class_weight!r}: expected a dict from class to weight, 'balanced' or None; "
                 f"got {type(class_weight).__name__}."
             )
-        unknown = [label for label in class_weight if label not in self.classes_]
-        if unknown:
+        for label, weight in class_weight.items():
+            check_number(f"class_weight[{label!r}]", weight, "It is a factor.")
+        self._check_kind(class_weight)
+        return np.array([float(class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+
+    def _check_kind(self, class_weight: Mapping[Any, float]) -> None:
+        """Refuse class weights by numbers where labels are strings, or the other way round.
+
+        A class that y lacks may be missing from this fold alone; a label of another type is in none.
+        """
+        if self.classes_.dtype.kind not in "biufUS":
+            return
+        texts = self.classes_.dtype.kind in "US"
+        wrong = [label for label in class_weight if isinstance(label, str | bytes) != texts]
+        if wrong:
             raise ValueError(
-                f"class_weight has the classes {unknown[:10]}, which y has not; its classes are "
-                f"{self.classes_[:10].tolist()}. A class that is left out weighs 1."
+                f"class_weight has the classes {wrong[:10]}, which cannot be in y: its classes are "
+                f"{self.classes_[:10].tolist()}. Name them as y does. A class that is left out weighs 1."
             )
-        weights = [class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        named = zip(self.classes_.tolist(), weights, strict=True)
-        self.class_weights_ = np.array([check_number(f"class_weight[{c!r}]", w, "It is a factor.") for c, w in named])
 
     def weigh(self, y: Any, sample_weight: Array) -> Array:
         return np.asarray(sample_weight * self.class_weights_[self._codes(y)])
+
+    def _settled(self, scores: Array) -> Array:
+        """Return the scores; where only one class was ever trained on, scores that always mean that class."""
+        certain = self._certain()
+        return scores if certain is None else np.broadcast_to(certain.astype(scores.dtype), scores.shape)
+
+    def _exported_scores(self, ops: Ops, scores: Tensor) -> Tensor:
+        """Return what :meth:`_settled` does, in array operations."""
+        certain = self._certain()
+        return scores if certain is None else ops.zeros_like(scores) + ops.cast(certain, scores.dtype)
+
+    def _certain(self) -> Array | None:
+        """Return the scores that mean the only class that was trained on; None if there were several."""
+        seen = np.ones(1, dtype=bool) if len(self.classes_) == 1 else self.seen_
+        if seen is None or seen.sum() != 1:
+            return None
+        if self.n_outputs_ == 1:
+            return np.array([_CERTAIN if seen.argmax() else -_CERTAIN])
+        return np.where(seen, _CERTAIN, 0.0)
 
     def _exported_label(self, ops: Ops, codes: Tensor) -> Tensor:
         """Return the classes of these codes.

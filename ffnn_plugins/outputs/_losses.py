@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ffnn._utils.checks import check_number, unknown_name
+from ffnn._utils.checks import check_choice, check_number, check_part
 from ffnn._utils.keys import parameters_key
 from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
@@ -103,12 +103,10 @@ class ClassificationLoss(ChosenLoss):
             That name the parameter.
         """
         name = type(self).__name__
-        if self._loss not in CLASSIFICATION_LOSSES:
-            raise unknown_name(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
+        check_choice(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
         check_number(f"{name}.gamma", self.gamma, "It is how much less a focal loss makes of easy samples; 2 is usual.")
         remedy = "It is the share of each target that is spread over the classes: 0.1 is usual, 0 is none."
-        if check_number(f"{name}.label_smoothing", self.label_smoothing, remedy) >= 1:
-            raise ValueError(f"{name}.label_smoothing={self.label_smoothing!r}: expected a number in [0, 1). {remedy}")
+        check_part(f"{name}.label_smoothing", self.label_smoothing, remedy)
 
     def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each entry of targets in [0, 1] under a sigmoid."""
@@ -127,13 +125,11 @@ def check_regression_loss(name: str, loss: Any, delta: Any, quantile: Any) -> No
     TypeError, ValueError
         That name the parameter of the output called ``name``.
     """
-    if loss not in REGRESSION_LOSSES:
-        raise unknown_name(f"{name}.loss", loss, REGRESSION_LOSSES, "leave it at 'squared_error'")
+    check_choice(f"{name}.loss", loss, REGRESSION_LOSSES, "leave it at 'squared_error'")
     remedy = "It is the error, in the unit of y, beyond which Huber's loss is linear."
     check_number(f"{name}.delta", delta, remedy, positive=True)
     remedy = "It is the share of the targets that should lie below a prediction; 0.5 is the median."
-    if check_number(f"{name}.quantile", quantile, remedy, positive=True) >= 1:
-        raise ValueError(f"{name}.quantile={quantile!r}: expected a number in (0, 1). {remedy}")
+    check_part(f"{name}.quantile", quantile, remedy, positive=True, expected="a number in (0, 1)")
 
 
 # -- regression: of differences between scores and targets -----------------------------------------------------------

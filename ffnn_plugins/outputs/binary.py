@@ -61,18 +61,20 @@ class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
         return ops.sum(losses * ops.reshape(weight, (-1, 1))), ops.sum(weight)
 
     def decision(self, scores: Array) -> Array:
-        return scores[:, 0]
+        return self._settled(scores)[:, 0]
 
     def probabilities(self, scores: Array) -> Array:
-        positive = scipy.special.expit(scores.astype(np.float64))
-        return inside(np.hstack([1 - positive, positive]))
+        positive = scipy.special.expit(self._settled(scores).astype(np.float64))
+        return inside(np.hstack([1 - positive, positive])[:, : len(self.classes_)])
 
     def decode(self, scores: Array) -> Array:
-        return np.asarray(self.classes_[(scores[:, 0] > 0).astype(np.intp)])
+        return np.asarray(self.classes_[(self._settled(scores)[:, 0] > 0).astype(np.intp)])
 
     def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        scores = self._exported_scores(ops, scores)
         positive = ops.sigmoid(ops.cast(scores, "float64"))
+        both = [1 - positive, positive][: len(self.classes_)]
         return {
             "label": self._exported_label(ops, ops.cast(ops.reshape(scores, (-1,)) > 0, "int64")),
-            "probabilities": exported_probabilities(ops, ops.concatenate([1 - positive, positive], 1)),
+            "probabilities": exported_probabilities(ops, ops.concatenate(both, 1)),
         }

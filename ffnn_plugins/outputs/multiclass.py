@@ -53,16 +53,20 @@ class MulticlassOutput(_losses.ClassificationLoss, LabelOutput):
         return _losses.focal_softmax(ops, cross_entropies, self.gamma) if self._loss == "focal" else cross_entropies
 
     def decision(self, scores: Array) -> Array:
+        scores = self._settled(scores)
+        if self.n_outputs_ == 1:
+            return -scores[:, 0]  # like those of two classes, of which the first is certain
         # scikit-learn's form for two classes: the log-odds of the second
         return scores[:, 1] - scores[:, 0] if self.n_outputs_ == 2 else scores
 
     def probabilities(self, scores: Array) -> Array:
-        return inside(scipy.special.softmax(scores.astype(np.float64), axis=1))
+        return inside(scipy.special.softmax(self._settled(scores).astype(np.float64), axis=1))
 
     def decode(self, scores: Array) -> Array:
-        return np.asarray(self.classes_[scores.argmax(axis=1)])
+        return np.asarray(self.classes_[self._settled(scores).argmax(axis=1)])
 
     def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        scores = self._exported_scores(ops, scores)
         probabilities = ops.exp(ops.log_softmax(ops.cast(scores, "float64")))
         return {
             "label": self._exported_label(ops, ops.argmax(scores)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,8 @@ import scipy.special
 
 from ffnn._utils.checks import check_number
 from ffnn.ops import Ops, Tensor
-from ffnn.output import Output
+from ffnn.output import Output, encoded_by
+from ffnn.training.weights import near_one
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
 
@@ -26,7 +27,12 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
     """Takes an indicator matrix, dense or sparse: 1 for a label that holds, 0 for one that does not, −1 for unknown.
 
     The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries; unknown ones add
-    nothing to loss or score, and a row of none but unknown ones is allowed.
+    nothing to loss or score, and a row of none but unknown ones is allowed. Nothing but unknown ones is an error.
+    A label of which no entry is known is warned about by ``fit``: what is predicted for it means nothing.
+
+    Not with scikit-learn's ``cross_val_predict`` for ``predict_proba`` or ``decision_function`` where y has −1: it
+    encodes each column first, so that −1, 0, 1 become 0, 1, 2, and −1, 1 become 0, 1: other labels. Fit each fold by
+    hand.
 
     Parameters
     ----------
@@ -75,7 +81,8 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
             weights = counts.sum(axis=1, keepdims=True) / (2 * np.maximum(counts, 1e-300))
             self.label_weights_ = np.where(counts > 0, weights, 1.0)  # a label without one of the two teaches nothing
             return
-        if isinstance(class_weight, str | Mapping) or len(class_weight) != self.n_outputs_:
+        several = isinstance(class_weight, Sequence) and not isinstance(class_weight, str | bytes)
+        if not several or len(class_weight) != self.n_outputs_ or not all(isinstance(w, Mapping) for w in class_weight):
             raise ValueError(
                 f"class_weight={class_weight!r}: expected for {self.n_outputs_} labels 'balanced', or a list of as "
                 "many dicts {0: weight, 1: weight}."
@@ -87,6 +94,12 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
                 for i, given in enumerate(class_weight)
             ]
         )
+        self.label_weights_ = near_one(self.label_weights_)
+
+    def taught(self, y: Any, sample_weight: Array) -> Array:
+        y = _dense(y)[sample_weight > 0]
+        weights = np.ones((self.n_outputs_, 2)) if self.label_weights_ is None else self.label_weights_
+        return np.asarray((((y == 0) & (weights[:, 0] > 0)) | ((y > 0) & (weights[:, 1] > 0))).any(axis=0))
 
     def encode(self, y: Any, dtype: str) -> Array:
         if y.ndim != 2 or y.shape[1] != self.n_outputs_:
@@ -95,20 +108,25 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         if not np.isin(y, (-1, 0, 1)).all():
             raise ValueError(
                 f"y has the values {np.unique(y)[:10].tolist()}; a multilabel indicator takes 1, 0 and, for a missing "
-                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer."
+                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer." + encoded_by(y)
             )
         y = np.asarray(y, dtype=dtype)
-        return np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        targets = np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        if self.label_weights_ is None:
+            return targets
+        # beside its targets a row has their weights, which a program takes as it takes data: each fold has its own
+        negative, positive = self.label_weights_.T
+        return np.hstack([targets, np.where(y > 0, positive, negative).astype(dtype)])
 
     def structure(self) -> Hashable:
-        weights = self.label_weights_
-        return (self._key_without("label_smoothing"), None if weights is None else weights.tobytes())
+        return (self._key_without("label_smoothing"), self.label_weights_ is not None)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        n = self.n_outputs_
+        of_entries, targets = targets[:, n:], targets[:, :n]
         known = ops.cast(targets >= 0, scores.dtype) * ops.reshape(weight, (-1, 1))
         if self.label_weights_ is not None:
-            negative, positive = (ops.cast(column, scores.dtype) for column in self.label_weights_.T)
-            known = known * ops.where(targets > 0.5, positive, negative)
+            known = known * ops.cast(of_entries, scores.dtype)
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
 
     def probabilities(self, scores: Array) -> Array:

@@ -83,15 +83,19 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         columns = self._columns(y)
         self.n_outputs_ = columns.shape[1]
         self.n_dimensions_ = y.ndim
+        # by a power of two, which changes no digit, since neither the sum nor the squares may overflow
+        unit = np.ldexp(1.0, np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1] - 1)
+        columns = columns / unit
         self.mean_ = np.average(columns, axis=0, weights=sample_weight)
         if self._loss == "poisson":
-            self.scale_ = np.where(self.mean_ > 0, self.mean_, 1.0)
+            self.scale_ = np.where(self.mean_ > 0, self.mean_ * unit, 1.0)
             self.mean_ = np.zeros_like(self.mean_)
             return self
         variance = np.average((columns - self.mean_) ** 2, axis=0, weights=sample_weight)
         # a constant's variance is a rounding error of its mean: dividing by it would blow that error up
         constant = variance <= (10 * np.finfo(np.float64).eps * np.abs(self.mean_)) ** 2
-        self.scale_ = np.where(constant, 1.0, np.sqrt(variance))
+        self.scale_ = np.where(constant, 1.0, np.sqrt(variance) * unit)
+        self.mean_ = self.mean_ * unit
         return self
 
     def encode(self, y: Any, dtype: str) -> Array:
@@ -103,7 +107,8 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         if self._loss == "huber":
             # delta rides along in the targets' unit: so a program serves every delta, and every fold's scale
             standard = np.hstack([standard, np.broadcast_to(self.delta / self.scale_, standard.shape)])
-        return np.asarray(standard, dtype=dtype)
+        with np.errstate(over="ignore"):  # which training refuses
+            return np.asarray(standard, dtype=dtype)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         return ops.sum(ops.mean(self._losses(ops, scores, targets), axis=1) * weight), ops.sum(weight)

@@ -8,11 +8,11 @@ called as anywhere: they may still stop a training.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 from ffnn._utils._private import drop_if_unreachable, is_callback_address
+from ffnn.parallel.output import warn
 
 __all__ = ["reduced", "with_word"]
 
@@ -59,11 +59,10 @@ class _Told:
 def _tell(result: Any, addresses: tuple[str, ...]) -> Any:
     if not _warned.issuperset(addresses):
         _warned.update(addresses)
-        warnings.warn(
+        warn(
             "The callbacks of scikit-learn report over a Unix socket of this machine, which a worker in a container or "
-            "on another machine does not reach: what they say there (ProgressBar, ScoringMonitor) is dropped. The fits "
-            "are not affected. A search shows its progress by ffnn.pool(..., progress=True).",
+            "on another machine cannot reach: what they report there (ProgressBar, ScoringMonitor) is dropped. The "
+            "fits are not affected. To see the progress of a search, use ffnn.pool(..., progress=True).",
             UserWarning,
-            stacklevel=2,
         )
     return result

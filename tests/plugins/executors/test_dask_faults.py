@@ -174,7 +174,7 @@ def test_a_task_that_takes_dask_workers_with_it_ends_by_a_name(cluster: Cluster,
     with DaskExecutor(**options) as executor:
         error = executor.submit(kill_dask_worker).exception(100)
         assert isinstance(error, WorkerDiedError)
-        assert "Dask workers ended while they ran" in str(error)
+        assert "Dask workers ended while running" in str(error)
         assert "kill_dask_worker" in str(error)
         assert executor.submit(abs, -1).result(60) == 1
     assert all(map(tasks.gone, pids))
@@ -220,6 +220,19 @@ def tiny_disk() -> Iterator[Callable[[Path], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def test_workers_that_end_in_order_leave_nothing(dask_cluster: MakeCluster) -> None:
+    cluster = dask_cluster(tls=False)
+    cluster.start_workers([{"nanny": True}, {"nanny": False}])
+    with DaskExecutor(cluster.address) as executor:
+        assert executor.submit(add, np.ones(100_000), 1, 0).result(60) == 2
+        assert cluster.leftovers()
+        for program in cluster.workers:
+            os.kill(program.pid, signal.SIGTERM)
+        for program in cluster.workers:
+            program.process.wait(30)
+        wait_for(lambda: not cluster.leftovers(), "no folders", 3)
+
+
 # --- the scheduler, and others who have a say there
 
 
@@ -229,6 +242,8 @@ def test_the_scheduler_is_killed(
     executor = DaskExecutor(**options)
     futures = [executor.submit(time.sleep, 60) for _ in range(30)]
     wait_for(lambda: len(cluster.children()) == 2, "two children")
+    os.kill(cluster.scheduler.pid, signal.SIGSTOP)
+    time.sleep(1.2)  # so that it dies while it is asked something
     cluster.scheduler.kill()
     for future in futures:
         error = future.exception(20)

@@ -1,0 +1,55 @@
+"""Engines do not survive a fork: their threads stay in the parent, and the child would wait for them for ever.
+
+What was only imported survives. So the engines that ran here are noted, and a forked child knows them for lost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from ffnn.exceptions import ForkedEngineError
+
+__all__ = ["check_not_forked", "note_running"]
+
+_running: set[str] = set()
+_lost: set[str] = set()
+
+
+def note_running(engine: str) -> None:
+    """Say that an engine runs in this process."""
+    _running.add(engine)
+
+
+def check_not_forked(engine: str | None = None) -> None:
+    """Refuse to use an engine that ran before this process was forked from another; by default, any that did.
+
+    Raises
+    ------
+    ForkedEngineError
+        With ways to start processes that work.
+    """
+    lost = _lost if engine is None else _lost & {engine}
+    if lost:
+        raise ForkedEngineError(
+            f"This process was forked from one in which {' and '.join(sorted(lost))} had run, and cannot use it: the "
+            "engine's threads stayed there. Start processes by joblib's default backend (loky), ffnn.pool() or "
+            "multiprocessing.get_context('spawn'); or fork before anything is fitted or predicted."
+        )
+
+
+def _note_fork() -> None:
+    if _tensorflow_has_run():  # somebody else may have used it
+        _running.add("tensorflow")
+    _lost.update(_running)
+    _running.clear()
+
+
+def _tensorflow_has_run() -> bool:
+    """Return whether TensorFlow has begun to run, which its first operation or its first look for devices does."""
+    context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+    return getattr(context, "_context_handle", None) is not None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
