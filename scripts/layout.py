@@ -20,6 +20,7 @@ PICTURE = ROOT / "docs/images/layout.svg"
 #: imports only those before it, for types too.
 FLOORS: list[dict[str, str]] = [
     {
+        "_version": "the version",
         "exceptions": "every error",
         "model": "the engine's seam",
         "_utils": "checks, threads, files",

@@ -24,9 +24,9 @@ from ffnn._utils.checks import (
     check_verbose,
     unknown_name,
 )
-from ffnn._utils.memory import check_memory
 from ffnn._utils.unvalidated import n_values
 from ffnn.builder import Builder
+from ffnn.estimator.memory import check_memory
 from ffnn.input import Input
 from ffnn.layer import Layer
 from ffnn.network import Network, describe
