@@ -9,21 +9,44 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sklearn.base import BaseEstimator
 
 from ffnn._utils.checks import check_number
 from ffnn._utils.documentation import DocumentedMixin
 from ffnn._utils.keys import parameters_key
-from ffnn.model import Array
+from ffnn.model import Array, EpochPlan, Model
 
 if TYPE_CHECKING:
     from ffnn.lazy_rows import LazyRows
     from ffnn.ops import Ops, Tensor
-    from ffnn.training.epochs import Training
 
-__all__ = ["Solver", "StochasticSolver", "clipped"]
+__all__ = ["Solver", "StochasticSolver", "Training", "clipped"]
+
+
+class Training(Protocol):
+    """A call of ``fit`` or ``partial_fit``, as a solver sees it."""
+
+    model: Model
+    epochs: range
+    weight_decay: float
+
+    def plan(self, epoch: int, solver: StochasticSolver, first_step: int) -> EpochPlan:
+        """Return the plan of an epoch."""
+        ...
+
+    def begin_epoch(self) -> None:
+        """Announce that the next epoch begins; :meth:`end_epoch` does so where it was not called."""
+        ...
+
+    def end_epoch(self, loss: float) -> bool:
+        """Record an epoch's loss; return whether to stop."""
+        ...
+
+    def finish(self, loss: float) -> None:
+        """Record the loss of a run that ended where it began, without an epoch."""
+        ...
 
 
 class Solver(DocumentedMixin, BaseEstimator, ABC):

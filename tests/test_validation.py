@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.training.validation import EarlyStopping
+from ffnn.training.stopping import EarlyStopping
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:600] / 16, Y[:600]

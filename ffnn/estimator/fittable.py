@@ -1,4 +1,4 @@
-"""The half of the estimators that is trained: their parameters, ``fit`` and ``partial_fit``."""
+"""The estimators' parameters, ``fit`` and ``partial_fit``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from ffnn._utils.documentation import DocumentedMixin
-from ffnn.estimator import fit as fitting
 from ffnn.estimator.callbacks import CallbackSupport
+from ffnn.estimator.data import Arguments
+from ffnn.estimator.fit import Fit
 from ffnn.estimator.turns import one_at_a_time
 from ffnn.exceptions import FfnnError
 from ffnn.plugins import registry
+from ffnn.training.validation import Held
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder
-    from ffnn.estimator.base import BaseMLP
     from ffnn.input import Input
     from ffnn.layer import Layer
     from ffnn.output import Output
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fittable", "Monitor"]
 
-Monitor = Callable[[int, "BaseMLP", dict[str, float]], Any]
+#: Called with the number of an epoch, the estimator and the epoch's figures.
+Monitor = Callable[[int, Any, dict[str, float]], Any]
 
 
 def _has_partial_fit(estimator: Fittable) -> bool:
@@ -44,7 +46,7 @@ def _has_partial_fit(estimator: Fittable) -> bool:
 
 
 class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
-    """What :class:`ffnn.estimator.base.BaseMLP` is trained by."""
+    """Has the parameters of the estimators, and trains them."""
 
     def __init__(
         self,
@@ -147,9 +149,9 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
             After Ctrl-C: the epoch is finished first, and the estimator keeps its weights. A second Ctrl-C acts at once
             and leaves the estimator as it was before.
         """
-        held = fitting.Held(X_val, y_val, sample_weight_val)
+        held = Held(X_val, y_val, sample_weight_val)
         with one_at_a_time(self):
-            fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
+            Fit(self, Arguments(X, y, sample_weight, held, monitor=monitor)).run()
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
@@ -184,5 +186,5 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
             If a parameter or the data cannot be used.
         """
         with one_at_a_time(self):
-            fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
+            Fit(self, Arguments(X, y, sample_weight, classes=classes, monitor=monitor, partial=True)).run()
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 from collections.abc import Hashable
@@ -19,12 +18,9 @@ from ffnn.solver import Solver
 from ffnn.training.epochs import initial_generator
 
 if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
+    pass
 
-__all__ = ["CURVES", "Fitted", "trained_in_place"]
-
-#: The attributes to which each epoch adds a number.
-CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+__all__ = ["Fitted"]
 
 
 class Fitted:
@@ -96,6 +92,19 @@ class Fitted:
             self._model = None
             self.network, self.solver = network, solver
 
+    def branch(self) -> Fitted:
+        """Return what a further training goes on with: the model itself. This one keeps a copy of its state.
+
+        So an estimator stays as it is while a draft of it is trained, at the cost of one copy of the network.
+        """
+        with self._lock:
+            other = Fitted(self.network, self.solver, self.root_seed)
+            other._built_by, other._builder, other._process = self._built_by, self._builder, self._process
+            state = self.state
+            other._model, other._state = self._model, None if self._model is not None else state
+            self._model, self._state = None, state
+        return other
+
     @property
     def state(self) -> State | None:
         """A copy of the whole state as arrays; None before the first model."""
@@ -122,9 +131,3 @@ class Fitted:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
         self._state = saved["_state"]
-
-
-def trained_in_place(estimator: BaseMLP) -> dict[str, Any]:
-    """Return a copy, which no epoch to come changes, of the attributes of an estimator that each one does."""
-    curves = {name: list(getattr(estimator, name)) for name in CURVES if hasattr(estimator, name)}
-    return {**curves, "_fitted": copy.copy(estimator._fitted)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ffnn._utils.checks import (
@@ -35,10 +35,8 @@ from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.training.stopping import EarlyStopping
 from ffnn.training.validation import check_scorer
-
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
 
 __all__ = ["Settings", "root_seed"]
 
@@ -68,11 +66,12 @@ class Settings:
     validation_fraction: float
     n_iter_no_change: int
     tol: float
+    scoring: Any
     dtype: str
     verbose: bool
 
     @classmethod
-    def of(cls, estimator: BaseMLP) -> Self:
+    def of(cls, estimator: BaseEstimator) -> Self:
         """Return the checked parameters of an estimator.
 
         Raises
@@ -105,6 +104,7 @@ class Settings:
                 "n_iter_no_change", e.n_iter_no_change, "It is the number of epochs without improvement; 10 is usual."
             ),
             tol=check_number("tol", e.tol, "It is what counts as an improvement; 1e-4 is usual."),
+            scoring=e.scoring,
             dtype=_dtype(e.dtype, solver),
             verbose=check_verbose(e.verbose),
         )
@@ -128,6 +128,10 @@ class Settings:
             builder = copy.copy(builder).set_params(device=estimator.device)
         builder.check_installed()
         return builder
+
+    def stopping(self) -> EarlyStopping:
+        """Return what decides when to stop."""
+        return EarlyStopping(self.n_iter_no_change, self.tol)
 
     def check_monitor(self, monitor: Any) -> None:
         """Refuse a monitor that cannot be called."""

@@ -14,7 +14,7 @@ from ffnn.model import Array, Arrays
 from ffnn.solver import Solver
 
 if TYPE_CHECKING:
-    from ffnn.training.epochs import Training
+    from ffnn.solver import Training
 
 __all__ = ["LBFGS"]
 

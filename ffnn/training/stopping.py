@@ -1,17 +1,13 @@
-"""When to stop: at a number that grows no more, or at a training loss that falls no more."""
+"""When to stop: where a number no longer grows, or the training loss no longer falls."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ffnn.training.listeners import Listener
-
-if TYPE_CHECKING:
-    from ffnn.estimator.settings import Settings
 
 __all__ = ["EarlyStopping", "TrainingLossStopping"]
 
@@ -44,26 +40,27 @@ class EarlyStopping:
 
 
 class TrainingLossStopping(Listener):
-    """Stops a training whose own loss falls no more, as scikit-learn's networks do, and warns where it never does.
+    """Stops a training whose own loss falls no more, as scikit-learn's networks do.
 
     Parameters
     ----------
-    settings : Settings
-        Says whether to, and after how many epochs without how large a fall.
+    stopping : EarlyStopping
+        Decides when.
     epochs : range
-        The epochs to come.
+        The epochs of this call.
+    warns : bool
+        Whether to warn where the loss still falls in the last epoch.
     """
 
-    def __init__(self, settings: Settings, epochs: range) -> None:
-        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
-        self._stops = settings.early_stopping == "training"
-        self._warns = self._stops and settings.solver.stochastic  # L-BFGS says itself whether it has converged
+    def __init__(self, stopping: EarlyStopping, epochs: range, *, warns: bool) -> None:
+        self._stopping = stopping
         self._last = epochs.stop - 1
+        self._warns = warns
         self._unsettled = False
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Return whether the loss has settled."""
-        settled = self._stops and self._stopping.update(epoch, -stats["loss"])[1]
+        settled = self._stopping.update(epoch, -stats["loss"])[1]
         self._unsettled = epoch == self._last and not settled
         return settled
 

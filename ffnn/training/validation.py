@@ -8,9 +8,10 @@ import numbers
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
@@ -21,14 +22,11 @@ from ffnn.exceptions import TrainingDivergedError
 from ffnn.model import Array, Model
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
+from ffnn.training.history import History
 from ffnn.training.listeners import Listener
 from ffnn.training.stopping import EarlyStopping
 
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
-    from ffnn.estimator.settings import Settings
-
-__all__ = ["EarlyStopping", "Held", "Validation", "ValidationListener", "check_scorer", "split"]
+__all__ = ["Held", "Validation", "ValidationListener", "check_scorer", "split"]
 
 Scorer = Callable[..., float]
 
@@ -70,6 +68,8 @@ class Validation:
         The weights that the user gave, for the scorer.
     scorer : callable or None
         scikit-learn's scorer; None measures the loss alone.
+    scoring : str or callable
+        The parameter that named it, for messages.
     """
 
     X: Any
@@ -77,6 +77,7 @@ class Validation:
     weight: Array
     sample_weight: Array | None
     scorer: Scorer | None
+    scoring: Any
 
     def loss(self, model: Model, network: Network) -> float:
         """Return the weighted mean loss, without dropout and without the penalty of weight decay."""
@@ -86,7 +87,7 @@ class Validation:
             total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
         return float(total) / max(float(weight), np.finfo(np.float64).tiny)
 
-    def score(self, estimator: BaseMLP) -> float:
+    def score(self, estimator: BaseEstimator) -> float:
         """Return the scorer's verdict."""
         assert self.scorer is not None
         # the data is what the estimator has made of the user's: without names, of its own dtype
@@ -98,105 +99,103 @@ class Validation:
             score = score.item()  # of an array of one number, as scikit-learn takes
         if not isinstance(score, numbers.Real):
             raise TypeError(
-                f"scoring={estimator.scoring!r} returned {score!r} for the validation data; expected a number, "
+                f"scoring={self.scoring!r} returned {score!r} for the validation data; expected a number, "
                 f"got {type(score).__name__}. Return a float, the greater the better, or name a scikit-learn scorer."
             )
         return float(score)
 
 
 class ValidationListener(Listener):
-    """Looks at the validation data after each epoch, and remembers the best one.
+    """Measures the validation data after each epoch, and remembers the best one.
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
-        Gets the curves, and the number of the best epoch.
-    validation : Validation or None
-        The data; without any, nothing happens.
-    settings : Settings
-        Says when to stop, and whether to go back to the best epoch then.
+    validation : Validation
+        The data.
+    network : Network
+        The description of what is trained.
     model : Model
-        What is trained.
+        The network on its engine.
+    history : History
+        Gets the curves and the best epoch.
+    score : callable or None
+        Returns the score of the validation data; None judges by the loss alone.
+    stopping : tuple of two EarlyStopping
+        When to stop: by the loss, and by the score.
+    restores : bool
+        Whether to stop at all, and to go back to the best epoch then.
     advise : callable
-        Returns what to do where the validation loss is not finite.
+        Returns the remedy where the validation loss is not finite.
     """
 
     def __init__(
         self,
-        estimator: BaseMLP,
-        validation: Validation | None,
-        settings: Settings,
+        validation: Validation,
+        network: Network,
         model: Model,
+        history: History,
+        *,
+        score: Callable[[], float] | None,
+        stopping: tuple[EarlyStopping, EarlyStopping],
+        restores: bool,
         advise: Callable[[], str],
     ) -> None:
-        self._estimator = estimator
-        self._validation = validation
+        self._validation: Validation | None = validation
+        self._network = network
         self._model = model
+        self._history = history
+        self._score = score
+        self._by_loss, self._by_score = stopping
+        self._restores = restores
         self._advise = advise
-        self._by_loss, self._by_score = (EarlyStopping(settings.n_iter_no_change, settings.tol) for _ in range(2))
-        self._restores = settings.early_stopping is True
         self._best: Any = None
         self._best_epoch = self._last = -1
         self._warned = False
 
-    def begin(self) -> None:
-        """Begin the curves: they count the same epochs as the training's, with NaN where there was no validation."""
-        validation, attributes = self._validation, self._estimator.__dict__
-        measured = {
-            "validation_loss_curve_": validation is not None,
-            "validation_scores_": validation is not None and validation.scorer is not None,
-        }
-        for name, there in measured.items():
-            if there or name in attributes:
-                curve = attributes.setdefault(name, [])
-                curve += [np.nan] * (self._estimator.n_iter_ - len(curve))
-
     def close(self) -> None:
-        """Let go of the data."""
+        """Release the data."""
         self._validation = None
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Measure an epoch, add that to its figures, and return whether to stop."""
-        validation, estimator = self._validation, self._estimator
-        for name in ("validation_loss_curve_", "validation_scores_"):
-            if hasattr(estimator, name):
-                getattr(estimator, name).append(np.nan)
-        if validation is None:
-            return False
-        loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
+        """Measure an epoch, add its figures to the history, and return whether to stop."""
+        history = self._history
+        assert self._validation is not None
+        assert history.validation_loss is not None  # expected by the fit
+        loss = stats["validation_loss"] = self._validation.loss(self._model, self._network)
         if not np.isfinite(loss):
             raise TrainingDivergedError(f"The validation loss became {loss} in epoch {epoch}. {self._advise()}")
-        estimator.validation_loss_curve_[-1] = loss
+        history.validation_loss[-1] = loss
         self._last, judge, value = epoch, self._by_loss, -loss
-        if validation.scorer is not None:
-            score = stats["validation_score"] = estimator.validation_scores_[-1] = validation.score(estimator)
+        if self._score is not None:
+            assert history.validation_score is not None  # expected by the fit
+            score = stats["validation_score"] = history.validation_score[-1] = self._score()
             if not np.isnan(score):
                 judge, value = self._by_score, score
             else:
-                self._warn(epoch)
+                self._warn(epoch, self._validation.scoring)
                 if self._by_score.best_epoch >= 0:
                     return False
         better, stop = judge.update(epoch, value)
         if better:
-            estimator.best_epoch_ = self._best_epoch = epoch
+            history.best_epoch = self._best_epoch = epoch
             if self._restores:
                 self._best = None  # not two of them at a time
                 self._best = self._model.get_state()
         return stop and self._restores
 
     def restore(self) -> None:
-        """Go back to the best epoch, if that is what early stopping does."""
+        """Go back to the best epoch, if early stopping is to."""
         if self._best is not None and self._best_epoch != self._last:
             self._model.set_state(self._best)
 
-    def _warn(self, epoch: int) -> None:
-        """Say once that there is no score."""
+    def _warn(self, epoch: int, scoring: Any) -> None:
+        """Warn once that there is no score."""
         if not self._warned:
             self._warned = True
             warnings.warn(
-                f"scoring={self._estimator.scoring!r} is NaN for the validation data, in epoch {epoch}. Until there is "
-                "a score, the validation loss says which epoch is best and when to stop; a later epoch without a score "
-                "counts neither way. R2 needs two samples at least, an AUC samples of both classes: set more apart by "
+                f"scoring={scoring!r} is NaN for the validation data, in epoch {epoch}. Until there is a score, the "
+                "validation loss says which epoch is best and when to stop; a later epoch without a score counts "
+                "neither way. R2 needs two samples at least, an AUC samples of both classes: set more apart by "
                 "validation_fraction, pass another X_val and y_val, or use scoring='loss'.",
                 UndefinedMetricWarning,
                 stacklevel=2,
@@ -222,31 +221,39 @@ def check_scorer(value: Any) -> None:
         raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
 
 
-def scorer_of(estimator: BaseMLP) -> Scorer | None:
-    """Return the estimator's scorer; None for the loss."""
-    scoring: Any = estimator.scoring
+def scorer_of(estimator: BaseEstimator, scoring: Any) -> Scorer | None:
+    """Return the scorer that ``scoring`` names; None for the loss."""
     return None if isinstance(scoring, str) and scoring == "loss" else check_scoring(estimator, scoring)
 
 
-def split(estimator: BaseMLP, X: Any, y: Any, weight: Array, seed: int) -> tuple[Array, Array]:
+def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) -> tuple[Array, Array]:
     """Split the rows into those to train on and those to validate on: a function of the seed.
 
-    Labels of one class a row are split so that each class keeps its share.
+    Parameters
+    ----------
+    y : array-like of shape (n_rows, ...)
+        The targets.
+    weight : ndarray of shape (n_rows,)
+        The sample weights.
+    fraction : float
+        The share of the rows to validate on.
+    seed : int
+        The seed.
+    stratify : bool
+        Whether each class of ``y`` keeps its share.
 
     Raises
     ------
     ValueError
         If there are too few rows, or too few of a class.
     """
-    fraction = float(estimator.validation_fraction)
-    labels = estimator._estimator_type_name() == "classifier" and getattr(y, "ndim", 2) == 1
-    rows = np.arange(X.shape[0])
+    rows = np.arange(len(weight))
     try:
         train, test = train_test_split(
-            rows, test_size=fraction, random_state=seed, stratify=safe_indexing(y, rows) if labels else None
+            rows, test_size=fraction, random_state=seed, stratify=safe_indexing(y, rows) if stratify else None
         )
     except ValueError as error:
-        remedy = _remedy(y if labels else np.zeros(len(rows)), fraction) or str(error)
+        remedy = _remedy(y if stratify else np.zeros(len(rows)), fraction) or str(error)
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction:g} cannot split these {len(rows)} samples: "
             f"{remedy}; or pass X_val and y_val, or set early_stopping=False."

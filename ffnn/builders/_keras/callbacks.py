@@ -120,7 +120,7 @@ class KerasCallbacks(Listener):
                     f"{type(error).__name__}: {error}. Open files and the like in on_train_begin."
                 ) from error
         run = self._run
-        run.estimator.callbacks_ = self._callbacks
+        run.attributes["callbacks_"] = self._callbacks
         with self._trained.scope():
             shown = self._shown = self._trained.native
             shown.stop_training = False
