@@ -146,11 +146,8 @@ class Fit:
         # everything that can be refused is refused before an engine is imported
         rows = network.input.prepare(data.X, network.dtype)
         targets = network.output.encode(data.y, network.dtype)
-        advise = functools.partial(
-            advice,
-            settings.schedule if settings.solver.stochastic else None,
-            self._checked_targets(data, targets, order),
-        )
+        sizes = self._checked_targets(data, targets, order)
+        advise = functools.partial(advice, settings.schedule if settings.solver.stochastic else None, sizes)
         model = fitted.model(settings.builder)
         watch = self._validation_listener(data.validation, model, advise)
         vars(draft).update(history.attributes())
@@ -194,9 +191,10 @@ class Fit:
                         raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
                     raise
                 return interrupted()
-        finally:
+        finally:  # what refers to the data is in cycles, which only the garbage collector would free
             listeners.close()
             model.unload()
+            sizes.clear()
 
     def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
         """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""

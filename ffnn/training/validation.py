@@ -154,7 +154,7 @@ class ValidationListener(Listener):
 
     def close(self) -> None:
         """Release the data."""
-        self._validation = None
+        self._validation = self._score = None
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Measure an epoch, add its figures to the history, and return whether to stop."""
