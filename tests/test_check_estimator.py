@@ -27,11 +27,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversi
 
 # enough for a check's data, where five epochs of the default rate are not
 LONGER = {"n_epochs": 20, "learning_rate": 3e-3}
-ESTIMATORS = [
+PLAIN = [
     MLPClassifier(builder="tf", random_state=0),
     MLPRegressor(builder="keras", random_state=0),
     MLPClassifier(builder="keras", solver="lbfgs", random_state=0),
     MLPRegressor(builder="tf", solver="lbfgs", random_state=0),
+]
+WITH_PLUGINS = [
     MLPClassifier(block=("affine", "batch_norm", "prelu"), builder="keras", random_state=0, **LONGER),
     MLPRegressor(block=("affine", "residual", "layer_norm", "activation"), builder="tf", random_state=0, **LONGER),
     MLPClassifier(input_layer=PLRInput(8, n_dims=4), builder="tf", random_state=0),
@@ -45,8 +47,14 @@ def expected(estimator):
     return {}
 
 
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected)
+@parametrize_with_checks(PLAIN)
 def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(WITH_PLUGINS, expected_failed_checks=expected)
+def test_scikit_learns_checks_with_plugins(estimator, check):
     check(estimator)
 
 
@@ -84,6 +92,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", OTHERS, ids=repr)
 def test_the_checks_that_depend_on_a_layer_a_loss_or_an_input(estimator):
     chosen = DECISIVE - WEIGHTS if "gaussian_noise" in estimator.block else DECISIVE

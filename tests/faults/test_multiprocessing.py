@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 import ffnn
 from tests.support.faults import Faults, data, once, scores, send
 
-pytestmark = pytest.mark.timeout(110)
+pytestmark = [pytest.mark.timeout(110), pytest.mark.slow]
 
 
 class TestMultiprocessing(Faults):
@@ -30,7 +30,6 @@ class TestMultiprocessing(Faults):
             patch.setattr(sys, "executable", "/no/such/python")
             yield
 
-    @pytest.mark.slow
     def test_fault_01_also_under_a_network(self, tmp_path: Path) -> None:
         """With an engine, whose workers are no lighter to replace than others."""
 
