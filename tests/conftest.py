@@ -23,8 +23,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 Install = Callable[..., Path]
 
-#: What takes seconds to start: containers, and clusters of Dask.
-SLOW_FIXTURES = {"podman", "dask_cluster", "two_slots"}
+#: What takes seconds: containers, clusters of Dask, and hosts that the test stops, changes and breaks.
+SLOW_FIXTURES = {"podman", "dask_cluster", "two_slots", "own_ssh_network", "own_cable_network"}
 
 
 @pytest.hookimpl(tryfirst=True)

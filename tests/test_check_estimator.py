@@ -30,10 +30,10 @@ LONGER = {"n_epochs": 20, "learning_rate": 3e-3}
 PLAIN = [
     MLPClassifier(builder="tf", random_state=0),
     MLPRegressor(builder="keras", random_state=0),
+]
+MORE = [
     MLPClassifier(builder="keras", solver="lbfgs", random_state=0),
     MLPRegressor(builder="tf", solver="lbfgs", random_state=0),
-]
-WITH_PLUGINS = [
     MLPClassifier(block=("affine", "batch_norm", "prelu"), builder="keras", random_state=0, **LONGER),
     MLPRegressor(block=("affine", "residual", "layer_norm", "activation"), builder="tf", random_state=0, **LONGER),
     MLPClassifier(input_layer=PLRInput(8, n_dims=4), builder="tf", random_state=0),
@@ -53,8 +53,8 @@ def test_scikit_learns_checks(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks(WITH_PLUGINS, expected_failed_checks=expected)
-def test_scikit_learns_checks_with_plugins(estimator, check):
+@parametrize_with_checks(MORE, expected_failed_checks=expected)
+def test_scikit_learns_checks_with_other_solvers_and_plugins(estimator, check):
     check(estimator)
 
 
