@@ -21,8 +21,13 @@ pytestmark = [pytest.mark.timeout(110), pytest.mark.slow]
 
 
 class TestMultiprocessing(Faults):
+    silence = 6.0
+
     def pool(self, n_workers: int = 2, **options: Any) -> Any:
-        return ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, **options)
+        pool = ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, **options)
+        for host in pool.executor.hosts:
+            host._silence = self.silence  # users have 30 seconds, which a test need not wait for
+        return pool
 
     @contextlib.contextmanager
     def break_host(self) -> Iterator[None]:
