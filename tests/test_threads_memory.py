@@ -17,6 +17,8 @@ from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
 
+pytestmark = pytest.mark.slow
+
 X, Y = load_digits(return_X_y=True)
 X = X / 16
 

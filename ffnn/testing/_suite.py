@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy.sparse
@@ -53,6 +54,9 @@ def installed_builders() -> list[str]:
     return found
 
 
+_FITS: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+
 class Suite:
     """A test that takes ``builder_name`` runs once for each builder that is installed."""
 
@@ -60,6 +64,13 @@ class Suite:
         """Run the tests that fit once a builder."""
         if "builder_name" in metafunc.fixturenames:
             metafunc.parametrize("builder_name", installed_builders())
+
+    def fitted_once(self, builder_name: str) -> Any:
+        """Return what `fitted` returns; the tests of a class share it, and leave it as it is."""
+        fits = _FITS.setdefault(type(self), {})
+        if builder_name not in fits:
+            fits[builder_name] = self.fitted(builder_name)  # type: ignore[attr-defined]  # of the suites that use it
+        return fits[builder_name]
 
 
 def engine_ops() -> Any:

@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
 from ffnn.testing._suite import surroundings
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
-from tests.conftest import BUILDERS
 
 
 class TestPLR(InputSuite):
@@ -127,17 +125,3 @@ def test_a_program_serves_every_sigma():
 def test_a_wrong_parameter_is_refused(parameters, error, message):
     with pytest.raises(error, match=message):
         MLPClassifier(input_layer=PLRInput(**parameters)).fit([[0.0], [1.0]], [0, 1])
-
-
-CHECKED = [
-    kind(input_layer=PLRInput(8, n_dims=4), builder=builder, random_state=0)
-    for builder in BUILDERS
-    for kind in (MLPClassifier, MLPRegressor)
-]
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks(CHECKED)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
