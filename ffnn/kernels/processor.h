@@ -6,16 +6,17 @@
 #include <xmmintrin.h>
 #endif
 
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-#define WIDTH 16
-/* Vectors of units at a time: as many sums as the processor has registers for. */
+/* Vectors as wide as the registers: gcc puts wider ones through memory. As many units at a time as there are registers
+ * for their sums. */
 #if defined(__AVX512F__)
-#define VECS 8
-#elif defined(__AVX__) || defined(__aarch64__)
-#define VECS 4
+#define WIDTH 16
+#elif defined(__AVX__)
+#define WIDTH 8
 #else
-#define VECS 2
+#define WIDTH 4
 #endif
+#define VECS 8
+typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__clang__)
