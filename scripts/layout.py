@@ -152,13 +152,13 @@ def line(start: tuple[float, float, float], end: tuple[float, float, float]) -> 
 
 def svg() -> str:
     """Return the picture: a box for each package, a line to each package that it stands on."""
-    width, row_height = 1180, 104
+    width, row_height = 1000, 104
     height = row_height * len(FLOORS)
     edges = package_edges()
     boxes: dict[str, tuple[float, float, float]] = {}
     for row, names in enumerate(columns(edges)):
         step = width / len(names)
-        box = min(step - 18, 180)
+        box = min(step - 10, 170)
         y = height - 36 - BOX - row * row_height
         for column, name in enumerate(names):
             boxes[name] = (step * (column + 0.5) - box / 2, y, box)
