@@ -159,7 +159,7 @@ def svg() -> str:
     for row, names in enumerate(columns(edges)):
         step = width / len(names)
         box = min(step - 10, 170)
-        y = height - 36 - BOX - row * row_height
+        y: float = height - 36 - BOX - row * row_height
         for column, name in enumerate(names):
             boxes[name] = (step * (column + 0.5) - box / 2, y, box)
     paths = [line(boxes[name], boxes[target]) for name in ORDER for target in sorted(edges[name], key=ORDER.index)]
