@@ -1,12 +1,13 @@
 """The layout of the code: which package stands on which, and the picture of it, docs/images/layout.svg.
 
-``python scripts/layout.py`` draws the picture from the code's imports; ``--check`` fails if it is an old one.
+``python scripts/layout.py`` draws the picture from the code's imports; ``--check`` fails if it is out of date.
 ``tests/test_structure.py`` holds the code to :data:`FLOORS`.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 import sys
 from collections.abc import Iterator
 from html import escape
@@ -15,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/layout.svg"
+BOX = 46  # the height of a box
 
 #: The packages and modules right under ffnn/, from the bottom up, in the rows of the picture, each with its role. Each
 #: imports only those before it, for types too.
@@ -116,44 +118,69 @@ def package_edges() -> dict[str, set[str]]:
     }
 
 
+def columns(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Return the names of each floor from left to right, ordered so that few lines cross."""
+    rows = [list(floor) for floor in FLOORS]
+    neighbours: dict[str, set[str]] = {name: set(targets) for name, targets in edges.items()}
+    for name, targets in edges.items():
+        for target in targets:
+            neighbours[target].add(name)
+    for _ in range(8):
+        for row in rows:
+            places = {name: (i + 0.5) / len(floor) for floor in rows for i, name in enumerate(floor)}
+            means = {
+                name: math.fsum(places[other] for other in neighbours[name]) / len(neighbours[name])
+                if neighbours[name]
+                else places[name]
+                for name in row
+            }
+            row.sort(key=lambda name: (means[name], name))
+    return rows
+
+
+def line(start: tuple[float, float, float], end: tuple[float, float, float]) -> str:
+    """Return the path from the bottom of a box to the top of one below it, or to the bottom of one beside it."""
+    x, y, width = start
+    tx, ty, target_width = end
+    x, tx, bottom = x + width / 2, tx + target_width / 2, y + BOX
+    if ty == y:
+        low = bottom + 36
+        return f'<path class="beside" d="M{x:.0f} {bottom} C{x:.0f} {low} {tx:.0f} {low} {tx:.0f} {bottom}"/>'
+    half = (ty - bottom) / 2
+    return f'<path d="M{x:.0f} {bottom} C{x:.0f} {bottom + half:.0f} {tx:.0f} {ty - half:.0f} {tx:.0f} {ty}"/>'
+
+
 def svg() -> str:
-    """Return the picture: a box a package, a line to each package that it stands on."""
-    width, box_height, row_height = 1180, 46, 96
-    height = row_height * len(FLOORS) + 20
+    """Return the picture: a box for each package, a line to each package that it stands on."""
+    width, row_height = 1000, 104
+    height = row_height * len(FLOORS)
+    edges = package_edges()
     boxes: dict[str, tuple[float, float, float]] = {}
-    for row, floor in enumerate(FLOORS):
-        step = width / len(floor)
-        box = min(step - 18, 200)
-        y = height - 20 - box_height - row * row_height
-        for column, name in enumerate(floor):
+    for row, names in enumerate(columns(edges)):
+        step = width / len(names)
+        box = min(step - 10, 170)
+        y: float = height - 36 - BOX - row * row_height
+        for column, name in enumerate(names):
             boxes[name] = (step * (column + 0.5) - box / 2, y, box)
-    parts = []
-    for name, targets in package_edges().items():
-        x, y, box = boxes[name]
-        for target in sorted(targets, key=ORDER.index):
-            tx, ty, tbox = boxes[target]
-            if ty == y:  # neighbours: an arc below the row
-                start, end, bottom = x + box / 2, tx + tbox / 2, y + box_height
-                parts.append(
-                    f'<path d="M{start:.0f} {bottom} Q{(start + end) / 2:.0f} {bottom + 34} {end:.0f} {bottom}"/>'
-                )
-            else:
-                parts.append(f'<path d="M{x + box / 2:.0f} {y + box_height} L{tx + tbox / 2:.0f} {ty}"/>')
+    paths = [line(boxes[name], boxes[target]) for name in ORDER for target in sorted(edges[name], key=ORDER.index)]
+    roles = {name: role for floor in FLOORS for name, role in floor.items()}
     texts = []
     for name, (x, y, box) in boxes.items():
-        role = next(floor[name] for floor in FLOORS if name in floor)
-        texts.append(f'<rect x="{x:.0f}" y="{y}" width="{box:.0f}" height="{box_height}" rx="6"/>')
+        kind = ' class="kind"' if roles[name] == "kind" else ""
+        role = "a kind of plugin" if kind else roles[name]
+        texts.append(f'<rect{kind} x="{x:.0f}" y="{y}" width="{box:.0f}" height="{BOX}" rx="6"/>')
         texts.append(f'<text x="{x + box / 2:.0f}" y="{y + 19}" class="name">{escape(name)}</text>')
         texts.append(f'<text x="{x + box / 2:.0f}" y="{y + 36}">{escape(role)}</text>')
     style = (
-        "svg{background:#fff}path{stroke:#9aa5c4;fill:none}rect{fill:#eef1fb;stroke:#4051b5}"
+        "svg{background:#fff}path{stroke:#9aa5c4;fill:none}.beside{stroke-dasharray:4 3}"
+        "rect{fill:#eef1fb;stroke:#4051b5}.kind{fill:#cdd5f5}"
         "text{font:12px sans-serif;text-anchor:middle;fill:#444}.name{font-weight:bold;font-size:13px;fill:#111}"
     )
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
         "<title>The packages of ffnn: each stands on those below it</title>",
         f"<style>{style}</style>",
-        *parts,
+        *paths,
         *texts,
         "</svg>",
     ]
@@ -167,9 +194,7 @@ def main() -> int:
         return 0
     if PICTURE.exists() and PICTURE.read_text() == svg():
         return 0
-    print(
-        f"{PICTURE.relative_to(ROOT)} is not that of the code. Draw it anew: python scripts/layout.py", file=sys.stderr
-    )
+    print(f"{PICTURE.relative_to(ROOT)} is out of date. Draw it again: python scripts/layout.py", file=sys.stderr)
     return 1
 
 
