@@ -90,8 +90,8 @@ def _call(activation: Any, function: Callable[[Any], Any], x: Tensor) -> Tensor:
             f"activation={activation!r} failed on the builder's {type(x).__name__}: {type(error).__name__}: {error} "
             f"{remedy}"
         ) from error
-    before, after = _form(x), _form(result)
-    if not _suits(before, after) or ("bfloat16" not in str(x.dtype) and result.dtype != x.dtype):
+    before, after = _shape_of(x), _shape_of(result)
+    if not _compatible(before, after) or ("bfloat16" not in str(x.dtype) and result.dtype != x.dtype):
         got = repr(result) if after is None else f"{after} and {_name(result.dtype)}"
         raise TypeError(
             f"activation={activation!r}: expected a function whose result has the shape and dtype of its argument, "
@@ -104,7 +104,7 @@ def _name(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype))
 
 
-def _form(tensor: Any) -> tuple[int | None, ...] | None:
+def _shape_of(tensor: Any) -> tuple[int | None, ...] | None:
     """Return a tensor's shape, () if it is not known yet; None for anything but a tensor."""
     if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
         return None
@@ -114,7 +114,7 @@ def _form(tensor: Any) -> tuple[int | None, ...] | None:
         return ()
 
 
-def _suits(before: Any, after: Any) -> bool:
+def _compatible(before: Any, after: Any) -> bool:
     """Return whether the shape of a result is compatible with the shape of its argument."""
     if not before or not after:
         return after is not None and (after == () or not before)
