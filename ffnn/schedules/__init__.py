@@ -1,4 +1,4 @@
-"""The schedules of the learning rate that come with ffnn, one a module."""
+"""The built-in schedules of the learning rate, one per module."""
 
 from __future__ import annotations
 
