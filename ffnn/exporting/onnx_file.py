@@ -1,4 +1,4 @@
-"""The format ``onnx``: an estimator, or a whole pipeline, as skl2onnx converts it."""
+"""The format ``onnx``: converts an estimator, or a whole pipeline, by skl2onnx."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ffnn.exporting.subject import Subject
 
 __all__ = ["onnx_model"]
 
-#: What a file of protocol buffers can hold, less what is no weight.
+#: The largest size of the weights: the limit of protocol buffers, with room for the rest of the model.
 _MOST_BYTES = 2**31 - 2**24
-#: scikit-learn's pattern of a word, and the same in RE2, whose \\w is ASCII's.
+#: scikit-learn's token pattern, and its equivalent in RE2, where \\w is ASCII only.
 _PATTERN = r"(?u)\b\w\w+\b"
 _PATTERN_IN_RE2 = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
 _LOCALE = "C.UTF-8"
@@ -29,14 +29,14 @@ def onnx_model(subject: Subject, X: Any) -> Any:
     Parameters
     ----------
     subject : Subject
-        What is exported.
+        The fitted estimator or pipeline.
     X : array-like, DataFrame, sequence of str or None
-        A few rows, whose dtypes the model is to take.
+        A few rows with the dtypes of the model's inputs.
 
     Raises
     ------
     ExportError
-        If something in it has no form in ONNX.
+        If a part of it cannot be converted to ONNX.
     ImportError
         If onnx or skl2onnx is not installed.
     """
@@ -49,7 +49,7 @@ def onnx_model(subject: Subject, X: Any) -> Any:
     n_bytes = sum(array.nbytes for array in subject.mlp._state().weights.values())
     if n_bytes > _MOST_BYTES:
         raise ExportError(
-            f"format='onnx': the weights have {n_bytes / 2**30:.1f} GiB; a file of ONNX holds 2. Use "
+            f"format='onnx': the weights have {n_bytes / 2**30:.1f} GiB; an ONNX file holds at most 2. Use "
             "format='savedmodel', fewer features or hidden_units, or dtype='float32'."
         )
     try:
@@ -60,20 +60,20 @@ def onnx_model(subject: Subject, X: Any) -> Any:
         _check_runs(subject, model, X)
     except (ExportError, TypeError):
         raise
-    except Exception as error:  # whatever a converter says of what it was not made for
-        hint = "" if X is not None else " Where columns of X have several types, give some rows: export(..., X=X)."
+    except Exception as error:  # converters raise anything for unsupported steps
+        hint = "" if X is not None else " If the columns of X have several types, give some rows: export(..., X=X)."
         raise ExportError(
             f"format='onnx': the {type(subject.whole).__name__} cannot be converted: {type(error).__name__}: "
-            f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X before."
+            f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         ) from error
     model.producer_name, model.producer_version = "ffnn", __version__
     return model
 
 
 def _options(step: Any) -> dict[int, dict[str, str]]:
-    """Return what skl2onnx shall do otherwise than by default, so that texts are split as scikit-learn splits them."""
+    """Return the options of skl2onnx by which texts are tokenised as in scikit-learn."""
     if isinstance(step, CountVectorizer):  # or a TfidfVectorizer, which is one
-        # what every Linux has, a container too, unlike onnxruntime's en_US.UTF-8
+        # a locale that every Linux has, even in a container, unlike onnxruntime's en_US.UTF-8
         own = {"locale": _LOCALE}
         if step.analyzer == "word" and step.token_pattern == _PATTERN:
             own["tokenexp"] = _PATTERN_IN_RE2
@@ -85,13 +85,13 @@ def _options(step: Any) -> dict[int, dict[str, str]]:
 
 
 def _check_runs(subject: Subject, model: Any, X: Any) -> None:
-    """Run the model where onnxruntime is installed: it lacks some operations, and skl2onnx is not always exact."""
+    """Compare the model with the pipeline if onnxruntime is installed, since skl2onnx is not always exact."""
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError:
         return
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong comes as an exception too
+    options.log_severity_level = 4  # errors are raised as exceptions too
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     if X is None or not subject.transformers:
         return
@@ -104,12 +104,12 @@ def _check_runs(subject: Subject, model: Any, X: Any) -> None:
         raise ExportError(
             f"format='onnx': for row {row} of X the model gives {result[row]}, the pipeline {expected[row]}. skl2onnx "
             f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in subject.transformers)}). "
-            "Export the last step, ffnn.export(pipeline[-1], path), and transform X before."
+            "Export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         )
 
 
 def _feed(session: Any, X: Any) -> dict[str, Any]:
-    """Return rows as what a session takes."""
+    """Return rows as the inputs of a session."""
     dtypes = {
         "tensor(float)": np.float32,
         "tensor(double)": np.float64,
@@ -123,7 +123,7 @@ def _feed(session: Any, X: Any) -> dict[str, Any]:
 
 
 def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:
-    """Return the model's inputs, each with its name and type."""
+    """Return the names and types of the model's inputs."""
     first = (*subject.transformers, subject.mlp)[0]
     if X is None:
         tags = get_tags(first).input_tags
@@ -137,7 +137,7 @@ def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:
 
 
 def _type(dtype: Any, shape: list[Any]) -> Any:
-    """Return skl2onnx's type for a dtype of NumPy's or pandas's."""
+    """Return skl2onnx's type for a dtype of NumPy or pandas."""
     from skl2onnx.common import data_types
 
     kind = getattr(dtype, "kind", None) or np.dtype(dtype).kind
@@ -150,10 +150,10 @@ def _type(dtype: Any, shape: list[Any]) -> Any:
         return data_types.StringTensorType(shape)
     if kind == "b":
         return data_types.BooleanTensorType(shape)
-    raise TypeError(f"X has the dtype {dtype}, which ONNX does not have; expected numbers, booleans or strings.")
+    raise TypeError(f"X has the dtype {dtype}, which ONNX lacks; expected numbers, booleans or strings. Convert X.")
 
 
 def _column(name: Any) -> str:
     if not isinstance(name, str):
-        raise TypeError(f"X has a column {name!r}; expected strings, which name the inputs of the model.")
+        raise TypeError(f"X has a column {name!r}; expected strings, which name the model's inputs. Rename the column.")
     return name

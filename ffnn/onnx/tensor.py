@@ -63,7 +63,7 @@ class Graph:
         return self.node("Cast", [x], x.like.astype(dtype), to=onnx.helper.np_dtype_to_tensor_dtype(dtype))
 
     def alike(self, *operands: Operand) -> list[OnnxTensor]:
-        """Return the operands as tensors of one dtype: that of the given tensors, or float64 if others are fractional."""
+        """Return the operands as tensors of one dtype: that of the tensors, or float64 for integers and fractions."""
         tensors = [x.like for x in operands if isinstance(x, OnnxTensor)]
         others = [np.asarray(x) for x in operands if not isinstance(x, OnnxTensor)]
         dtype = np.result_type(*tensors) if tensors else np.result_type(*others)
