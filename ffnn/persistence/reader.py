@@ -1,8 +1,8 @@
-"""Values from JSON and arrays, as :mod:`ffnn.persistence.values` writes them.
+"""Reads values from the JSON and arrays that :mod:`ffnn.persistence.values` writes.
 
-Reading calls no function and imports no module that the file names: an object is one of ffnn's own classes or a
-registered plugin's, by its name, and its parameters are plain values again. What is read takes memory and time in
-proportion to the size of the file.
+Reading calls no function and imports no module that the file names: objects are instances of classes of ffnn or of
+registered plugins, found by name, and their parameters are plain values or such objects. Memory and time are
+proportional to the size of the file.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ __all__ = ["Reader", "set_attributes"]
 
 Json = Any
 
-#: What arrays of texts may take in memory in any file, however small.
+#: The memory allowed for arrays of texts in any file, however small.
 _TEXT_BYTES = 2**24
-#: How many keys of a dictionary may have the same hash; more make it slow.
+#: The number of keys of a dictionary that may have the same hash; more make it slow.
 _MOST_COLLISIONS = 8
 #: The longest name of a dtype.
 _LONGEST_DTYPE = 64
 
 
 class Reader:
-    """Turns what a :class:`Writer` wrote back into values.
+    """Converts JSON and arrays of a :class:`Writer` back to values.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
         The arrays by name.
     size : int
-        The size of the file in bytes, to which what is read stays in proportion.
+        The size of the file in bytes, which bounds the memory of the values.
     """
 
     def __init__(self, arrays: Mapping[str, Array], size: int) -> None:
-        self._arrays = dict(arrays)  # those not yet read
+        self._arrays = dict(arrays)  # those that have not been read yet
         self._text_bytes = _TEXT_BYTES + TEXT_FACTOR * size
         self._readers: dict[str, Callable[[dict[str, Json]], Any]] = {
             "float": lambda json: float(json["value"]),
@@ -64,7 +64,7 @@ class Reader:
         Raises
         ------
         PersistenceError
-            If the JSON says something that no writer says, or names a plugin that is not there.
+            If the JSON is not that of a writer, or names a plugin that is not installed.
         """
         if isinstance(json, list):
             return [self.read(item) for item in json]
@@ -88,7 +88,7 @@ class Reader:
         return stored.astype(dtype, copy=False)
 
     def _stored(self, json: dict[str, Json]) -> Array:
-        """Return an array of the file's; each is read once, or a copy of it could be asked for many times."""
+        """Return an array of the file; each can be read once only, so that copies cannot exhaust memory."""
         name = json["name"]
         check(name in self._arrays, f"The file has no array {name!r}, or has it in two places")
         return self._arrays.pop(name)
@@ -152,10 +152,10 @@ def _dtype(name: Any) -> np.dtype[Any]:
 
 
 def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
-    """Set learned attributes, but nothing that stands in the place of a method or a parameter."""
+    """Set learned attributes; refuse those that would replace a method or a parameter."""
     parameters = parameters_of(target) if attributes else {}
     for name, value in attributes.items():
-        # None in the class says that nothing has been learned yet
+        # a class attribute that is None stands for a value that has not been learned yet
         own = name in parameters or getattr(type(target), name, None) is not None
         own = own or name.startswith("__")
         check(name.isidentifier() and not own, f"The file sets {type(target).__name__}.{name}, which is not learned")

@@ -33,7 +33,7 @@ def check_epsilon(solver: Any) -> None:
 def one_minus(share: float, dtype: str) -> float:
     """Return 1 - share, computed in the dtype of the weights as in the engines' fused kernels.
 
-    In float32, 1 - 0.999 has a relative error of 1e-5, so builders that computed it in different dtypes would drift apart.
+    In float32, 1 - 0.999 is off by 1e-5 of its value, so builders using different dtypes would drift apart.
     """
     kind = np.dtype(dtype).type
     return float(kind(1) - kind(share))
