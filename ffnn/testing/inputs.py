@@ -23,20 +23,20 @@ __all__ = ["InputSuite"]
 
 
 class InputSuite(Suite):
-    """What every input promises.
+    """Tests that every input must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     input : Input
-        The input to test; made without arguments if it is left out.
+        The input to test; by default made without arguments.
     """
 
     name: ClassVar[str]
     input: ClassVar[Input | None] = None
 
-    # -- what the tests use; override what does not suit the input
+    # -- helpers, to be overridden if they do not suit the input
 
     def make(self) -> Input:
         """Return the input as a user would give it."""
@@ -44,7 +44,7 @@ class InputSuite(Suite):
         return made
 
     def data(self) -> tuple[Any, Array]:
-        """Return X, an array or a CSR matrix as validation leaves it, and labels that it tells apart."""
+        """Return X, a validated array or CSR matrix, and labels that can be predicted from it."""
         rng = np.random.default_rng(0)
         y = np.arange(48) % 3
         X = rng.normal(scale=0.3, size=(48, 6)) + y[:, None]
@@ -52,7 +52,7 @@ class InputSuite(Suite):
         return X, y
 
     def gathered(self, ops: Any, rows: Any, dtype: str = "float64", order: Any = slice(None)) -> Any:
-        """Return a batch of the data set, which may be put in another order first, dense."""
+        """Return a dense batch of the data set, after reordering it by ``order``."""
         X = self.data()[0][order]
         arrays = tuple(ops.cast(a, str(a.dtype)) for a in self.make().prepare(X, dtype).arrays)
         batch = self.make().gather(ops, arrays, ops.cast(np.asarray(rows), "int32"), X.shape[1])
@@ -143,7 +143,7 @@ class InputSuite(Suite):
     # -- on the builders
 
     def fitted(self, builder_name: str) -> MLPClassifier:
-        """Return a small classifier that takes X by this input."""
+        """Return a small fitted classifier with this input."""
         estimator = MLPClassifier(
             hidden_units=(8,), n_epochs=20, batch_size=20, learning_rate=0.02, dropout=0.1, builder=builder_name,
             input_layer=self.make(), random_state=0,
