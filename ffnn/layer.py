@@ -216,13 +216,13 @@ def call(stage: Stage, prefix: str, ops: Ops, x: Tensor, weights: Mapping[str, T
     context : Context
         The seed of this layer, and all scalars. The layer's updates are added to its updates.
     """
-    own = replace(context, scalars=_beneath(prefix, context.scalars), updates={})
-    y = stage.forward(ops, x, _beneath(prefix, weights), own)
+    own = replace(context, scalars=_strip_prefix(prefix, context.scalars), updates={})
+    y = stage.forward(ops, x, _strip_prefix(prefix, weights), own)
     context.updates.update({f"{prefix}{name}": value for name, value in own.updates.items()})
     return y
 
 
-def _beneath(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _strip_prefix(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
 

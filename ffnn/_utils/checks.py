@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "MOST",
+    "MAX_COUNT",
     "below_one",
     "check_batch_size",
     "check_choice",
     "check_classes",
     "check_device",
     "check_flag",
+    "check_fraction",
     "check_integer",
     "check_number",
-    "check_part",
     "check_rate",
     "check_share",
     "check_units",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: The largest count, which is the largest possible number of entries of an array.
-MOST = 2**63 - 1
+MAX_COUNT = 2**63 - 1
 _LARGEST = float(np.finfo(np.float32).max)
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -119,7 +119,7 @@ def check_flag(parameter: str, value: Any) -> bool:
     return bool(value)
 
 
-def check_integer(parameter: str, value: Any, remedy: str, *, most: int = MOST) -> int:
+def check_integer(parameter: str, value: Any, remedy: str, *, most: int = MAX_COUNT) -> int:
     """Return ``value``, an integer from 1 to ``most``.
 
     Raises
@@ -190,10 +190,10 @@ def check_rate(parameter: str, value: Any) -> float:
     if value is None:
         return 0.0
     remedy = "It is the fraction of values dropped: use None for no dropout, or 0.5 to drop half."
-    return check_part(parameter, value, remedy, expected="a rate in [0, 1), or None")
+    return check_fraction(parameter, value, remedy, expected="a rate in [0, 1), or None")
 
 
-def check_part(
+def check_fraction(
     parameter: str, value: Any, remedy: str, *, positive: bool = False, expected: str = "a number in [0, 1)"
 ) -> float:
     """Return ``value``, a number in [0, 1), or in (0, 1) if ``positive``, in float32 too.
@@ -219,7 +219,7 @@ def check_share(parameter: str, value: Any) -> float:
         If it is no such number.
     """
     remedy = "It is a fraction of the samples; 0.1 is usual."
-    return check_part(parameter, value, remedy, positive=True, expected="a number between 0 and 1, both excluded")
+    return check_fraction(parameter, value, remedy, positive=True, expected="a number between 0 and 1, both excluded")
 
 
 def check_units(value: Any) -> tuple[int, ...]:
@@ -245,8 +245,8 @@ def check_units(value: Any) -> tuple[int, ...]:
     for n in units:
         if not isinstance(n, int | np.integer) or isinstance(n, bool):
             raise TypeError(f"hidden_units={units!r}: expected positive integers, got {n!r}. {remedy}")
-        if not 1 <= n <= MOST:
-            bound = f" of at most {MOST}" if n > 0 else ""
+        if not 1 <= n <= MAX_COUNT:
+            bound = f" of at most {MAX_COUNT}" if n > 0 else ""
             raise ValueError(f"hidden_units={units!r}: expected positive integers{bound}, got {n!r}. {remedy}")
     return tuple(int(n) for n in units)
 

@@ -21,7 +21,7 @@ class Span:
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._until: float | None = None
-        self.importing = _modules_under_way()
+        self.importing = _modules_being_imported()
 
     def end(self) -> None:
         """Record that the task is about to end; only the first call has an effect."""
@@ -33,7 +33,7 @@ class Span:
         return self._until is None or self._until > other._since
 
 
-def _modules_under_way() -> frozenset[str]:
+def _modules_being_imported() -> frozenset[str]:
     names = set()
     frame = sys._getframe()
     while (above := frame.f_back) is not None:

@@ -118,5 +118,5 @@ def _check_indices(name: str, matrix: Any, axis: str, indices: Array, n: int) ->
 def _error(name: str, matrix: Any, found: str) -> ValueError:
     return ValueError(
         f"{name} is a malformed sparse matrix, {matrix.format.upper()} of shape {matrix.shape}: it has {found}. Build "
-        f"it anew with the shape that its indices need; {name}.check_format() of SciPy finds such faults, too."
+        f"it again with the shape that its indices need; {name}.check_format() of SciPy finds such faults, too."
     )

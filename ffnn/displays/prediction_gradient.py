@@ -17,9 +17,9 @@ from ffnn.model import Array
 __all__ = ["PredictionGradientDisplay"]
 
 #: The number of gradient values held at a time, since X may have many features and rows.
-_MOST_VALUES = 2**24
+_MAX_VALUES = 2**24
 #: The largest number of outputs for which bars are divided by output.
-_MOST_PARTS = 10
+_MAX_PARTS = 10
 
 
 class PredictionGradientDisplay(Display):
@@ -153,7 +153,7 @@ class PredictionGradientDisplay(Display):
         top = np.argsort(-total, kind="stable")[:n_features]
         names = self.feature_names
         labels = [f"x{i}" if names is None else str(names[i]) for i in top]
-        if len(parts) > _MOST_PARTS:
+        if len(parts) > _MAX_PARTS:
             parts = total[None]
         rows, left = np.arange(len(top)), np.zeros(len(top))
         self.bars_ = []
@@ -183,7 +183,7 @@ def _mean_gradient(mlp: BaseMLP, X: Any) -> Array:
     """Return the mean absolute gradient, of shape (n_outputs, n_features), computed in chunks of rows."""
     X = X if hasattr(X, "shape") else np.asarray(X)
     X = X.tocsr() if hasattr(X, "tocsr") else X
-    size = max(1, _MOST_VALUES // (mlp.network_.n_outputs * mlp.n_features_in_))
+    size = max(1, _MAX_VALUES // (mlp.network_.n_outputs * mlp.n_features_in_))
     total: Any = 0.0
     for rows in gen_batches(X.shape[0], size):
         gradient = mlp.prediction_gradient(X.iloc[rows] if hasattr(X, "iloc") else X[rows])

@@ -15,9 +15,9 @@ from ffnn.model import Array
 __all__ = ["SearchDisplay"]
 
 #: The largest number of values of the second parameter that are drawn as lines; with more, points have colours.
-_MOST_LINES = 8
+_MAX_LINES = 8
 #: The ratio of the largest to the smallest number from which an axis is logarithmic.
-_WIDE = 50
+_LOG_RATIO = 50
 
 
 class SearchDisplay(Display):
@@ -136,7 +136,7 @@ class SearchDisplay(Display):
             ax.set_ylabel(self.score_name)
             return self
         second = _Axis(self.parameters[names[1]])
-        if len(second.distinct) > _MOST_LINES:
+        if len(second.distinct) > _MAX_LINES:
             second.label(ax.yaxis, names[1])
             area = 20 + 180 * spreads / (np.nanmax(spreads) or 1.0)
             points = ax.scatter(x.places, second.places, c=means, s=area, **kwargs)
@@ -172,7 +172,7 @@ class _Axis:
         axis.set_label_text(name)
         if not self.numeric:
             axis.set_ticks(range(len(self.distinct)), self.distinct)
-        elif self.places.min() > 0 and self.places.max() > _WIDE * self.places.min():
+        elif self.places.min() > 0 and self.places.max() > _LOG_RATIO * self.places.min():
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
 
 

@@ -14,7 +14,7 @@ from ffnn._utils.checks import unknown_name
 from ffnn.builders._engines import prepare_engines
 from ffnn.estimator.settings import Settings
 from ffnn.exceptions import ExportError
-from ffnn.exporting.subject import Subject
+from ffnn.exporting.fitted import FittedPipeline
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
 
@@ -61,17 +61,17 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
     OSError
         If the model cannot be written to ``path``.
     """
-    subject = Subject.of(estimator)
+    fitted = FittedPipeline.of(estimator)
     target, name = _target(path, format)
-    subject.check_rows(X)
+    fitted.check_rows(X)
     if name != "onnx":
-        subject.check_alone(name)
+        fitted.check_alone(name)
         prepare_engines()
     if name != "keras":
-        _check_output(subject.network.output)
+        _check_output(fitted.network.output)
     write = _WRITERS[name]
     with replacing(target) as beside:
-        write(subject, beside, X)
+        write(fitted, beside, X)
 
 
 def _target(path: Any, format: Any) -> tuple[Path, str]:
@@ -139,30 +139,30 @@ def _check_output(output: Output) -> None:
 # -- formats, each of which imports its own libraries
 
 
-def _write_onnx(subject: Subject, path: Path, X: Any) -> None:
+def _write_onnx(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.exporting.onnx_file import onnx_model
 
-    path.write_bytes(onnx_model(subject, X).SerializeToString())
+    path.write_bytes(onnx_model(fitted, X).SerializeToString())
 
 
-def _write_keras(subject: Subject, path: Path, X: Any) -> None:
+def _write_keras(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.builders._keras.export import save_keras
 
-    save_keras(Settings.builder_of(subject.mlp), subject.network, subject.mlp._state().weights, path)
+    save_keras(Settings.builder_of(fitted.mlp), fitted.network, fitted.mlp._state().weights, path)
 
 
-def _write_savedmodel(subject: Subject, path: Path, X: Any) -> None:
+def _write_savedmodel(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.builders._tensorflow.export import save_tensorflow
 
-    network, weights, scores = subject.network, subject.mlp._state().weights, None
+    network, weights, scores = fitted.network, fitted.mlp._state().weights, None
     if not network.weights.keys() <= weights.keys():
         from ffnn.builders._keras.export import own_model_scores
 
-        scores = own_model_scores(Settings.builder_of(subject.mlp), network)
-    save_tensorflow(network, weights, subject.dtype(X), path, scores)
+        scores = own_model_scores(Settings.builder_of(fitted.mlp), network)
+    save_tensorflow(network, weights, fitted.dtype(X), path, scores)
 
 
-_WRITERS: dict[str, Callable[[Subject, Path, Any], None]] = {
+_WRITERS: dict[str, Callable[[FittedPipeline, Path, Any], None]] = {
     "onnx": _write_onnx,
     "keras": _write_keras,
     "savedmodel": _write_savedmodel,

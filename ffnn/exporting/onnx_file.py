@@ -11,7 +11,7 @@ from sklearn.utils import get_tags
 
 from ffnn._version import __version__
 from ffnn.exceptions import ExportError
-from ffnn.exporting.subject import Subject
+from ffnn.exporting.fitted import FittedPipeline
 
 __all__ = ["onnx_model"]
 
@@ -23,12 +23,12 @@ _PATTERN_IN_RE2 = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
 _LOCALE = "C.UTF-8"
 
 
-def onnx_model(subject: Subject, X: Any) -> Any:
+def onnx_model(fitted: FittedPipeline, X: Any) -> Any:
     """Return the model.
 
     Parameters
     ----------
-    subject : Subject
+    fitted : FittedPipeline
         The fitted estimator or pipeline.
     X : array-like, DataFrame, sequence of str or None
         A few rows with the dtypes of the model's inputs.
@@ -46,7 +46,7 @@ def onnx_model(subject: Subject, X: Any) -> Any:
         raise ImportError(
             f"format='onnx' needs onnx and skl2onnx ({error}). Install them with: python -m pip install 'ffnn[onnx]'"
         ) from error
-    n_bytes = sum(array.nbytes for array in subject.mlp._state().weights.values())
+    n_bytes = sum(array.nbytes for array in fitted.mlp._state().weights.values())
     if n_bytes > _MOST_BYTES:
         raise ExportError(
             f"format='onnx': the weights have {n_bytes / 2**30:.1f} GiB; an ONNX file holds at most 2. Use "
@@ -54,16 +54,16 @@ def onnx_model(subject: Subject, X: Any) -> Any:
         )
     try:
         model = skl2onnx.to_onnx(
-            subject.whole, initial_types=_initial_types(subject, X), options=_options(subject.whole) or None
+            fitted.whole, initial_types=_initial_types(fitted, X), options=_options(fitted.whole) or None
         )
         onnx.checker.check_model(model)
-        _check_runs(subject, model, X)
+        _check_runs(fitted, model, X)
     except (ExportError, TypeError):
         raise
     except Exception as error:  # converters raise anything for unsupported steps
         hint = "" if X is not None else " If the columns of X have several types, give some rows: export(..., X=X)."
         raise ExportError(
-            f"format='onnx': the {type(subject.whole).__name__} cannot be converted: {type(error).__name__}: "
+            f"format='onnx': the {type(fitted.whole).__name__} cannot be converted: {type(error).__name__}: "
             f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         ) from error
     model.producer_name, model.producer_version = "ffnn", __version__
@@ -84,7 +84,7 @@ def _options(step: Any) -> dict[int, dict[str, str]]:
     return {key: own for part in inside for key, own in _options(part).items()}
 
 
-def _check_runs(subject: Subject, model: Any, X: Any) -> None:
+def _check_runs(fitted: FittedPipeline, model: Any, X: Any) -> None:
     """Compare the model with the pipeline if onnxruntime is installed, since skl2onnx is not always exact."""
     try:
         onnxruntime = importlib.import_module("onnxruntime")
@@ -93,9 +93,9 @@ def _check_runs(subject: Subject, model: Any, X: Any) -> None:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised as exceptions too
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    if X is None or not subject.transformers:
+    if X is None or not fitted.transformers:
         return
-    whole, is_classifier = subject.whole, hasattr(subject.mlp, "predict_proba")
+    whole, is_classifier = fitted.whole, hasattr(fitted.mlp, "predict_proba")
     expected = whole.predict_proba(X) if is_classifier else whole.predict(X)
     result = session.run(["probabilities" if is_classifier else "value"], _feed(session, X))[0]
     near = 1e-3 * np.abs(expected).max(initial=1e-9)
@@ -103,7 +103,7 @@ def _check_runs(subject: Subject, model: Any, X: Any) -> None:
         row = int(np.abs(result - expected).reshape(len(expected), -1).max(axis=1).argmax())
         raise ExportError(
             f"format='onnx': for row {row} of X the model gives {result[row]}, the pipeline {expected[row]}. skl2onnx "
-            f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in subject.transformers)}). "
+            f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in fitted.transformers)}). "
             "Export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         )
 
@@ -122,14 +122,14 @@ def _feed(session: Any, X: Any) -> dict[str, Any]:
     return {name: np.asarray(X, dtype=dtype) for name, dtype in inputs.items()}
 
 
-def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:
+def _initial_types(fitted: FittedPipeline, X: Any) -> list[tuple[str, Any]]:
     """Return the names and types of the model's inputs."""
-    first = (*subject.transformers, subject.mlp)[0]
+    first = (*fitted.transformers, fitted.mlp)[0]
     if X is None:
         tags = get_tags(first).input_tags
         if tags.string and not tags.two_d_array:
             return [("X", _type("U", [None]))]
-        return [("X", _type(subject.mlp.network_.dtype, [None, first.n_features_in_]))]
+        return [("X", _type(fitted.mlp.network_.dtype, [None, first.n_features_in_]))]
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         return [(_column(name), _type(dtype, [None, 1])) for name, dtype in zip(X.columns, X.dtypes, strict=True)]
     array = X if hasattr(X, "dtype") else np.asarray(X)

@@ -70,7 +70,7 @@ class OnnxOps:
         return self._graph.binary("Min", np.minimum, x, y)
 
     def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        x, y = self._graph.alike(x, y)
+        x, y = self._graph.common_dtype(x, y)
         condition = self.tensor(condition)
         return self._graph.node("Where", [condition, x, y], np.where(condition.like, x.like, y.like))
 
@@ -161,7 +161,7 @@ class OnnxOps:
         return self._graph.node("Transpose", [x], np.transpose(x.like, axes), perm=list(axes))
 
     def concatenate(self, xs: Sequence[Tensor], axis: int = 0) -> Tensor:
-        tensors = self._graph.alike(*xs)
+        tensors = self._graph.common_dtype(*xs)
         return self._graph.node("Concat", tensors, np.concatenate([x.like for x in tensors], axis), axis=axis)
 
     def arange(self, n: Any, dtype: str) -> Tensor:

@@ -62,7 +62,7 @@ class Graph:
             return x
         return self.node("Cast", [x], x.like.astype(dtype), to=onnx.helper.np_dtype_to_tensor_dtype(dtype))
 
-    def alike(self, *operands: Operand) -> list[OnnxTensor]:
+    def common_dtype(self, *operands: Operand) -> list[OnnxTensor]:
         """Return the operands as tensors of one dtype: that of the tensors, or float64 for integers and fractions."""
         tensors = [x.like for x in operands if isinstance(x, OnnxTensor)]
         others = [np.asarray(x) for x in operands if not isinstance(x, OnnxTensor)]
@@ -76,7 +76,7 @@ class Graph:
 
     def binary(self, op_type: str, function: Callable[[Any, Any], Any], x: Operand, y: Operand) -> OnnxTensor:
         """Add an operation on two operands, at least one of them a tensor, and return its output."""
-        x, y = self.alike(x, y)
+        x, y = self.common_dtype(x, y)
         if op_type == "Div" and x.dtype.kind in "biu":
             x, y = self.cast(x, np.float64), self.cast(y, np.float64)
         with np.errstate(all="ignore"):

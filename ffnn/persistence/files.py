@@ -24,7 +24,7 @@ from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import PersistenceError
 from ffnn.persistence.reader import Reader
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
-from ffnn.persistence.values import KEEP, Writer, check
+from ffnn.persistence.values import JOBLIB, Writer, check
 
 __all__ = ["load", "save"]
 
@@ -188,7 +188,7 @@ def _no_estimator(estimator: Any) -> str:
         return f"estimator={estimator!r}: {expected}; the estimator comes first, ffnn.save(estimator, path)."
     if isinstance(estimator, BaseMLP):
         return (
-            f"estimator: {expected}, got the subclass {name}, which a file cannot name. {KEEP} Or save "
+            f"estimator: {expected}, got the subclass {name}, which a file cannot name. {JOBLIB} Or save "
             "an estimator of the class itself, and store separately what the subclass adds."
         )
     if hasattr(estimator, "best_estimator_"):

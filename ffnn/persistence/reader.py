@@ -15,7 +15,7 @@ import numpy as np
 
 from ffnn.exceptions import FfnnError, PersistenceError
 from ffnn.model import Array
-from ffnn.persistence.values import KINDS, LEARNERS, OWN, TEXT_FACTOR, check, parameters_of
+from ffnn.persistence.values import FITTED_KINDS, KINDS, OWN_CLASSES, TEXT_FACTOR, check, parameters_of
 from ffnn.plugins import registry
 
 __all__ = ["Reader", "set_attributes"]
@@ -97,7 +97,10 @@ class Reader:
         dtype = _dtype(json["dtype"])
         check(dtype.kind in "OU", f"The file has a list for an array of dtype {dtype}")
         items = [self.read(item) for item in json["items"]]
-        check(all(v is None or isinstance(v, (str, bool, int, float)) for v in items), "An array has odd values")
+        check(
+            all(v is None or isinstance(v, (str, bool, int, float)) for v in items),
+            "An array has values of an unknown type",
+        )
         self._text_bytes -= dtype.itemsize * len(items)
         check(self._text_bytes >= 0, f"The file's texts take more than {TEXT_FACTOR} times its size in memory")
         array: Array = np.empty(len(items), dtype)
@@ -122,8 +125,8 @@ class Reader:
         return made
 
     def _own(self, json: dict[str, Json]) -> Any:
-        check(json["name"] in OWN, f"The file has an object of a class that is not known, {json['name']!r}")
-        return self._make(OWN[json["name"]], json)
+        check(json["name"] in OWN_CLASSES, f"The file has an object of a class that is not known, {json['name']!r}")
+        return self._make(OWN_CLASSES[json["name"]], json)
 
     def _plugin(self, json: dict[str, Json]) -> Any:
         kind, name = json["is"], json["name"]
@@ -134,19 +137,19 @@ class Reader:
             origin = json.get("origin")
             remedy = f" It came from {origin}; install that, in that version or a later one." if origin else ""
             raise PersistenceError(f"The file needs the {kind} {name!r}: {error}{remedy}") from error
-        check(issubclass(found, KINDS[kind]), f"The file has the {kind} {name!r}, which is none")
+        check(issubclass(found, KINDS[kind]), f"The file has {name!r} as a {kind}, which it is not")
         return self._make(found, json)
 
     def _make(self, found: type[Any], json: dict[str, Json]) -> Any:
         made = found(**{name: self.read(value) for name, value in json["parameters"].items()})
         learned = {name: self.read(value) for name, value in json.get("learned", {}).items()}
-        check(not learned or isinstance(made, LEARNERS), f"The file has learned values for a {found.__name__}")
+        check(not learned or isinstance(made, FITTED_KINDS), f"The file has learned values for a {found.__name__}")
         set_attributes(made, learned)
         return made
 
 
 def _dtype(name: Any) -> np.dtype[Any]:
-    check(isinstance(name, str) and len(name) <= _LONGEST_DTYPE, "The file has a dtype that is none")
+    check(isinstance(name, str) and len(name) <= _LONGEST_DTYPE, "The file has an invalid dtype")
     found: np.dtype[Any] = np.dtype(name)
     return found
 

@@ -28,7 +28,7 @@ FORMAT = 1
 #: The classes of estimators that can be saved.
 ESTIMATORS: dict[str, type[BaseMLP]] = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
 #: The attributes of an estimator that are saved in a special form or, as callbacks, not at all.
-_APART = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
+_SEPARATE_ATTRIBUTES = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ def describe(estimator: BaseMLP, writer: Writer) -> Json:
         If one of its parameters cannot be saved.
     """
     parameters = estimator.get_params(deep=False)
-    attributes = {name: v for name, v in vars(estimator).items() if name not in (*parameters, *_APART)}
+    attributes = {name: v for name, v in vars(estimator).items() if name not in (*parameters, *_SEPARATE_ATTRIBUTES)}
     requests = getattr(estimator, "_metadata_request", None)
     fitted: Fitted | None = getattr(estimator, "_fitted", None)
     return {
@@ -112,7 +112,7 @@ def restore(contents: Json, reader: Reader) -> BaseMLP:
         estimator._fitted = _fitted(contents["fitted"], reader)
         estimator.network_ = estimator._fitted.network
     attributes = {name: reader.read(value) for name, value in contents["attributes"].items()}
-    check(not set(_APART) & set(attributes), "The file sets what it must not")
+    check(not set(_SEPARATE_ATTRIBUTES) & set(attributes), "The file sets reserved attributes")
     set_attributes(estimator, attributes)
     _check_attributes(estimator)
     return estimator
@@ -147,7 +147,10 @@ def _network(saved: Json, reader: Reader) -> Network:
     width = saved["n_features"]
     for stage in saved["stages"]:
         layer = taken if stage["layer"] is None else reader.read(stage["layer"])
-        check(isinstance(stage["name"], str) and isinstance(layer, (Layer, Input)), "The file's network has odd layers")
+        check(
+            isinstance(stage["name"], str) and isinstance(layer, (Layer, Input)),
+            "The file's network has invalid layers",
+        )
         leaving = layer.n_outputs(width)
         check([width, leaving] == stage["widths"], f"The widths of {stage['name']} are not those of its neighbours")
         stages.append(Stage(stage["name"], layer, width, leaving))
@@ -156,7 +159,7 @@ def _network(saved: Json, reader: Reader) -> Network:
     check(width == output.n_outputs_, "The file's network does not end with its output")
     network = Network(taken, tuple(stages), output, saved["n_features"], saved["dtype"], computes)
     hash(network.structure())
-    check(np.isfinite(network.scalars()).all(), "The file's network has odd numbers")
+    check(np.isfinite(network.scalars()).all(), "The file's network has parameters that are not finite")
     return network
 
 
@@ -179,7 +182,10 @@ def _check_attributes(estimator: Any) -> None:
     check(estimator.n_features_in_ == n_features, "n_features_in_ is not the width of the network")
     check(_is_count(estimator.n_iter_), f"n_iter_ is {estimator.n_iter_!r}")
     check(all(type(loss) is float for loss in estimator.loss_curve_), "loss_curve_ has more than numbers")
-    check(len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features, "feature_names_in_ is odd")
+    check(
+        len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features,
+        "feature_names_in_ has another length",
+    )
     if kind == "classifier":
         check(np.array_equal(estimator.classes_, output.classes_), "classes_ are not those of the output")
 

@@ -24,7 +24,7 @@ from ffnn.plugins.hookspecs import Kind
 from ffnn.schedule import Schedule
 from ffnn.solver import Solver
 
-__all__ = ["KEEP", "KINDS", "LEARNERS", "OWN", "TEXT_FACTOR", "Writer", "check", "parameters_of"]
+__all__ = ["FITTED_KINDS", "JOBLIB", "KINDS", "OWN_CLASSES", "TEXT_FACTOR", "Writer", "check", "parameters_of"]
 
 Json = Any
 
@@ -38,9 +38,9 @@ KINDS: dict[Kind, type[Any]] = {
     "solver": Solver,
 }
 #: The classes with learned attributes beside their parameters.
-LEARNERS = (Input, Output)
+FITTED_KINDS = (Input, Output)
 #: The solvers and schedules by the names of their classes, which files of format 1 have.
-OWN: dict[str, type[Any]] = {
+OWN_CLASSES: dict[str, type[Any]] = {
     name: found
     for module in (schedules, solvers)
     for name, found in ((name, getattr(module, name)) for name in module.__all__)
@@ -55,7 +55,7 @@ TEXT_FACTOR = 16
 _PADDED_BYTES = 2**16
 
 #: The remedy of last resort.
-KEEP = "Or save the estimator with joblib.dump, whose files can run code and must come from a trusted source."
+JOBLIB = "Or save the estimator with joblib.dump, whose files can run code and must come from a trusted source."
 
 
 def check(condition: Any, message: str) -> None:
@@ -156,13 +156,13 @@ class Writer:
                 return {"name": entry.name} | ({} if entry.built_in else {"origin": entry.origin})
         raise PersistenceError(
             f"{where}={value!r}: its class, {path}, is not registered as a plugin, so a file cannot name it. "
-            f"Register it as described in docs/plugins. {KEEP}"
+            f"Register it as described in docs/plugins. {JOBLIB}"
         )
 
     def _contents(self, value: Any, where: str) -> dict[str, Json]:
         parameters = parameters_of(value)
         contents = {"parameters": {name: self.write(v, f"{where}.{name}") for name, v in parameters.items()}}
-        if isinstance(value, LEARNERS):
+        if isinstance(value, FITTED_KINDS):
             # a parameter with the name of a method, such as an output's loss, is stored in a private attribute
             learned = {name: v for name, v in vars(value).items() if name.removeprefix("_") not in parameters}
             contents["learned"] = {name: self.write(v, f"{where}.{name}") for name, v in learned.items()}
@@ -181,9 +181,9 @@ def _refusal(value: Any, where: str) -> str:
     if callable(value) and not isinstance(value, (BaseEstimator, type)):
         return (
             f"{where}={value!r}: a function cannot be saved in a file that runs no code when it is read. Use a "
-            f"registered name, such as activation='tanh', or register a plugin as described in docs/plugins. {KEEP}"
+            f"registered name, such as activation='tanh', or register a plugin as described in docs/plugins. {JOBLIB}"
         )
     return (
         f"{where}={value!r}: a {type(value).__module__}.{type(value).__qualname__} cannot be saved; expected plain "
-        f"values, arrays, or instances of classes of ffnn and registered plugins. Change it with set_params. {KEEP}"
+        f"values, arrays, or instances of classes of ffnn and registered plugins. Change it with set_params. {JOBLIB}"
     )

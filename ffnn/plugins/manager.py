@@ -24,7 +24,7 @@ __all__ = ["Entry", "discover"]
 BUILT_IN: Final = "ffnn"
 RESERVED: Final = frozenset({"auto"})  # the parameters' word for "let the plugins choose"
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-MOST_NAMES: Final = 1000  # per hook, since a mapping may be endless
+MAX_NAMES: Final = 1000  # per hook, since a mapping may be endless
 LONGEST_NAME: Final = 100
 
 
@@ -126,7 +126,7 @@ def _register(point: EntryPoint, loaded: list[object]) -> Iterator[Entry]:
             yield problem(f"has a hook {name!r}, which does not exist; {_hooks_like(name)}")
             continue
         for implementation in caller.get_hookimpls():
-            yield from _ask(kinds[caller.name], caller.name, implementation.function, origin, problem)
+            yield from _call_hook(kinds[caller.name], caller.name, implementation.function, origin, problem)
 
 
 def _hook_callers(plugin: object) -> list[pluggy.HookCaller]:
@@ -145,13 +145,13 @@ def _hooks_like(name: str) -> str:
     return f"did you mean {near[0]!r}?" if near else f"the hooks are {', '.join(HOOKS.values())}"
 
 
-def _ask(
+def _call_hook(
     kind: str, hook: str, function: Callable[[], object], origin: tuple[str, str], problem: Callable[[str], Entry]
 ) -> Iterator[Entry]:
     """Call one hook of one plugin and validate its result."""
     found: list[Entry] = []
     try:
-        for claim in _claims(function()):
+        for claim in _read_answer(function()):
             if isinstance(claim, str):
                 found.append(problem(f"hook {hook} returned {claim}"))
                 continue
@@ -165,15 +165,15 @@ def _ask(
     yield from found
 
 
-def _claims(answer: object) -> Iterator[tuple[str, str] | str]:
+def _read_answer(answer: object) -> Iterator[tuple[str, str] | str]:
     """Yield each name and target as plain text, or a description of the problem."""
     expected = 'expected a dictionary {name: "package.module:Class"}'
     if not isinstance(answer, Mapping):
         yield f"{safe_repr(answer)}; {expected}"
         return
     for n, (name, target) in enumerate(answer.items()):
-        if n == MOST_NAMES:
-            yield f"more than {MOST_NAMES} names; the others are left out"
+        if n == MAX_NAMES:
+            yield f"more than {MAX_NAMES} names; the others are left out"
             return
         if not (issubclass(type(name), str) and issubclass(type(target), str)):
             yield f"{{{safe_repr(name)}: {safe_repr(target)}}}; {expected}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ffnn.schedule import Schedule
-from ffnn.schedules._meaning import as_schedule
+from ffnn.schedules._conversion import as_schedule
 from ffnn.schedules.constant import Constant
 from ffnn.schedules.cos_log import CosLog
 from ffnn.schedules.cosine import Cosine

@@ -7,7 +7,7 @@ import numpy as np
 from ffnn._utils.checks import check_number
 from ffnn.model import Array
 from ffnn.schedule import Schedule
-from ffnn.schedules._meaning import as_schedule
+from ffnn.schedules._conversion import as_schedule
 
 __all__ = ["WarmUp"]
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils.checks import check_number, check_part
+from ffnn._utils.checks import check_fraction, check_number
 from ffnn.solver import Solver
 
-__all__ = ["check_epsilon", "check_kept", "one_minus"]
+__all__ = ["check_decay_rates", "check_epsilon", "one_minus"]
 
 
-def check_kept(solver: Solver, *names: str) -> None:
+def check_decay_rates(solver: Solver, *names: str) -> None:
     """Check that parameters of a solver are decay rates in [0, 1).
 
     Raises
@@ -22,7 +22,7 @@ def check_kept(solver: Solver, *names: str) -> None:
     """
     for name in names:
         label = f"{type(solver).__name__}.{name}"
-        check_part(label, getattr(solver, name), "It is the fraction of the past that is kept.")
+        check_fraction(label, getattr(solver, name), "It is the fraction of the past that is kept.")
 
 
 def check_epsilon(solver: Any) -> None:

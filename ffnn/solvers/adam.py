@@ -10,7 +10,7 @@ from ffnn.lazy_rows import LazyRows
 from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+from ffnn.solvers._checks import check_decay_rates, check_epsilon, one_minus
 
 __all__ = ["Adam"]
 
@@ -51,7 +51,7 @@ class Adam(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "beta_1", "beta_2")
+        check_decay_rates(self, "beta_1", "beta_2")
         check_epsilon(self)
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ffnn.lazy_rows import LazyRows
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+from ffnn.solvers._checks import check_decay_rates, check_epsilon, one_minus
 
 __all__ = ["RMSprop"]
 
@@ -45,7 +45,7 @@ class RMSprop(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "rho")
+        check_decay_rates(self, "rho")
         check_epsilon(self)
 
     @property

@@ -8,7 +8,7 @@ from ffnn._utils.checks import check_flag
 from ffnn.lazy_rows import LazyRows
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_kept
+from ffnn.solvers._checks import check_decay_rates
 
 __all__ = ["SGD"]
 
@@ -44,7 +44,7 @@ class SGD(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "momentum")
+        check_decay_rates(self, "momentum")
         check_flag("SGD.nesterov", self.nesterov)
 
     @property

@@ -141,8 +141,8 @@ class Problem:
 
     def loss(self, weights: Arrays) -> float:
         """Return the mean loss over all samples, computed in NumPy."""
-        total, mass = self.network.output.loss(NumpyOps(), self.scores(weights), self.targets, self.weight)
-        return float(total) / float(mass)
+        total, total_weight = self.network.output.loss(NumpyOps(), self.scores(weights), self.targets, self.weight)
+        return float(total) / float(total_weight)
 
     def plan(
         self,
@@ -229,7 +229,7 @@ def make_problem(
     )
 
 
-def surroundings(
+def weights_and_context(
     layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3
 ) -> tuple[dict[str, Any], Context]:
     """Return random weights for a layer, and the context of its call on a batch of nine rows."""

@@ -18,7 +18,7 @@ from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver, clipped
 from ffnn.solvers import SGD
 from ffnn.testing._finite import FiniteSuite
-from ffnn.testing._inside import HiddenLayersSuite
+from ffnn.testing._hidden_layers import HiddenLayersSuite
 from ffnn.testing._precision import PrecisionSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
 

@@ -17,7 +17,7 @@ from ffnn.input import Input
 from ffnn.model import Rows
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
-from ffnn.testing._suite import Array, FixedDraws, Suite, engine_ops, installed_builders, surroundings, to_numpy
+from ffnn.testing._suite import Array, FixedDraws, Suite, engine_ops, installed_builders, to_numpy, weights_and_context
 
 __all__ = ["InputSuite"]
 
@@ -129,7 +129,7 @@ class InputSuite(Suite):
         batch = self.gathered(NumpyOps(), np.arange(9))
         results = []
         for ops in (FixedDraws(NumpyOps()), FixedDraws(engine_ops())):
-            weights, context = surroundings(made, n_features, ops, "float64", training=training)
+            weights, context = weights_and_context(made, n_features, ops, "float64", training=training)
             results.append(to_numpy(made.forward(ops, ops.cast(batch, "float64"), weights, context)))
         assert results[0].shape == (9, made.n_outputs(n_features))
         np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-12)

@@ -26,8 +26,8 @@ from ffnn.testing._suite import (
     engine_ops,
     installed_builders,
     make_problem,
-    surroundings,
     to_numpy,
+    weights_and_context,
 )
 
 __all__ = ["LayerSuite"]
@@ -79,7 +79,7 @@ class LayerSuite(Suite):
     def run(self, ops: Any, x: Any, *, training: bool, dtype: str = "float64", seed: int = 3) -> Any:
         """Return the layer's output for a batch."""
         layer = self.bound()
-        weights, context = surroundings(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
+        weights, context = weights_and_context(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
         return layer.forward(ops, x, weights, context)
 
     # -- a description

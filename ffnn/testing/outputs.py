@@ -63,14 +63,14 @@ class OutputSuite(Suite):
         output = self.fitted()
         dtype = str(scores.dtype)
         targets = output.encode(self.y, dtype)[rows]
-        loss, mass = output.loss(
+        loss, total_weight = output.loss(
             ops,
             ops.cast(scores[rows], dtype),
             ops.cast(targets, str(targets.dtype)),
             ops.cast(weight[rows], dtype),
         )
-        assert np.shape(loss) == np.shape(mass) == ()
-        return float(loss), float(mass)
+        assert np.shape(loss) == np.shape(total_weight) == ()
+        return float(loss), float(total_weight)
 
     # -- a description
 
@@ -156,9 +156,9 @@ class OutputSuite(Suite):
 
     def test_it_is_finite_for_scores_far_out(self) -> None:
         for ops in (NumpyOps(), engine_ops()):
-            loss, mass = self.loss(ops, self.scores(scale=1e4), np.ones(len(self.y)))
+            loss, total_weight = self.loss(ops, self.scores(scale=1e4), np.ones(len(self.y)))
             assert np.isfinite(loss)
-            assert np.isfinite(mass)
+            assert np.isfinite(total_weight)
 
     # -- predictions
 

@@ -31,7 +31,7 @@ COSTS = {
 
 #: The bytes of a batch, per element and per stored entry; and the size up to which memory does not matter.
 BYTES = {"dense": (8, 0), "stored": (0, 100), "fused": (0, 50)}
-NO_MATTER = 2**28
+SMALL_BATCH = 2**28
 
 
 class SparseInput(Input):
@@ -106,7 +106,7 @@ def _by_cost(X: Any, batch_size: int) -> tuple[str, ...]:
     n_rows, n_features = X.shape
     stored = X.nnz / n_rows
     size = {path: float(np.dot(each, (batch_size * n_features, batch_size * stored))) for path, each in BYTES.items()}
-    heavy = {path: size[path] > max(size["dense"], NO_MATTER) for path in COSTS}
+    heavy = {path: size[path] > max(size["dense"], SMALL_BATCH) for path in COSTS}
 
     def paths(met: float) -> tuple[str, ...]:
         counts = (batch_size * n_features, batch_size * stored, met, n_features)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import check_number, check_part
+from ffnn._utils.checks import check_fraction, check_number
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 
@@ -43,7 +43,7 @@ class BatchNorm(Layer):
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         remedy = "It is the fraction of the moving averages kept at each batch; 0.9 is usual."
-        check_part("BatchNorm.momentum", self.momentum, remedy)
+        check_fraction("BatchNorm.momentum", self.momentum, remedy)
         remedy = "It prevents a division by zero; 1e-3 is usual."
         check_number("BatchNorm.epsilon", self.epsilon, remedy, positive=True)
         return self

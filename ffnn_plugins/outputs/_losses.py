@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ffnn._utils.checks import check_choice, check_number, check_part
+from ffnn._utils.checks import check_choice, check_fraction, check_number
 from ffnn._utils.keys import parameters_key
 from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
@@ -106,7 +106,7 @@ class ClassificationLoss(ChosenLoss):
         check_choice(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
         check_number(f"{name}.gamma", self.gamma, "It is how strongly a focal loss reduces easy samples; 2 is usual.")
         remedy = "It is the fraction of each target spread over the classes: 0.1 is usual, 0 is none."
-        check_part(f"{name}.label_smoothing", self.label_smoothing, remedy)
+        check_fraction(f"{name}.label_smoothing", self.label_smoothing, remedy)
 
     def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each entry of targets in [0, 1] under a sigmoid."""
@@ -129,7 +129,7 @@ def check_regression_loss(name: str, loss: Any, delta: Any, quantile: Any) -> No
     remedy = "It is the error, in the unit of y, beyond which Huber's loss is linear."
     check_number(f"{name}.delta", delta, remedy, positive=True)
     remedy = "It is the fraction of the targets that should lie below a prediction; 0.5 is the median."
-    check_part(f"{name}.quantile", quantile, remedy, positive=True, expected="a number in (0, 1)")
+    check_fraction(f"{name}.quantile", quantile, remedy, positive=True, expected="a number in (0, 1)")
 
 
 # -- regression: functions of scores and targets ---------------------------------------------------------------------

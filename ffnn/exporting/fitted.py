@@ -17,11 +17,11 @@ from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import ExportError
 from ffnn.network import Network
 
-__all__ = ["Subject"]
+__all__ = ["FittedPipeline"]
 
 
 @dataclass(frozen=True)
-class Subject:
+class FittedPipeline:
     """Fitted transformers and the estimator after them.
 
     Parameters
@@ -36,7 +36,7 @@ class Subject:
     mlp: BaseMLP
 
     @classmethod
-    def of(cls, estimator: Any) -> Subject:
+    def of(cls, estimator: Any) -> FittedPipeline:
         """Return the steps of an estimator, a pipeline or a search.
 
         Raises
