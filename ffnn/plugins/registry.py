@@ -156,7 +156,7 @@ def usable(kind: Kind) -> Iterator[tuple[str, type[Any]]]:
         try:
             found = load(kind, name)
         except FfnnError as error:
-            warnings.warn(f"passed over: {message(error)}", PluginWarning, stacklevel=2)
+            warnings.warn(f"skipped: {message(error)}", PluginWarning, stacklevel=2)
         else:
             yield name, found
 
@@ -195,7 +195,7 @@ def choose(kind: Kind, base: type[T], suits: Callable[[type[Any]], bool]) -> T |
             if name in built_in:
                 raise
             problem = describe_error(error)
-        warnings.warn(f"the {kind} {name!r} is passed over: {problem}", PluginWarning, stacklevel=2)
+        warnings.warn(f"the {kind} {name!r} is skipped: {problem}", PluginWarning, stacklevel=2)
     return None
 
 

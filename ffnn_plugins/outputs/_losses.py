@@ -105,7 +105,7 @@ class ClassificationLoss(ChosenLoss):
         name = type(self).__name__
         check_choice(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
         check_number(f"{name}.gamma", self.gamma, "It is how strongly a focal loss reduces easy samples; 2 is usual.")
-        remedy = "It is the fraction of each target spread over the classes: 0.1 is usual, 0 is none."
+        remedy = "It is the fraction of each target spread over the classes: 0.1 is usual, 0 for none."
         check_fraction(f"{name}.label_smoothing", self.label_smoothing, remedy)
 
     def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
