@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process if not given.
+        The arguments; by default those of the process.
 
     Returns
     -------
@@ -29,13 +29,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Notes
     -----
-    What other statuses mean, each command's ``--help`` says. Where standard output cannot be written to, the status is
-    74, or 141 where it is a pipe that nobody reads any more.
+    Each command's ``--help`` lists its other statuses. If standard output cannot be written to, the status is 74, or
+    141 for a broken pipe.
     """
     try:
         return _run(sys.argv[1:] if argv is None else list(argv))
     except OutputError as error:
-        if not isinstance(error.__cause__, BrokenPipeError):  # whoever reads no further wants to know nothing
+        if not isinstance(error.__cause__, BrokenPipeError):  # a reader that closed the pipe needs no message
             warn(f"ffnn: error: {error}")
         return error.status
 
@@ -59,11 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     plugins = commands.add_parser(
         "plugins",
         help="list the installed plugins",
-        description="List what is registered: kind, name, class, and the distribution it comes from; and the kernels. "
-        "Problems are shown on standard error; none of them keeps the others from working.",
+        description="List the registered plugins with kind, name, class and distribution, and the kernels. "
+        "Problems are shown on standard error; a broken plugin does not affect the others.",
     )
     plugins.set_defaults(run=_plugins)
-    commands.add_parser("doctor", help="look whether the hosts of an executor can be used", add_help=False)
+    commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     return parser
 
 
@@ -79,7 +79,7 @@ def _plugins(arguments: argparse.Namespace) -> int:
     from ffnn.plugins import registry
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PluginWarning)  # they are in the listing
+        warnings.simplefilter("ignore", PluginWarning)  # the listing shows them
         entries = registry.entries()
     usable = [entry for entry in entries if entry.error is None]
     rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]

@@ -1,4 +1,4 @@
-"""Registers the plugins that come with ffnn, but for the builders, as a stranger's would be."""
+"""Registers ffnn's built-in plugins, except the builders, the way a third-party plugin would."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""scikit-learn's private names that ffnn uses, each with what happens in a version that lacks it.
+"""The private names of scikit-learn that ffnn uses, with fallbacks for versions that lack them.
 
-No import of this module fails: a name that is gone has a fallback here, or raises an error when it is used.
+Importing this module never fails: a missing name has a fallback here, or raises an error when it is used.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ __all__ = [
 ]
 
 try:
-    # every search of scikit-learn's derives from it, the halving ones too
+    # the base class of all searches of scikit-learn, including the halving ones
     from sklearn.model_selection._search import BaseSearchCV
 except ImportError:
     BaseSearchCV = (GridSearchCV, RandomizedSearchCV)
 
 
 def _find(name: str) -> Callable[..., Any] | None:
-    """Return a private function of scikit-learn's, or None where this version has no such function."""
+    """Return a private function of scikit-learn, or None if this version lacks it."""
     found: Callable[..., Any] | None = getattr(validation, name, None) or getattr(utils, name, None)
     return found
 
@@ -54,7 +54,7 @@ def safe_indexing(X: Any, rows: Any) -> Any:
 
 
 def check_y(y: Any, *, numeric: bool) -> Any:
-    """Return targets of one or several outputs, checked as ``sklearn.utils.check_X_y`` checks them beside an X.
+    """Return targets of one or several outputs, checked as by ``sklearn.utils.check_X_y``.
 
     ``sklearn.utils.validation._check_y``; without it, ``check_array`` with the same restrictions.
     """
@@ -84,7 +84,7 @@ def check_sample_weight(sample_weight: Any, X: Any) -> Any:
 
 
 def num_samples(X: Any) -> int:
-    """Return the number of samples of whatever scikit-learn takes for an array.
+    """Return the number of samples of anything that scikit-learn accepts as an array.
 
     ``sklearn.utils.validation._num_samples``; without it, the first axis or the length.
     """
@@ -95,7 +95,7 @@ def num_samples(X: Any) -> int:
 
 
 def num_features(X: Any) -> int:
-    """Return the number of features of whatever scikit-learn takes for a matrix.
+    """Return the number of features of anything that scikit-learn accepts as a matrix.
 
     ``sklearn.utils.validation._num_features``; without it, the second axis or the length of the first row.
     """
@@ -106,20 +106,20 @@ def num_features(X: Any) -> int:
 
 
 def is_callback_address(thing: Any) -> bool:
-    """Return whether something is the address that scikit-learn's callbacks report to from other processes.
+    """Return whether an object is the address to which scikit-learn's callbacks in other processes report.
 
-    ``sklearn.callback._transport.ListenerHandle``, as experimental as all of ``sklearn.callback``; under another name
-    it is pickled as everything else.
+    ``sklearn.callback._transport.ListenerHandle``, experimental like all of ``sklearn.callback``; without it, the
+    address is pickled like any other object.
     """
     kind = type(thing)
     return (kind.__module__, kind.__name__) == ("sklearn.callback._transport", "ListenerHandle")
 
 
 def drop_if_unreachable(address: Any, drop: Callable[[Any], None]) -> bool:
-    """Give messages to an address that this process cannot reach to ``drop``; return whether that is so.
+    """Pass messages for an address that this process cannot reach to ``drop``; return whether it is unreachable.
 
     ``_message_consumers`` and ``can_reuse_listener`` of the same module; without them nothing is dropped, and the first
-    message of a callback on another machine ends its fit.
+    message of a callback on another machine makes its fit fail.
     """
     from sklearn.callback import _transport
 

@@ -1,4 +1,4 @@
-"""Files and folders that are, at any moment, the old one or the whole new one."""
+"""Atomic replacement of files and folders."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def check_kind(path: Path, *, pipes: bool = False) -> None:
     Parameters
     ----------
     path : Path
-        The place; a symbolic link stands for what it leads to.
+        The path; symbolic links are followed.
     pipes : bool, default=False
         Whether a pipe is allowed.
 
     Raises
     ------
     OSError
-        If there is such a thing.
+        If the path is one of these.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         kind = stat.S_IFMT(os.stat(path).st_mode)
@@ -52,24 +52,24 @@ def check_kind(path: Path, *, pipes: bool = False) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write a file or a folder to, which then takes the place of another one.
+    """Yield a path to write a file or a folder to, which then replaces ``path`` atomically.
 
-    The path that is yielded has the same name, in a hidden folder beside the place. Where writing fails, nothing is
-    left of it. A folder that is there already is moved into the hidden folder first, as no system call replaces one.
+    The yielded path has the same name, in a hidden folder beside ``path``. If writing fails, it is removed. An existing
+    folder is moved into the hidden folder first, since no system call replaces one.
 
-    What a writer that was killed has left beside the place is removed, or moved back if it was about to be replaced.
+    Files left by a writer that was killed are removed, or moved back if they were about to be replaced.
 
     Parameters
     ----------
     path : Path
-        The place, not a symbolic link.
+        The path to replace, not a symbolic link.
 
     Raises
     ------
     FileNotFoundError
         If its folder does not exist.
     OSError
-        If there is a device, a pipe or a socket, or if the place cannot be written to.
+        If it is a device, a pipe or a socket, or cannot be written to.
     """
     check_kind(path)
     if not path.parent.is_dir():
@@ -85,12 +85,12 @@ def replacing(path: Path) -> Iterator[Path]:
         named = error.filename is None or _PREFIX in str(error.filename)
         if error.errno is None or error.strerror is None or not named:
             raise
-        # the user knows the place, not the hidden folder
+        # report the user's path, not the hidden folder
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _move(new: Path, old: Path, path: Path) -> None:
-    """Move what was written to its place, and a folder that is there out of the way."""
+    """Move the new file to its path, and an existing folder out of the way."""
     for written in [new, *new.rglob("*")]:
         _sync(written)
     check_kind(path)
@@ -108,7 +108,7 @@ def _move(new: Path, old: Path, path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have what was written reach the disk, so that a crash of the machine leaves no empty file in its place."""
+    """Flush to disk, so that a crash of the machine does not leave an empty file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -116,12 +116,12 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-# -- the hidden folder: its lock is held as long as its writer lives
+# -- the hidden folder, which is locked as long as its writer lives
 
 
 @contextmanager
 def _hidden_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder in another, locked against those who sweep, and remove it at the end."""
+    """Make a folder that is locked against sweeping, and remove it at the end."""
     while True:
         folder = parent / f"{_PREFIX}{_machine()}-{secrets.token_hex(8)}"
         folder.mkdir(mode=0o700)
@@ -157,13 +157,13 @@ def _sweep_one(folder: Path) -> None:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         return
-    # where a network's disk does not share locks, a lock says nothing of writers on other machines
+    # network file systems may not share locks, so a lock does not protect writers on other machines
     if not folder.name.startswith(f"{_PREFIX}{_machine()}-") and time.time() - found.st_mtime < _DAY:
         return
     try:
         lock = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        folder.rmdir()  # fails if there is anything in it
+        folder.rmdir()  # fails unless it is empty
         return
     try:
         if not _lock(lock):
@@ -178,7 +178,7 @@ def _sweep_one(folder: Path) -> None:
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Lock a file; None where its disk has no locks."""
+    """Lock a file and return whether it worked; None if its file system has no locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -189,10 +189,10 @@ def _lock(descriptor: int) -> bool | None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a hidden folder, its lock last, so that what is left of it after a kill can be swept."""
+    """Remove a hidden folder, its lock last, so that the rest can be swept if the process is killed."""
     for part in ("new", "old"):
         try:
-            os.rmdir(folder / part)  # mostly empty, or not there
+            os.rmdir(folder / part)  # usually empty or missing
         except FileNotFoundError:
             continue
         except OSError:

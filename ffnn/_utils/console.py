@@ -1,4 +1,4 @@
-"""Standard output and error, each of which may be closed, full, or a pipe that nobody reads any more."""
+"""Writes to standard output and error, which may be closed, full, or a broken pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TextIO
 
 __all__ = ["OutputError", "show", "warn"]
 
-_BROKEN_PIPE, _FAILED = 141, 74  # as a shell shows the signal SIGPIPE, and sysexits.h has EX_IOERR
+_BROKEN_PIPE, _FAILED = 141, 74  # a shell's status for SIGPIPE, and EX_IOERR of sysexits.h
 
 
 class OutputError(Exception):
@@ -18,7 +18,7 @@ class OutputError(Exception):
     Attributes
     ----------
     status : int
-        The exit status for it.
+        The exit status.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -27,7 +27,7 @@ class OutputError(Exception):
 
 
 def show(text: str) -> None:
-    """Write a line or more to standard output, if there is one; characters that it does not have become escapes.
+    """Write lines to standard output, if there is one, with characters that it cannot encode as escapes.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def show(text: str) -> None:
         sys.stdout.write(_encodable(f"{text}\n", sys.stdout))
         sys.stdout.flush()
     except OSError as error:
-        # what is still in the buffer would raise once more when Python ends
+        # flushing the buffer at exit would raise the error again
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())
@@ -49,7 +49,7 @@ def show(text: str) -> None:
 
 
 def warn(text: str, *, end: str = "\n") -> None:
-    """Write to standard error, if that is possible."""
+    """Write to standard error, ignoring errors."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(_encodable(f"{text}{end}", sys.stderr))

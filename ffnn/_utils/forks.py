@@ -1,6 +1,7 @@
-"""Engines do not survive a fork: their threads stay in the parent, and the child would wait for them for ever.
+"""Detects engines that cannot be used after a fork.
 
-What was only imported survives. So the engines that ran here are noted, and a forked child knows them for lost.
+The threads of an engine stay in the parent, so a child would wait for them forever. An engine that was only imported
+survives. Therefore each process records the engines that have run, and a forked child refuses to use them.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ _lost: set[str] = set()
 
 
 def note_running(engine: str) -> None:
-    """Say that an engine runs in this process."""
+    """Record that an engine runs in this process."""
     _running.add(engine)
 
 
 def check_not_forked(engine: str | None = None) -> None:
-    """Refuse to use an engine that ran before this process was forked from another; by default, any that did.
+    """Raise an error if an engine, by default any, ran before this process was forked from another one.
 
     Raises
     ------
     ForkedEngineError
-        With ways to start processes that work.
+        If so; the message gives ways to start processes that work.
     """
     lost = _lost if engine is None else _lost & {engine}
     if lost:
@@ -39,14 +40,14 @@ def check_not_forked(engine: str | None = None) -> None:
 
 
 def _note_fork() -> None:
-    if _tensorflow_has_run():  # somebody else may have used it
+    if _tensorflow_has_run():  # other code may have used it
         _running.add("tensorflow")
     _lost.update(_running)
     _running.clear()
 
 
 def _tensorflow_has_run() -> bool:
-    """Return whether TensorFlow has begun to run, which its first operation or its first look for devices does."""
+    """Return whether TensorFlow is running, which starts with its first operation or listing of devices."""
     context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
     return getattr(context, "_context_handle", None) is not None
 

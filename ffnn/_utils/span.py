@@ -1,4 +1,4 @@
-"""What an executor knows of the time of a task: it decides what may be remembered of the task's data."""
+"""The time span of a task, which decides how long an executor may cache data of the task."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ __all__ = ["Span"]
 
 
 class Span:
-    """The time from a task's submission to its end, during which its caller must not change its arguments.
+    """The time from a task's submission to its end, during which the caller must not modify its arguments.
 
     Attributes
     ----------
     importing : frozenset of str
-        The modules that the thread which submits the task is importing, as the code of each is under way.
+        The modules that the submitting thread is importing, whose code is not complete yet.
     """
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._until: float | None = None
-        self.importing = _modules_under_way()
+        self.importing = _modules_being_imported()
 
     def end(self) -> None:
-        """Note that the task is about to be done; only the first call counts."""
+        """Record that the task is about to end; only the first call has an effect."""
         if self._until is None:
             self._until = time.monotonic()
 
     def covers_start_of(self, other: Span) -> bool:
-        """Whether this task was not done yet when another was submitted."""
+        """Return whether this task was still running when the other one was submitted."""
         return self._until is None or self._until > other._since
 
 
-def _modules_under_way() -> frozenset[str]:
+def _modules_being_imported() -> frozenset[str]:
     names = set()
     frame = sys._getframe()
     while (above := frame.f_back) is not None:

@@ -1,7 +1,7 @@
-"""The check that a sparse matrix is what its shape says.
+"""Checks that the indices of a sparse matrix are within its shape.
 
-SciPy and scikit-learn take a matrix whose indices point outside of it. Compiled code would then read, or write, memory
-that is not the matrix's.
+SciPy and scikit-learn accept matrices with indices out of bounds, with which compiled code would read or write memory
+outside the matrix.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _COMPRESSED = ("csr", "csc", "bsr")
 
 
 def checked_sparse(name: str, matrix: Any) -> Any:
-    """Return a sparse matrix whose indices are known to be within its shape; return anything else as it is.
+    """Return a sparse matrix after checking that its indices are within its shape; return anything else unchanged.
 
-    The indices are read once. A matrix with room for more entries than it has comes back without that room, one in a
-    format without index arrays comes back as CSR; no other is copied.
+    The indices are read once. Unused capacity at the end of the arrays is removed, and formats without index arrays are
+    converted to CSR; other matrices are not copied.
 
     Parameters
     ----------
     name : str
-        What the error calls it: ``"X"``, say.
+        Its name in errors, such as ``"X"``.
     matrix : object
-        What a user gave.
+        The user's argument.
 
     Raises
     ------
     ValueError
-        If an index is outside of the shape, or the arrays do not belong together.
+        If an index is out of bounds, or the arrays are inconsistent.
     """
     if not scipy.sparse.issparse(matrix) or matrix.ndim != 2:
         return matrix
@@ -62,10 +62,10 @@ def checked_sparse(name: str, matrix: Any) -> Any:
 
 
 def first_outside(indices: Array, n: int) -> int | None:
-    """Return the place of the first index that is not from 0 to n - 1, or None if there is none."""
+    """Return the position of the first index outside [0, n), or None if there is none."""
     if not len(indices):
         return None
-    # seen as unsigned, a negative number is larger than any size, so that one pass finds both
+    # viewed as unsigned, negative numbers exceed any size, so that one pass finds both
     unsigned = indices.view(f"u{indices.dtype.itemsize}")
     if _largest(unsigned) < n:
         return None
@@ -118,5 +118,5 @@ def _check_indices(name: str, matrix: Any, axis: str, indices: Array, n: int) ->
 def _error(name: str, matrix: Any, found: str) -> ValueError:
     return ValueError(
         f"{name} is a malformed sparse matrix, {matrix.format.upper()} of shape {matrix.shape}: it has {found}. Build "
-        f"it anew with the shape that its indices need; {name}.check_format() of SciPy finds such faults, too."
+        f"it again with the shape that its indices need; {name}.check_format() of SciPy finds such faults, too."
     )

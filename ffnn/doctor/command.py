@@ -1,4 +1,4 @@
-"""The command ``ffnn doctor``, from its arguments to its exit status."""
+"""The main function of ``ffnn doctor``."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _USAGE = "usage: ffnn doctor [--executor NAME] [--OPTION VALUE ...] [--json]"
 _DESCRIPTION = f"""\
 {_USAGE}
 
-Look whether the hosts of an executor can be used, without a search: whether they are reached, have the versions
-of this machine, and can start a worker. Prints a table and, for each problem, what to do about it.
+Check whether the hosts of an executor can be used: whether they can be reached, have the versions of this machine,
+and can start a worker. Prints a table and a remedy for each problem.
 
-  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing if not given
+  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing by default
   --OPTION VALUE    an option of the executor, as ffnn.pool(NAME, ...) takes it: workers_per_host=2 is
                     --workers-per-host 2; a list is several values, a dictionary several KEY=VALUE;
                     a value that begins with two dashes is joined: --arguments=--device=/dev/kvm
@@ -105,7 +105,7 @@ def _show(found: list[Diagnosis], name: str, as_json: bool) -> int:
 
 @contextlib.contextmanager
 def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
-    """End the executor, whatever happens; a stranger's may hang, but not us."""
+    """Shut down the executor on exit; a third-party executor that hangs is abandoned after a timeout."""
     try:
         yield
     finally:
@@ -118,7 +118,7 @@ def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _progress(what: str) -> Iterator[None]:
-    """Say on standard error what is waited for: in a terminal with the time, which goes away at the end."""
+    """Show progress on standard error; in a terminal with the elapsed time, and cleared at the end."""
     start, done = time.monotonic(), threading.Event()
     line = f"looking at {what} ..."
 

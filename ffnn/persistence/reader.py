@@ -1,8 +1,8 @@
-"""Values from JSON and arrays, as :mod:`ffnn.persistence.values` writes them.
+"""Reads values from the JSON and arrays that :mod:`ffnn.persistence.values` writes.
 
-Reading calls no function and imports no module that the file names: an object is one of ffnn's own classes or a
-registered plugin's, by its name, and its parameters are plain values again. What is read takes memory and time in
-proportion to the size of the file.
+Reading calls no function and imports no module that the file names: objects are instances of classes of ffnn or of
+registered plugins, found by name, and their parameters are plain values or such objects. Memory and time are
+proportional to the size of the file.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import numpy as np
 
 from ffnn.exceptions import FfnnError, PersistenceError
 from ffnn.model import Array
-from ffnn.persistence.values import KINDS, LEARNERS, OWN, TEXT_FACTOR, check, parameters_of
+from ffnn.persistence.values import FITTED_KINDS, KINDS, OWN_CLASSES, TEXT_FACTOR, check, parameters_of
 from ffnn.plugins import registry
 
 __all__ = ["Reader", "set_attributes"]
 
 Json = Any
 
-#: What arrays of texts may take in memory in any file, however small.
+#: The memory allowed for arrays of texts in any file, however small.
 _TEXT_BYTES = 2**24
-#: How many keys of a dictionary may have the same hash; more make it slow.
+#: The number of keys of a dictionary that may have the same hash; more make it slow.
 _MOST_COLLISIONS = 8
 #: The longest name of a dtype.
 _LONGEST_DTYPE = 64
 
 
 class Reader:
-    """Turns what a :class:`Writer` wrote back into values.
+    """Converts JSON and arrays of a :class:`Writer` back to values.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
         The arrays by name.
     size : int
-        The size of the file in bytes, to which what is read stays in proportion.
+        The size of the file in bytes, which bounds the memory of the values.
     """
 
     def __init__(self, arrays: Mapping[str, Array], size: int) -> None:
-        self._arrays = dict(arrays)  # those not yet read
+        self._arrays = dict(arrays)  # those that have not been read yet
         self._text_bytes = _TEXT_BYTES + TEXT_FACTOR * size
         self._readers: dict[str, Callable[[dict[str, Json]], Any]] = {
             "float": lambda json: float(json["value"]),
@@ -64,7 +64,7 @@ class Reader:
         Raises
         ------
         PersistenceError
-            If the JSON says something that no writer says, or names a plugin that is not there.
+            If the JSON is not that of a writer, or names a plugin that is not installed.
         """
         if isinstance(json, list):
             return [self.read(item) for item in json]
@@ -88,7 +88,7 @@ class Reader:
         return stored.astype(dtype, copy=False)
 
     def _stored(self, json: dict[str, Json]) -> Array:
-        """Return an array of the file's; each is read once, or a copy of it could be asked for many times."""
+        """Return an array of the file; each can be read once only, so that copies cannot exhaust memory."""
         name = json["name"]
         check(name in self._arrays, f"The file has no array {name!r}, or has it in two places")
         return self._arrays.pop(name)
@@ -97,7 +97,10 @@ class Reader:
         dtype = _dtype(json["dtype"])
         check(dtype.kind in "OU", f"The file has a list for an array of dtype {dtype}")
         items = [self.read(item) for item in json["items"]]
-        check(all(v is None or isinstance(v, (str, bool, int, float)) for v in items), "An array has odd values")
+        check(
+            all(v is None or isinstance(v, (str, bool, int, float)) for v in items),
+            "An array has values of an unknown type",
+        )
         self._text_bytes -= dtype.itemsize * len(items)
         check(self._text_bytes >= 0, f"The file's texts take more than {TEXT_FACTOR} times its size in memory")
         array: Array = np.empty(len(items), dtype)
@@ -122,8 +125,8 @@ class Reader:
         return made
 
     def _own(self, json: dict[str, Json]) -> Any:
-        check(json["name"] in OWN, f"The file has an object of a class that is not known, {json['name']!r}")
-        return self._make(OWN[json["name"]], json)
+        check(json["name"] in OWN_CLASSES, f"The file has an object of a class that is not known, {json['name']!r}")
+        return self._make(OWN_CLASSES[json["name"]], json)
 
     def _plugin(self, json: dict[str, Json]) -> Any:
         kind, name = json["is"], json["name"]
@@ -134,28 +137,28 @@ class Reader:
             origin = json.get("origin")
             remedy = f" It came from {origin}; install that, in that version or a later one." if origin else ""
             raise PersistenceError(f"The file needs the {kind} {name!r}: {error}{remedy}") from error
-        check(issubclass(found, KINDS[kind]), f"The file has the {kind} {name!r}, which is none")
+        check(issubclass(found, KINDS[kind]), f"The file has {name!r} as a {kind}, which it is not")
         return self._make(found, json)
 
     def _make(self, found: type[Any], json: dict[str, Json]) -> Any:
         made = found(**{name: self.read(value) for name, value in json["parameters"].items()})
         learned = {name: self.read(value) for name, value in json.get("learned", {}).items()}
-        check(not learned or isinstance(made, LEARNERS), f"The file has learned values for a {found.__name__}")
+        check(not learned or isinstance(made, FITTED_KINDS), f"The file has learned values for a {found.__name__}")
         set_attributes(made, learned)
         return made
 
 
 def _dtype(name: Any) -> np.dtype[Any]:
-    check(isinstance(name, str) and len(name) <= _LONGEST_DTYPE, "The file has a dtype that is none")
+    check(isinstance(name, str) and len(name) <= _LONGEST_DTYPE, "The file has an invalid dtype")
     found: np.dtype[Any] = np.dtype(name)
     return found
 
 
 def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
-    """Set learned attributes, but nothing that stands in the place of a method or a parameter."""
+    """Set learned attributes; refuse those that would replace a method or a parameter."""
     parameters = parameters_of(target) if attributes else {}
     for name, value in attributes.items():
-        # None in the class says that nothing has been learned yet
+        # a class attribute that is None stands for a value that has not been learned yet
         own = name in parameters or getattr(type(target), name, None) is not None
         own = own or name.startswith("__")
         check(name.isidentifier() and not own, f"The file sets {type(target).__name__}.{name}, which is not learned")

@@ -1,6 +1,6 @@
-"""Values as JSON and arrays: what a saved estimator is made of.
+"""Writes the values of an estimator as JSON and arrays.
 
-What JSON does not have stands in it as an object that says what it *is*: ``{"is": "tuple", "items": [1, 2]}``.
+Types that JSON lacks are objects with the key ``is``: ``{"is": "tuple", "items": [1, 2]}``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ffnn.plugins.hookspecs import Kind
 from ffnn.schedule import Schedule
 from ffnn.solver import Solver
 
-__all__ = ["KEEP", "KINDS", "LEARNERS", "OWN", "TEXT_FACTOR", "Writer", "check", "parameters_of"]
+__all__ = ["FITTED_KINDS", "JOBLIB", "KINDS", "OWN_CLASSES", "TEXT_FACTOR", "Writer", "check", "parameters_of"]
 
 Json = Any
 
-#: The classes of plugins, by kind, of which an instance can be a parameter.
+#: The base classes of plugins whose instances can be parameters, by kind.
 KINDS: dict[Kind, type[Any]] = {
     "builder": Builder,
     "input": Input,
@@ -37,41 +37,40 @@ KINDS: dict[Kind, type[Any]] = {
     "schedule": Schedule,
     "solver": Solver,
 }
-#: What learns something that its parameters do not say.
-LEARNERS = (Input, Output)
+#: The classes with learned attributes beside their parameters.
+FITTED_KINDS = (Input, Output)
 #: The solvers and schedules by the names of their classes, which files of format 1 have.
-OWN: dict[str, type[Any]] = {
+OWN_CLASSES: dict[str, type[Any]] = {
     name: found
     for module in (schedules, solvers)
     for name, found in ((name, getattr(module, name)) for name in module.__all__)
     if isinstance(found, type) and issubclass(found, BaseEstimator)
 }
-#: The dtypes that arrays are stored in as they are; of the others, texts and objects are lists, times are integers.
+#: The dtypes of arrays that are stored unchanged; texts and objects become lists, times become integers.
 _STORED = {"bool", "float16", "float32", "float64"} | {f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)}
 
-#: How many times the size of the file its arrays of texts may take in memory, where each text takes as much as the
-#: longest in its array.
+#: The memory allowed for arrays of texts, in multiples of the file's size; NumPy pads texts to the longest one.
 TEXT_FACTOR = 16
-#: From this size on, an array whose texts would take more than `TEXT_FACTOR` allows is stored as code points.
+#: The size from which an array whose texts exceed `TEXT_FACTOR` is stored as code points.
 _PADDED_BYTES = 2**16
 
-#: The remedy where nothing else helps.
-KEEP = "Or keep the estimator by joblib.dump, whose files run what is in them: they are for trusted hands only."
+#: The remedy of last resort.
+JOBLIB = "Or save the estimator with joblib.dump, whose files can run code and must come from a trusted source."
 
 
 def check(condition: Any, message: str) -> None:
-    """Refuse a file whose contents do not make sense."""
+    """Raise PersistenceError unless a condition on the contents of a file holds."""
     if not condition:
         raise PersistenceError(f"{message}. The file was not written by ffnn.save, or was changed afterwards.")
 
 
 class Writer:
-    """Turns values into JSON, and arrays into entries of :attr:`arrays`.
+    """Converts values to JSON, and arrays to entries of :attr:`arrays`.
 
     Attributes
     ----------
     arrays : dict of str to ndarray
-        The arrays by the names that the JSON has for them.
+        The arrays by their names in the JSON.
     """
 
     def __init__(self) -> None:
@@ -83,14 +82,14 @@ class Writer:
         Parameters
         ----------
         value : object
-            A plain value, an array, a container of such, or an object of ffnn's or a registered plugin's class.
+            A plain value, an array, a container of such, or an instance of a class of ffnn or a registered plugin.
         where : str
-            The parameter or attribute that it is, for the error message.
+            The parameter or attribute that holds it, for the error message.
 
         Raises
         ------
         PersistenceError
-            If it is something else.
+            If the value has another type.
         """
         kind = type(value)
         if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
@@ -136,7 +135,7 @@ class Writer:
         return {"is": "array", "dtype": dtype.str, "name": self._store(native, where)}
 
     def _store(self, array: Array, where: str) -> str:
-        """Add an array under a name of its own, and return the name."""
+        """Add an array under a unique name, and return the name."""
         name, n = where, 1
         while name in self.arrays:
             name, n = f"{where}#{n}", n + 1
@@ -150,28 +149,28 @@ class Writer:
         raise PersistenceError(_refusal(value, where))
 
     def _name_of(self, kind: Kind, value: Any, where: str) -> dict[str, str]:
-        """Return the name that an object's class is registered under, and by whom."""
+        """Return the registered name of an object's class, and the distribution that registered it."""
         path = f"{type(value).__module__}:{type(value).__qualname__}"
         for entry in registry.entries():
             if entry.kind == kind and entry.error is None and entry.target == path:
                 return {"name": entry.name} | ({} if entry.built_in else {"origin": entry.origin})
         raise PersistenceError(
-            f"{where}={value!r}: its class, {path}, is not registered as a plugin, so that a file cannot name it. "
-            f"Register it: docs/plugins says how. {KEEP}"
+            f"{where}={value!r}: its class, {path}, is not registered as a plugin, so a file cannot name it. "
+            f"Register it as described in docs/plugins. {JOBLIB}"
         )
 
     def _contents(self, value: Any, where: str) -> dict[str, Json]:
         parameters = parameters_of(value)
         contents = {"parameters": {name: self.write(v, f"{where}.{name}") for name, v in parameters.items()}}
-        if isinstance(value, LEARNERS):
-            # a parameter that a method has the name of, such as an output's loss, stands under a private one
+        if isinstance(value, FITTED_KINDS):
+            # a parameter with the name of a method, such as an output's loss, is stored in a private attribute
             learned = {name: v for name, v in vars(value).items() if name.removeprefix("_") not in parameters}
             contents["learned"] = {name: self.write(v, f"{where}.{name}") for name, v in learned.items()}
         return contents
 
 
 def parameters_of(value: Any) -> dict[str, Any]:
-    """Return the parameters of an object of ffnn's or a plugin's class."""
+    """Return the parameters of an instance of a class of ffnn or a plugin."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     parameters: dict[str, Any] = value.get_params(deep=False)
@@ -181,10 +180,10 @@ def parameters_of(value: Any) -> dict[str, Any]:
 def _refusal(value: Any, where: str) -> str:
     if callable(value) and not isinstance(value, (BaseEstimator, type)):
         return (
-            f"{where}={value!r}: a function cannot be saved in a file that runs nothing when it is read. Use a "
-            f"registered name, such as activation='tanh', or register a plugin of yours: docs/plugins says how. {KEEP}"
+            f"{where}={value!r}: a function cannot be saved in a file that runs no code when it is read. Use a "
+            f"registered name, such as activation='tanh', or register a plugin as described in docs/plugins. {JOBLIB}"
         )
     return (
         f"{where}={value!r}: a {type(value).__module__}.{type(value).__qualname__} cannot be saved; expected plain "
-        f"values, arrays, or objects of ffnn's and of registered plugins' classes. Change it with set_params. {KEEP}"
+        f"values, arrays, or instances of classes of ffnn and registered plugins. Change it with set_params. {JOBLIB}"
     )

@@ -1,4 +1,4 @@
-"""Text about what a plugin returned or raised, made without trusting it."""
+"""Safe text representations of objects and exceptions of untrusted plugins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LONGEST_ERROR: Final = 1000
 
 
 def safe_repr(value: object) -> str:
-    """Return the ``repr`` of an object on one line; what it is instead, where its ``repr`` fails."""
+    """Return the ``repr`` of an object on one line, or its type if its ``repr`` fails."""
     try:
         return one_line(repr(value), _LONGEST_REPR)
     except KeyboardInterrupt:
@@ -36,12 +36,12 @@ def message(error: BaseException) -> str:
 
 
 def one_line(text: str, most: int = _LONGEST_ERROR) -> str:
-    """Return text on one line, shortened, with control characters and the like written as escapes."""
+    """Return text on one line, shortened, with unprintable characters escaped."""
     line = " ".join(str.__str__(text).split())
     line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line[:most])
     return line if len(line) <= most else f"{line[:most]}..."
 
 
 def _type_name(value: object) -> str:
-    # past a metaclass, which may have a __name__ of its own
+    # bypasses metaclasses, which may override __name__
     return one_line(type.__dict__["__name__"].__get__(type(value)), _LONGEST_REPR)

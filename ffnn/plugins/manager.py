@@ -1,7 +1,7 @@
-"""Finds the installed plugins, registers each with pluggy, and collects what they claim.
+"""Finds the installed plugins, registers each with pluggy, and collects the names they register.
 
-Plugins are loaded one at a time, and each hook is called on its own: whatever one of them does wrong becomes
-an :class:`Entry` with an error, and the next one is not affected.
+Plugins are loaded one at a time, and each hook is called on its own: a failure becomes an :class:`Entry` with an error
+and does not affect other plugins.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ __all__ = ["Entry", "discover"]
 BUILT_IN: Final = "ffnn"
 RESERVED: Final = frozenset({"auto"})  # the parameters' word for "let the plugins choose"
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-MOST_NAMES: Final = 1000  # of one hook: a mapping may have no end
+MAX_NAMES: Final = 1000  # per hook, since a mapping may be endless
 LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the listing: a name that a plugin registered, or a plugin that went wrong."""
+    """One line of the listing: a registered name, or a plugin that failed."""
 
     kind: str
-    """A kind of plugin, or ``"plugin"`` for what concerns a whole entry point."""
+    """The kind of plugin, or ``"plugin"`` for an entry that concerns a whole entry point."""
     name: str
     """The registered name, or the entry point's."""
     target: str
@@ -41,16 +41,16 @@ class Entry:
     distribution: str
     version: str
     error: str | None = None
-    """Why the entry cannot be used, if it cannot."""
+    """The reason why the entry cannot be used, if any."""
 
     @property
     def origin(self) -> str:
-        """Distribution and version in words."""
+        """The distribution and its version, for a message."""
         return f"{self.distribution} {self.version}"
 
     @property
     def label(self) -> str:
-        """What the entry is, in words, for a message."""
+        """The description of the entry for a message."""
         return f"{self.kind} {self.name!r} ({self.target}) of {self.origin}"
 
     @property
@@ -60,7 +60,7 @@ class Entry:
 
 
 def discover() -> list[Entry]:
-    """Load every installed plugin and list what they register, built-in ones first, problems included."""
+    """Load every installed plugin and list the registered names and the problems, built-in plugins first."""
     found: list[Entry] = []
     loaded: list[object] = []
     for point in sorted(_entry_points(), key=_precedence):
@@ -70,15 +70,15 @@ def discover() -> list[Entry]:
 
 
 def _entry_points() -> list[EntryPoint]:
-    """Return the entry points of our group; a distribution whose metadata cannot be read has none."""
+    """Return the entry points of ffnn's group, without distributions whose metadata cannot be read."""
     try:
         return list(entry_points(group=GROUP))
-    except Exception:  # one unreadable file makes the whole call fail
+    except Exception:  # the whole call fails if one file cannot be read
         found: dict[str, list[EntryPoint]] = {}
         for distribution in distributions():
             try:
                 name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
-                if name not in found:  # the first one on the path counts, as it does in an import
+                if name not in found:  # the first one on the path wins, as in imports
                     found[name] = [point for point in distribution.entry_points if point.group == GROUP]
             except Exception:
                 continue
@@ -94,12 +94,12 @@ def _origin(point: EntryPoint) -> tuple[str, str]:
     try:
         metadata: Any = point.dist.metadata if point.dist is not None else {}
         return one_line(str(metadata.get("Name") or "unknown")), one_line(str(metadata.get("Version") or "?"))
-    except Exception:  # some Pythons raise where a half-removed distribution has entry points but no metadata
+    except Exception:  # some Python versions raise if a partly removed distribution lacks metadata
         return "unknown", "?"
 
 
 def _register(point: EntryPoint, loaded: list[object]) -> Iterator[Entry]:
-    """Import one plugin and ask each of its hooks."""
+    """Import one plugin and call each of its hooks."""
     origin = _origin(point)
 
     def problem(error: str) -> Entry:
@@ -121,18 +121,18 @@ def _register(point: EntryPoint, loaded: list[object]) -> Iterator[Entry]:
         yield problem("has no hooks: mark each of its hook functions with @ffnn.plugins.hookimpl")
     kinds = {hook: kind for kind, hook in HOOKS.items()}
     for caller in callers:
-        if not caller.has_spec():  # what pluggy's check_pending() stops at, here for each hook of one plugin
+        if not caller.has_spec():  # like pluggy's check_pending(), but for each hook
             name = one_line(caller.name)
             yield problem(f"has a hook {name!r}, which does not exist; {_hooks_like(name)}")
             continue
         for implementation in caller.get_hookimpls():
-            yield from _ask(kinds[caller.name], caller.name, implementation.function, origin, problem)
+            yield from _call_hook(kinds[caller.name], caller.name, implementation.function, origin, problem)
 
 
 def _hook_callers(plugin: object) -> list[pluggy.HookCaller]:
-    """Return a plugin's hooks, from a manager of its own.
+    """Return a plugin's hooks, using a separate manager.
 
-    A shared manager would compare each plugin with the others, whose ``__eq__`` is not to be trusted.
+    A shared manager would compare the plugins with each other, and their ``__eq__`` cannot be trusted.
     """
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
@@ -145,13 +145,13 @@ def _hooks_like(name: str) -> str:
     return f"did you mean {near[0]!r}?" if near else f"the hooks are {', '.join(HOOKS.values())}"
 
 
-def _ask(
+def _call_hook(
     kind: str, hook: str, function: Callable[[], object], origin: tuple[str, str], problem: Callable[[str], Entry]
 ) -> Iterator[Entry]:
-    """Call one hook of one plugin and read its answer with suspicion."""
+    """Call one hook of one plugin and validate its result."""
     found: list[Entry] = []
     try:
-        for claim in _claims(function()):
+        for claim in _read_answer(function()):
             if isinstance(claim, str):
                 found.append(problem(f"hook {hook} returned {claim}"))
                 continue
@@ -165,15 +165,15 @@ def _ask(
     yield from found
 
 
-def _claims(answer: object) -> Iterator[tuple[str, str] | str]:
-    """Yield each name and target as plain text, or what is wrong with them."""
+def _read_answer(answer: object) -> Iterator[tuple[str, str] | str]:
+    """Yield each name and target as plain text, or a description of the problem."""
     expected = 'expected a dictionary {name: "package.module:Class"}'
     if not isinstance(answer, Mapping):
         yield f"{safe_repr(answer)}; {expected}"
         return
     for n, (name, target) in enumerate(answer.items()):
-        if n == MOST_NAMES:
-            yield f"more than {MOST_NAMES} names; the others are left out"
+        if n == MAX_NAMES:
+            yield f"more than {MAX_NAMES} names; the others are left out"
             return
         if not (issubclass(type(name), str) and issubclass(type(target), str)):
             yield f"{{{safe_repr(name)}: {safe_repr(target)}}}; {expected}"
@@ -192,7 +192,7 @@ def _claims(answer: object) -> Iterator[tuple[str, str] | str]:
 
 
 def _mark_conflicts(found: list[Entry]) -> Iterator[Entry]:
-    """Give the name that several claim to ffnn itself if it is one of them, else to none."""
+    """Resolve names registered several times: they belong to ffnn if it is among the claimants, else to none."""
     claims: dict[tuple[str, str], list[Entry]] = {}
     for entry in found:
         if entry.error is None:

@@ -1,4 +1,4 @@
-"""The solvers that come with ffnn, one a module."""
+"""The built-in solvers, one per module."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["LBFGS", "SGD", "Adagrad", "Adam", "AdamW", "RMSprop", "resolve_solve
 
 
 def resolve_solver(value: Any) -> Solver:
-    """Return the solver that the parameter ``solver`` names, or is, its own parameters checked.
+    """Return the solver for the parameter ``solver``, a name or an instance, and check its parameters.
 
     Raises
     ------
     TypeError
         If it is neither a name nor a solver.
     ValueError
-        If the name is unknown, or one of the solver's own parameters is out of range.
+        If the name is unknown, or a parameter of the solver is out of range.
     """
     solver = registry.resolve("solver", value, "solver", Solver)
     solver.check()

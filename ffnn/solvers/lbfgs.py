@@ -1,4 +1,4 @@
-"""The solver called ``lbfgs``: SciPy's L-BFGS over the whole data set."""
+"""The ``lbfgs`` solver: SciPy's L-BFGS over the whole data set."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 __all__ = ["LBFGS"]
 
 
-#: SciPy's status where iterations, or evaluations, have reached their limit; and where a line search has failed.
+#: SciPy's status when the iterations or evaluations have reached their limit, and when a line search has failed.
 _LIMIT, _FAILED = 1, 2
 
 
 class LBFGS(Solver):
     """L-BFGS over the whole data set, by ``scipy.optimize``; ``n_epochs`` bounds its iterations (200 by default).
 
-    A ``ConvergenceWarning`` says where it ended before it had found a minimum.
+    It issues a ``ConvergenceWarning`` if it ends without finding a minimum. Dropout is off, since the objective must
+    not change between calls. The learning rate is not used, since a line search finds the step.
 
-    D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale optimization". Dropout does not
-    act: the objective must be the same at each call. The learning rate is not used: a line search finds the step.
+    D. C. Liu and J. Nocedal (1989), "On the limited memory BFGS method for large scale optimization".
 
     Parameters
     ----------
     memory : int
-        The number of past steps that approximate the curvature.
+        The number of past steps used to approximate the curvature.
     tol : float
-        Iterations end when the largest entry of the gradient is below it.
+        Iterations end when the largest absolute entry of the gradient is below it.
     max_evaluations : int
-        Bounds the evaluations of the loss in each iteration's line search.
+        The largest number of evaluations of the loss in each iteration's line search.
     """
 
     dtype = "float64"
@@ -53,7 +53,7 @@ class LBFGS(Solver):
     def check(self) -> None:
         remedy = "It is the number of past steps remembered; 10 is usual."
         check_integer("LBFGS.memory", self.memory, remedy, most=1000)
-        check_number("LBFGS.tol", self.tol, "It says when to stop; 1e-5 is usual.")
+        check_number("LBFGS.tol", self.tol, "It is the gradient at which to stop; 1e-5 is usual.")
         check_integer(
             "LBFGS.max_evaluations", self.max_evaluations, "It bounds a line search; 20 is usual.", most=10_000
         )
@@ -66,7 +66,7 @@ class LBFGS(Solver):
 
         def objective(vector: Array) -> tuple[float, Array]:
             nonlocal loss
-            training.begin_epoch()  # an iteration's first evaluation: whether there is another one, SciPy knows alone
+            training.begin_epoch()  # at every evaluation, since only SciPy knows which one begins an iteration
             weights = _unflatten(vector, names, state.weights)
             loss, gradient = model.loss_and_gradient(weights)
             penalty = 0.0
@@ -77,7 +77,7 @@ class LBFGS(Solver):
             return loss + penalty, _flatten(gradient, names)
 
         def end_iteration(intermediate_result: scipy.optimize.OptimizeResult) -> None:
-            # the point accepted is the last one evaluated, so the model is there already
+            # the accepted point is the last one evaluated, so the model already has its weights
             if training.end_epoch(loss):
                 raise StopIteration
 
@@ -104,7 +104,7 @@ class LBFGS(Solver):
 
 
 def _warn_unless_converged(result: scipy.optimize.OptimizeResult, n_epochs: int) -> None:
-    """Warn where the iterations ended before a minimum was found: not at the wish of a listener, such as a monitor."""
+    """Warn if the iterations ended before a minimum was found, unless a listener, such as a monitor, stopped them."""
     if result.status not in (_LIMIT, _FAILED):
         return
     if result.status == _FAILED:
@@ -114,7 +114,7 @@ def _warn_unless_converged(result: scipy.optimize.OptimizeResult, n_epochs: int)
             "another solver, such as 'adam'"
         )
     elif result.nit >= n_epochs:
-        reason, remedy = "has not converged: n_epochs were too few", "Raise n_epochs, or scale X"
+        reason, remedy = "has not converged: n_epochs is too small", "Raise n_epochs, or scale X"
     else:
         reason = "has used up its evaluations of the loss"
         remedy = "Raise LBFGS.max_evaluations or n_epochs, or scale X"

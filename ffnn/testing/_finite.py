@@ -1,4 +1,4 @@
-"""How every builder's models tell a state that a step has ruined."""
+"""Tests that every builder's models detect a state that is not finite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FiniteSuite(Suite):
 
     def model(self, problem: Problem) -> Any:
         """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # BuilderSuite, which inherits this, has it
+        raise NotImplementedError  # implemented in BuilderSuite
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_each_number_of_a_state_must_be_finite(self, dtype: str) -> None:

@@ -1,6 +1,6 @@
-"""What every executor must do, as tests to inherit.
+"""The conformance suite of executors.
 
-A plugin's test module says how an executor is made, and pytest does the rest::
+A plugin's test module defines how an executor is made; pytest does the rest::
 
     from ffnn.testing.executors import ExecutorSuite
 
@@ -36,14 +36,14 @@ __all__ = ["ExecutorSuite"]
 
 
 class ExecutorSuite(abc.ABC):
-    """Tests for an executor of this machine, or of others that share the file system of the test.
+    """Tests that every executor must pass, on this machine or on others that share its file system.
 
     Attributes
     ----------
     same_machine : bool
-        Whether the workers are processes of this machine, whose ids mean something here.
+        Whether the workers are processes of this machine, so that their ids are valid here.
     n_tries : int
-        How often the executors that :meth:`make` makes start a task whose worker dies, at most.
+        The maximum number of times that the executors of :meth:`make` start a task whose worker dies.
     """
 
     same_machine = True
@@ -51,11 +51,11 @@ class ExecutorSuite(abc.ABC):
 
     @abc.abstractmethod
     def make(self, n_workers: int) -> Executor:
-        """Make an executor with so many workers."""
+        """Make an executor with ``n_workers`` workers."""
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
-        """Two workers, shut down after the test."""
+        """An executor with two workers, shut down after the test."""
         executor = self.make(2)
         yield executor
         executor.shutdown(cancel_futures=True)
@@ -119,7 +119,7 @@ class ExecutorSuite(abc.ABC):
         others = [executor.submit(abs, -i) for i in range(8)]
         error = poison.exception(60)
         assert isinstance(error, WorkerDiedError)
-        assert error.worker  # an attribute: in the text it would tell apart those that died alike
+        assert error.worker  # an attribute, so that equal deaths have equal messages
         assert error.exit_code == -signal.SIGKILL
         assert "SIGKILL" in str(error)
         assert (tmp_path / "tries").read_text() == "x" * self.n_tries
@@ -169,7 +169,7 @@ class ExecutorSuite(abc.ABC):
     def test_bad_counts_are_refused(self) -> None:
         for bad, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)):
             with pytest.raises(error, match=rf"n_workers must be .*got {bad!r}"):
-                self.make(bad)  # type: ignore[arg-type]  # what is to be refused
+                self.make(bad)  # type: ignore[arg-type]  # the bad argument
 
     def test_a_grid_search_gives_the_scores_of_the_sequential_one(self) -> None:
         sequential = tasks.search().fit(*tasks.data())

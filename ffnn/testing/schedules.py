@@ -22,20 +22,20 @@ _N_BATCHES = 10
 
 
 class ScheduleSuite(Suite):
-    """What every schedule promises.
+    """Tests that every schedule must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     schedule : Schedule
-        The schedule to test; made without arguments if it is left out.
+        The schedule to test; by default made without arguments.
     """
 
     name: ClassVar[str]
     schedule: ClassVar[Schedule | None] = None
 
-    # -- what the tests use
+    # -- helpers
 
     def make(self) -> Schedule:
         """Return the schedule as a user would give it."""

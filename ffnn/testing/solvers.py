@@ -22,14 +22,14 @@ __all__ = ["SolverSuite"]
 
 
 class SolverSuite(Suite):
-    """What every solver promises.
+    """Tests that every solver must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     solver : Solver
-        The solver to test; made without arguments if it is left out.
+        The solver to test; by default made without arguments.
     rate : float
         A learning rate at which it minimises a parabola in 600 steps.
     """
@@ -38,7 +38,7 @@ class SolverSuite(Suite):
     solver: ClassVar[Solver | None] = None
     rate: ClassVar[float] = 0.02
 
-    # -- what the tests use
+    # -- helpers
 
     def make(self) -> Solver:
         """Return the solver as a user would give it."""
@@ -53,7 +53,7 @@ class SolverSuite(Suite):
         return made
 
     def run(self, gradient: Callable[[Array], Array], ops: Any, n_steps: int) -> tuple[Array, Arrays]:
-        """Return a weight of three entries after some steps, and its slots."""
+        """Return a weight with three entries after ``n_steps`` steps, and its slots."""
         solver = self.stochastic()
         weight: Any = ops.cast(np.array([3.0, -2.0, 0.5]), "float64")
         slots = {name: ops.cast(np.full(3, value), "float64") for name, value in solver.slots.items()}
@@ -108,7 +108,7 @@ class SolverSuite(Suite):
     def test_an_elementwise_step_looks_at_no_neighbour(self) -> None:
         solver = self.stochastic()
         if not solver.elementwise:
-            pytest.skip("the solver does not say that its steps are elementwise")
+            pytest.skip("the solver does not declare its steps elementwise")
         rng = np.random.default_rng(0)
         weight, gradient = rng.normal(size=6), rng.normal(size=6)
         slots = {name: np.full(6, value) for name, value in solver.slots.items()}
@@ -121,7 +121,7 @@ class SolverSuite(Suite):
     # -- on the builders
 
     def fitted(self, builder_name: str) -> MLPClassifier:
-        """Return a small classifier that the solver has trained."""
+        """Return a small classifier trained by the solver."""
         problem = make_problem()
         return MLPClassifier(
             (5,), solver=self.make(), learning_rate=self.rate, n_epochs=20, dtype="float64", builder=builder_name,

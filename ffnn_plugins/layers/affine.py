@@ -1,4 +1,4 @@
-"""The layer called ``affine``: a matrix product and a bias."""
+"""The ``affine`` layer: a matrix product plus a bias."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["Affine"]
 
 @dataclass(frozen=True)
 class Affine(Layer):
-    """``x @ weight + bias``.
+    """Computes ``x @ weight + bias``.
 
     Parameters
     ----------
     units : int or None
-        The number of outputs; None takes the width of the block.
+        The number of outputs; None means the width of the block.
     initializer : str or None
-        The kernel's initializer, a name in :mod:`ffnn.initializers`; None takes the one that suits the activation.
+        The kernel's initializer, a name in :mod:`ffnn.initializers`; None means the one that suits the activation.
     bias_initializer : {"zeros", "glorot_uniform"}, default="zeros"
-        How the bias begins: at zero, or uniform between the bounds of Glorot's kernel, as in scikit-learn's networks.
+        The bias's initializer: zero, or uniform between the bounds of Glorot's kernel, as in scikit-learn's networks.
     """
 
     units: int | None = None
@@ -53,7 +53,7 @@ class Affine(Layer):
             "weight": Weight(
                 (n_inputs, self._width), self.initializer or "glorot_uniform", decays=True, by_feature=True, role="coef"
             ),
-            # of a vector, Glorot's initializer takes the length for both of the kernel's widths
+            # for a vector, Glorot's initializer uses the length as both fan_in and fan_out of the kernel
             "bias": Weight(
                 (self._width,),
                 self.bias_initializer,
@@ -69,11 +69,11 @@ class Affine(Layer):
         return ops.add_bias(product, ops.cast(weights["bias"], dtype))
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
-        # zeros: the core draws the weights; Keras's own draw would be work thrown away
+        # zeros: the core draws the weights, so Keras's own draw would be wasted
         return keras.layers.Dense(self._width, kernel_initializer="zeros", name=name, dtype=dtype)(x)
 
     @property
     def _width(self) -> int:
         if self.units is None:
             raise ValueError("Affine: units is None; expected a positive integer, or a block that gives it its width.")
-        return int(self.units)  # a NumPy integer of 8 bits would overflow in what is reckoned with it
+        return int(self.units)  # arithmetic with an 8-bit NumPy integer would overflow

@@ -43,7 +43,7 @@ def test_l_bfgs_converges_on_digits_by_default():
 
 def test_too_few_iterations_are_said(builder):
     (text,) = said_by(classifier(solver="lbfgs", n_epochs=3, builder=builder), X, Y)
-    assert "n_epochs were too few, after 3 iterations. Raise n_epochs" in text
+    assert "n_epochs is too small, after 3 iterations. Raise n_epochs" in text
 
 
 def test_a_line_search_that_fails_is_said():

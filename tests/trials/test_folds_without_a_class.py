@@ -147,5 +147,5 @@ def test_balanced_weights_are_those_of_the_classes_that_are_there():
 
 @pytest.mark.parametrize("classes", [[], 3, "abc", [np.nan, 1.0], [[0, 1], [1, 2]], [0, "a", None]])
 def test_classes_that_are_no_labels_are_refused_by_name(classes):
-    with pytest.raises(ValueError, match=r"classes=.*Give all labels that any call will bring"):
+    with pytest.raises(ValueError, match=r"classes=.*Give all labels of all calls"):
         classifier().partial_fit(X, Y, classes=classes)

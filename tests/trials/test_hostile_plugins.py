@@ -180,7 +180,7 @@ def test_a_class_that_fails_when_it_is_asked_is_passed_over(name, install):
         """).replace("BODY", CHOOSERS[name]).replace("META", "Meta" if name == "raises" else "type")
     install("hostile", "any = hostile", hostile=source)
     y = np.array([[0, 1], [2, 1]])  # no output of ours takes it
-    match = "the output 'mine' is passed over: "
+    match = "the output 'mine' is skipped: "
     with pytest.warns(errors.PluginWarning, match=match), pytest.raises(ValueError, match="no output takes a y"):
         MLPClassifier(n_epochs=1).fit([[0.0], [1.0]], y)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ffnn
-from ffnn._utils.checks import check_choice, check_integer, check_number, check_part
+from ffnn._utils.checks import check_choice, check_fraction, check_integer, check_number
 from ffnn.plugins import registry
 
 X = np.random.default_rng(0).normal(size=(20, 4))
@@ -130,7 +130,7 @@ def test_values_out_of_reach_are_refused_by_name(parameters, message):
 
 @pytest.mark.parametrize("value", [Decimal("0.5"), Fraction(1, 2), 1j, np.array(0.5), b"1", None, lambda: 1, [0.5]])
 def test_a_number_is_pythons_or_numpys(value):
-    for check in (check_number, check_part):
+    for check in (check_number, check_fraction):
         with pytest.raises(TypeError, match=r"Adam.beta_1=.*: expected a finite number of at least 0, got .* Use 0.9"):
             check("Adam.beta_1", value, "Use 0.9.")
     with pytest.raises(TypeError, match=r"n=.*: expected a positive integer"):

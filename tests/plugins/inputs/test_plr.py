@@ -6,7 +6,7 @@ import scipy.sparse
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
 
@@ -24,7 +24,7 @@ class TestPLRLite(InputSuite):
 @pytest.mark.parametrize("lite", [False, True])
 def test_it_is_periodic_linear_and_rectified(lite):
     made = PLRInput(n_frequencies=4, n_dims=3, lite=lite)
-    weights, context = surroundings(made, 2, NumpyOps(), "float64", training=False)
+    weights, context = weights_and_context(made, 2, NumpyOps(), "float64", training=False)
     x = np.random.default_rng(0).normal(size=(5, 2))
     result = made.forward(NumpyOps(), x, weights, context).reshape(5, 2, 3)
     for row in range(5):

@@ -100,6 +100,6 @@ def test_an_unknown_way_is_refused():
 def test_a_path_that_takes_more_memory_than_dense_batches_comes_last(monkeypatch):
     X = wide(n_stored=4000)  # 20 %
     assert SparseInput().fit(X, 64).paths_ == ("fused", "dense", "stored")
-    monkeypatch.setattr("ffnn_plugins.inputs.sparse.NO_MATTER", 10**6)  # a batch of some hundred megabytes, otherwise
+    monkeypatch.setattr("ffnn_plugins.inputs.sparse.SMALL_BATCH", 10**6)  # a batch of some hundred megabytes, otherwise
     assert SparseInput().fit(X, 64).paths_ == ("dense", "fused", "stored")
     assert SparseInput().fit(wide(), 64).paths_ == ("fused", "stored", "dense")

@@ -1,4 +1,4 @@
-"""The schedule that a number, a function or a schedule stands for."""
+"""Converts the parameter ``learning_rate`` to a schedule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["as_schedule"]
 
 
 def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
-    """Return the schedule that a ``learning_rate`` stands for: a number, a schedule, its name, or a function of a step.
+    """Return the schedule for a ``learning_rate``: a number, a schedule, its name, or a function of a step's number.
 
     Raises
     ------
@@ -33,6 +33,6 @@ def as_schedule(value: Any, name: str = "learning_rate") -> Schedule:
     elif callable(value) and not isinstance(value, type):
         schedule = Stepwise(value)
     else:
-        remedy = "It is the size of a step; 1e-3 is usual. A schedule, such as ffnn.Cosine(1e-3), is taken too."
+        remedy = "It is the size of a step; 1e-3 is usual. A schedule, such as ffnn.Cosine(1e-3), is accepted too."
         schedule = Constant(check_number(name, value, remedy, positive=True))
     return schedule
