@@ -19,6 +19,7 @@ FIELD = """
     multiclass multilabel noise norm regression residual robust scaled smooth sparse stochastic training weight
     bar callback curve display early epoch held monitor progress stopping validation
     constant cos cosine cycle exponential inverse linear log one scaling stepwise up warm
+    argument draft fit history loop pipeline
     graph node onnx tensor
     conflict data diverged error export forked installed key load lost mismatch missing not persistence start unknown
     usage version warning
@@ -30,7 +31,7 @@ FIELD = """
 
 #: Plain English, each of one package, where it is explained: a new one should rather be a word of the field.
 PLAIN = """
-    cannot completed died difference fact failed gone outgoing over packed piece run subject tail
+    cannot completed died difference fact failed gone outgoing over packed piece run tail
 """
 
 
