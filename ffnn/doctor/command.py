@@ -14,7 +14,7 @@ from ffnn._utils.console import show, warn
 from ffnn.doctor import options
 from ffnn.exceptions import FfnnError
 from ffnn.parallel.backend import make_executor
-from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_tasks, look_here
+from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_tasks, look_here
 from ffnn.plugins import registry
 
 __all__ = ["main"]

@@ -37,7 +37,7 @@ class Command:
     ----------
     order : dict
         ``argv``, ``environment``, ``inherit``, ``supervised`` and ``after``, as in
-        :class:`ffnn.parallel.hosts.provisioner.Command`.
+        :class:`ffnn.parallel.hosts.command.Command`.
     supervisor : str
         The path of the supervisor's program.
     selector : selectors.BaseSelector

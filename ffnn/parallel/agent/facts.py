@@ -12,7 +12,7 @@ from typing import Any
 
 
 def facts() -> dict[str, Any]:
-    """Say what :class:`ffnn.parallel.hosts.provisioner.Facts` holds, but for the folder."""
+    """Say what :class:`ffnn.parallel.hosts.command.Facts` holds, but for the folder."""
     return {
         "hostname": socket.gethostname(),
         "user": _user(),

@@ -20,8 +20,8 @@ from typing import Any
 
 from ffnn.parallel.agent import frames, supervisor
 from ffnn.parallel.hosts.bootstrap import agent_program
+from ffnn.parallel.hosts.command import Command, Facts
 from ffnn.parallel.hosts.outgoing import Outgoing
-from ffnn.parallel.hosts.provisioner import Command, Facts
 from ffnn.parallel.hosts.remote import Process
 from ffnn.parallel.hosts.shipping import Shipping
 from ffnn.parallel.hosts.tail import Tail

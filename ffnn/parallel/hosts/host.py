@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ffnn.exceptions import ExecutorError, HostError, HostWarning
 from ffnn.parallel.hosts.breaker import Breaker
+from ffnn.parallel.hosts.command import Command, Facts
 from ffnn.parallel.hosts.connection import Connection, ConnectionLostError
 from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.once import run_command
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
+from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.hosts.remote import Completed, Process
 from ffnn.parallel.hosts.shipping import ShippingError
 from ffnn.parallel.output import warn

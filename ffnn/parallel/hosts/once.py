@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from ffnn.parallel.hosts.command import Command
 from ffnn.parallel.hosts.connection import Connection, ConnectionLostError
-from ffnn.parallel.hosts.provisioner import Command
 from ffnn.parallel.hosts.remote import Completed
 
 __all__ = ["run_command"]

@@ -18,78 +18,17 @@ from __future__ import annotations
 
 import abc
 import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from ffnn.exceptions import HostError
 from ffnn.parallel.hosts.bootstrap import AGENT
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.remote import ConnectedHost
+from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
 
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
-
-__all__ = ["AGENT", "Command", "Facts", "Provisioner", "spawn"]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an agent says of its host when it has started.
-
-    Attributes
-    ----------
-    hostname, user, python : str
-        The host's own name, the account, and the version of the Python that runs the agent.
-    pid : int
-        The agent's process id.
-    cpus : int
-        The number of CPUs that the account may use.
-    memory : int
-        Bytes of memory.
-    gpus : tuple of str
-        The NVIDIA GPUs, as ``CUDA_VISIBLE_DEVICES`` would name them.
-    folder : str
-        The folder of this run on the host, of mode 0700, which goes away with the agent; ``data`` in it is the store.
-    time : float
-        The host's clock: seconds since 1970.
-    """
-
-    hostname: str
-    user: str
-    python: str
-    pid: int
-    cpus: int
-    memory: int
-    gpus: tuple[str, ...]
-    folder: str
-    time: float
-
-    @property
-    def store(self) -> str:
-        """The folder of the data that has crossed to the host."""
-        return f"{self.folder}/data"
-
-
-@dataclass(frozen=True)
-class Command:
-    """What an agent runs for a worker.
-
-    Attributes
-    ----------
-    argv : sequence of str
-        The program and its arguments; a leading ``~`` of the program is the account's home.
-    environment : mapping of str to str
-        What is added to the agent's environment; it travels over the agent's standard input, never on a command line.
-    inherit : bool
-        Whether the agent's environment is kept; if not, `environment` is all there is.
-    after : sequence of str
-        A command that is run when the first one has ended, however it did (to remove a container, say); may be empty.
-    """
-
-    argv: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    inherit: bool = True
-    after: Sequence[str] = ()
+__all__ = ["AGENT", "Command", "ConnectedHost", "Facts", "Provisioner", "spawn"]
 
 
 class Provisioner(abc.ABC):
@@ -139,7 +78,7 @@ class Provisioner(abc.ABC):
             self.name,
         )
 
-    def check(self, host: Host) -> None:
+    def check(self, host: ConnectedHost) -> None:
         """Look, once an agent is there, whether workers would run: versions, resources, images.
 
         Raises
@@ -147,8 +86,6 @@ class Provisioner(abc.ABC):
         HostError
             If they would not; no worker is started then, and the host is not tried again.
         """
-        from ffnn.parallel.preflight.check import check_versions
-
         check_versions(host, [self.python])
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:

@@ -5,22 +5,48 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ffnn.parallel.agent import frames
+from ffnn.parallel.hosts.command import Facts
+from ffnn.parallel.preflight.compare import Report
 
-__all__ = ["Completed", "Process"]
+__all__ = ["Completed", "ConnectedHost", "Process"]
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command went whose end was waited for."""
+    """The exit code and the output of a command that has ended."""
 
     exit_code: int
     stdout: bytes
     stderr: str
+
+
+class ConnectedHost(Protocol):
+    """A host whose agent runs; :class:`ffnn.parallel.hosts.host.Host` is one."""
+
+    report: Report | None  # its versions, once they are known
+
+    @property
+    def name(self) -> str:
+        """The host's name, for messages."""
+
+    @property
+    def facts(self) -> Facts:
+        """The properties that its agent reported."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        input: bytes = b"",
+        timeout: float = 60.0,
+    ) -> Completed:
+        """Run a command and wait at most `timeout` seconds for its end."""
 
 
 class _Line(Protocol):

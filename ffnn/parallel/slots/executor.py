@@ -20,8 +20,8 @@ from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
 from ffnn.parallel.output import say_what_was_dropped
-from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_hosts
-from ffnn.parallel.slots.crew import HostGroup, each_host
+from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_hosts
+from ffnn.parallel.slots.host_group import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.slot import Limits, Slot
@@ -97,7 +97,7 @@ class SlotExecutor(Executor):
                 f"Pass a smaller min_workers, or more workers."
             )
         self._queue = Queue()
-        self._crew = HostGroup(self._hosts, self._queue, min_workers)
+        self._host_group = HostGroup(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
         self._slots = [
             Slot(host, index, self._queue, limits, self._logs)
@@ -159,9 +159,9 @@ class SlotExecutor(Executor):
         """
         try:
             self._start_threads()
-            self._crew.connect()
-            if self._crew.error is not None:
-                raise self._crew.error
+            self._host_group.connect()
+            if self._host_group.error is not None:
+                raise self._host_group.error
         except BaseException:
             self.shutdown(cancel_futures=True)
             raise

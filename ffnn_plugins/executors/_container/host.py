@@ -10,18 +10,17 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ffnn
 from ffnn.exceptions import HostError
 from ffnn.parallel.agent import supervisor
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.provisioner import Provisioner
+from ffnn.parallel.hosts.remote import Completed, ConnectedHost
 from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.preflight.compare import public, report
 from ffnn.parallel.words import plural
-
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Completed, Host
 
 __all__ = ["ENGINES", "VARIABLE", "Container", "ContainerHost", "Mount"]
 
@@ -144,7 +143,7 @@ class ContainerHost(Provisioner):
 
     # --- the preflight
 
-    def check(self, host: Host) -> None:
+    def check(self, host: ConnectedHost) -> None:
         """Look whether a container would run: engine, resources, image, mounts, and the versions in the image."""
         self._engine = self._find_engine(host)
         self._check_resources(host.facts)
@@ -162,7 +161,7 @@ class ContainerHost(Provisioner):
         """Make an error that names the host."""
         return HostError(f"host {self.name}: {message}", self.name)
 
-    def _find_engine(self, host: Host) -> tuple[str, ...]:
+    def _find_engine(self, host: ConnectedHost) -> tuple[str, ...]:
         wanted = self.container.engine
         names = ENGINES if wanted is None else wanted[:1]
         found = host.run(["sh", "-c", 'for name; do command -v "$name" && exit; done; exit 1', "sh", *names])
@@ -188,7 +187,7 @@ class ContainerHost(Provisioner):
             asked = f"memory='{container.memory // _MIB}m'"
             raise self.error(f"{asked} is more than there is: {most} MiB. Pass memory='{most}m' or less.")
 
-    def _check_image(self, host: Host) -> None:
+    def _check_image(self, host: ConnectedHost) -> None:
         image = self.container.image
         engine = shlex.join(self._engine)
         looked = host.run([*self._engine, "image", "inspect", "--format", "{{.Id}}", image], timeout=_LOOK)
@@ -204,7 +203,7 @@ class ContainerHost(Provisioner):
         remedy = self._build() if _is_ours(image) else f"Fetch it there:\n  {engine} pull {image}"
         raise self.error(f"there is no image {image!r} ({looked.stderr.strip()}).\n{remedy}")
 
-    def _check_mounts(self, host: Host) -> None:
+    def _check_mounts(self, host: ConnectedHost) -> None:
         sources = [mount.source for mount in self.container.mounts]
         look = 'for path; do [ -e "$path" ] || { printf %s "$path"; exit 1; }; done'
         looked = host.run(["sh", "-c", look, "sh", *sources])
@@ -236,7 +235,7 @@ class ContainerHost(Provisioner):
 class _Inside:
     """Runs commands in a container of a host: what the comparison of versions needs."""
 
-    def __init__(self, owner: ContainerHost, host: Host) -> None:
+    def __init__(self, owner: ContainerHost, host: ConnectedHost) -> None:
         self._owner = owner
         self._host = host
         self.name = f"{host.name}, image {owner.container.image!r}"
@@ -248,7 +247,7 @@ class _Inside:
 
     @report.setter
     def report(self, report: Any) -> None:
-        self._host.report = report  # type: ignore[attr-defined, unused-ignore]  # if it has one
+        self._host.report = report
 
     def run(self, argv: Sequence[str], *, timeout: float = _LOOK) -> Completed:
         """Run a command in a fresh container."""

@@ -11,16 +11,16 @@ import shlex
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.exceptions import HostError
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner, spawn
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.provisioner import Provisioner, spawn
+from ffnn.parallel.hosts.remote import ConnectedHost
 from ffnn.parallel.options import check_count
+from ffnn.parallel.preflight.check import check_versions
 from ffnn_plugins.executors._ssh.address import Address, check_python, login_command, parse_address
 from ffnn_plugins.executors._ssh.errors import explain
-
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
 
 __all__ = ["SSHHost", "make_hosts"]
 
@@ -186,10 +186,8 @@ class SSHHost(Provisioner):
 
     # --- the workers
 
-    def check(self, host: Host) -> None:
+    def check(self, host: ConnectedHost) -> None:
         """Compare versions."""
-        from ffnn.parallel.preflight.check import check_versions
-
         check_versions(host, [self.python], ignore=self._ignore_versions)
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:

@@ -13,19 +13,17 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
 from ffnn.executor import Task
 from ffnn.parallel.agent.facts import facts
+from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.preflight.check import check_report
 from ffnn.parallel.preflight.compare import Report, report
 from ffnn.parallel.slots.worker import Worker, WorkerGone
 from ffnn.parallel.tasks.task import open_outcome, pack
 from ffnn.parallel.words import plural
-
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
 
 __all__ = ["Diagnosis", "diagnose_hosts", "diagnose_tasks", "look_here"]
 
