@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ffnn.parallel.hosts.local import LocalHost
-from ffnn.parallel.options import check_count
+from ffnn.parallel.options import check_count, check_optional_count
 from ffnn.parallel.slots.executor import SlotExecutor
 from ffnn.parallel.tasks.budget import cpu_count
 
@@ -59,10 +59,8 @@ class MultiprocessingExecutor(SlotExecutor):
         logs: str | os.PathLike[str] | None = None,
     ) -> None:
         n_workers = check_count("n_workers", cpu_count() if n_workers is None else n_workers, 1)
-        if threads_per_worker is not None:
-            check_count("threads_per_worker", threads_per_worker, 1)
         super().__init__(
-            [LocalHost(n_workers, threads_per_worker)],
+            [LocalHost(n_workers, check_optional_count("threads_per_worker", threads_per_worker))],
             task_timeout=task_timeout,
             max_retries=max_retries,
             max_tasks_per_child=max_tasks_per_child,

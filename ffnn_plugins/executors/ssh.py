@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from ffnn.parallel.options import check_count, check_seconds
+from ffnn.parallel.options import check_optional_count, check_seconds
 from ffnn.parallel.preflight.check import check_ignore
 from ffnn.parallel.slots.executor import SlotExecutor
 from ffnn_plugins.executors._ssh.host import make_hosts
@@ -83,9 +83,7 @@ class SSHExecutor(SlotExecutor):
                 hosts,
                 workers_per_host,
                 python=python,
-                threads_per_worker=(
-                    None if threads_per_worker is None else check_count("threads_per_worker", threads_per_worker, 1)
-                ),
+                threads_per_worker=check_optional_count("threads_per_worker", threads_per_worker),
                 config=config,
                 host_timeout=check_seconds("host_timeout", host_timeout),
                 ignore_versions=check_ignore(ignore_versions, "ignore_versions"),

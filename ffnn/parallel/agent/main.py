@@ -12,7 +12,7 @@ import time
 from ffnn.parallel.agent import frames
 from ffnn.parallel.agent.command import AFTER, GIVE_UP, CannotRun, Command
 from ffnn.parallel.agent.facts import facts
-from ffnn.parallel.agent.folder import Folder, Piece
+from ffnn.parallel.agent.folder import Folder, Upload
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the lease
 
@@ -38,7 +38,7 @@ class Agent:
         self._ahead = bytearray()
         self._reader = frames.Reader()
         self._commands: dict[int, Command] = {}
-        self._pieces: dict[int, Piece] = {}
+        self._uploads: dict[int, Upload] = {}
         self._selector = selectors.DefaultSelector()
         self._folder = Folder()
         self._ending = False
@@ -117,7 +117,7 @@ class Agent:
 
     def _obey(self, kind: int, channel: int, payload: bytes) -> None:
         command = self._commands.get(channel)
-        if kind == frames.DATA and channel in self._pieces:
+        if kind == frames.DATA and channel in self._uploads:
             self._store(channel, payload)
         elif kind == frames.DATA and command is not None:
             command.feed(payload)
@@ -131,7 +131,7 @@ class Agent:
             self._start(channel, payload)
         elif kind == frames.PUT:
             order = json.loads(payload)
-            self._pieces[channel] = Piece(self._folder, order["name"], order["size"])
+            self._uploads[channel] = Upload(self._folder, order["name"], order["size"])
             self._store(channel, b"")
         elif kind == frames.DROP:
             self._folder.drop(payload.decode())
@@ -155,11 +155,11 @@ class Agent:
             say(frames.EXITED, json.dumps(code).encode())
 
     def _store(self, channel: int, data: bytes) -> None:
-        piece = self._pieces[channel]
-        piece.write(data)
-        if piece.whole:
-            del self._pieces[channel]
-            self._say(frames.STORED, channel, json.dumps(piece.error).encode())
+        upload = self._uploads[channel]
+        upload.write(data)
+        if upload.complete:
+            del self._uploads[channel]
+            self._say(frames.STORED, channel, json.dumps(upload.error).encode())
 
     def _end(self) -> None:
         """End every command, and leave nothing."""

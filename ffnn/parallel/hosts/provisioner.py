@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import abc
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ffnn.exceptions import HostError
@@ -45,12 +45,16 @@ class Provisioner(abc.ABC):
     lease : float or None
         Seconds of silence after which the agent believes that this process is gone, and ends everything; None where
         the end of its input is sure to reach it.
+    inherited_environment : mapping of str to str or None
+        An environment whose own thread variables (``OMP_NUM_THREADS``) workers keep, unless a number of threads was
+        asked for; None if there is none.
     """
 
     name: str
     n_workers: int
     python: str = "python3"
     lease: float | None = 120.0
+    inherited_environment: Mapping[str, str] | None = None
 
     @abc.abstractmethod
     def start(self) -> subprocess.Popen[bytes]:
@@ -105,9 +109,11 @@ class Provisioner(abc.ABC):
     def worker_environment(self, slot: int, facts: Facts, n_threads: int | None = None) -> dict[str, str]:
         """Return the variables that every worker needs: its store, its share of the CPUs, its GPU."""
         share = max(1, facts.cpus // self.n_workers) if n_threads is None else n_threads
+        inherited = self.inherited_environment
+        explicit = n_threads is not None or inherited is None
         return {
             "FFNN_STORE": facts.store,
-            **thread_variables(share, {}, explicit=True),
+            **thread_variables(share, inherited or {}, explicit=explicit),
             **gpu_variables(slot, list(facts.gpus)),
         }
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
-from ffnn.executor import Task
+from ffnn.executor import BaseExecutor, Task
 from ffnn.parallel.agent.facts import facts
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.preflight.check import check_report
@@ -193,9 +193,9 @@ def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
         worker.kill()
 
 
-def diagnose_tasks(executor: concurrent.futures.Executor, name: str) -> Diagnosis:
-    """Look at an executor of which nothing is known but that it runs tasks, by one that is trivial."""
-    found = Diagnosis(name, int(getattr(executor, "n_workers", None) or 1))
+def diagnose_tasks(executor: BaseExecutor, name: str) -> Diagnosis:
+    """Diagnose an executor that has no ``diagnose`` of its own, by running a trivial task on it."""
+    found = Diagnosis(name, executor.n_workers)
     start = time.monotonic()
     try:
         future = executor.submit(look_here)

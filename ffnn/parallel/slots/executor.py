@@ -24,7 +24,7 @@ from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.slots.host_group import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
-from ffnn.parallel.slots.slot import Limits, Slot
+from ffnn.parallel.slots.slot import Slot, SlotLimits
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import Packed, open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
@@ -78,14 +78,12 @@ class SlotExecutor(Executor):
         host_timeout: float = 30.0,
         logs: str | os.PathLike[str] | None = None,
     ) -> None:
-        limits = Limits(
-            task_timeout=None if task_timeout is None else check_seconds("task_timeout", task_timeout),
-            start_timeout=check_seconds("start_timeout", start_timeout),
-            idle_timeout=check_seconds("idle_timeout", idle_timeout),
-            max_retries=check_count("max_retries", max_retries, 0),
-            max_tasks_per_child=(
-                None if max_tasks_per_child is None else check_count("max_tasks_per_child", max_tasks_per_child, 1)
-            ),
+        limits = SlotLimits(
+            task_timeout=task_timeout,
+            start_timeout=start_timeout,
+            idle_timeout=idle_timeout,
+            max_retries=max_retries,
+            max_tasks_per_child=max_tasks_per_child,
         )
         self._start_timeout = limits.start_timeout
         silence = check_seconds("host_timeout", host_timeout)
@@ -220,7 +218,7 @@ class SlotExecutor(Executor):
         cancel_futures : bool, default=False
             Cancel every future that is not done, and end the hosts at once.
         """
-        self._at_once = self._at_once or (cancel_futures and not self._is_anothers)
+        self._at_once = self._at_once or (cancel_futures and not self._is_forked)
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def _stop(self, wait: bool) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from ffnn.exceptions import ExecutorError, TaskTimeoutError, WorkerDiedError
 from ffnn.executor import Future
 from ffnn.parallel.hosts.host import Host
+from ffnn.parallel.hosts.shipping import DataChangedError
+from ffnn.parallel.options import TaskLimits, check_seconds
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
@@ -17,21 +19,27 @@ from ffnn.parallel.tasks.store import MissingDataError
 from ffnn.parallel.tasks.task import open_outcome
 from ffnn.parallel.tasks.wire import Kind, Message
 
-__all__ = ["Limits", "Slot"]
+__all__ = ["Slot", "SlotLimits"]
 
 _IDLE_DEATHS = 3  # how often a worker may be lost before it has begun the task
 _PATIENCE = 1.0  # seconds after which a slot whose host is left out asks again
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What :class:`~ffnn.parallel.slots.executor.SlotExecutor` was given, checked."""
+@dataclass(frozen=True, kw_only=True)
+class SlotLimits(TaskLimits):
+    """The limits of a task and its worker in a slot.
 
-    task_timeout: float | None
-    start_timeout: float
+    Attributes
+    ----------
+    idle_timeout : float
+        Seconds without a task after which a worker process is ended.
+    """
+
     idle_timeout: float
-    max_retries: int
-    max_tasks_per_child: int | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "idle_timeout", check_seconds("idle_timeout", self.idle_timeout))
 
 
 class Slot:
@@ -45,13 +53,13 @@ class Slot:
         The number of the slot on its host.
     queue : Queue
         Where tasks come from.
-    limits : Limits
+    limits : SlotLimits
         What a task and a worker may cost.
     logs : Logs
         Where the worker's standard error goes.
     """
 
-    def __init__(self, host: Host, index: int, queue: Queue, limits: Limits, logs: Logs) -> None:
+    def __init__(self, host: Host, index: int, queue: Queue, limits: SlotLimits, logs: Logs) -> None:
         self._name = f"{host.name}-{index}"
         self._host = host
         self._index = index
@@ -200,6 +208,10 @@ class Slot:
         except WorkerGone as gone:
             self._lose()
             return item.future.done() or self._give_up(item, worker, gone)
+        except DataChangedError:  # neither the worker nor the host is to blame
+            if item.future.done():
+                return True
+            raise
         except ExecutorError:  # its data could not be stored
             self._retire(at_once=True)
             if item.future.done():

@@ -22,7 +22,7 @@ import cloudpickle
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
-from ffnn.parallel.tasks.callbacks import with_word
+from ffnn.parallel.tasks.callbacks import attach_warning
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
@@ -168,7 +168,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         name = task.name
         _importer.look_at(task)
         start = _working_time()  # the time of the task itself
-        result = with_word(task())
+        result = attach_warning(task())
         if os.getpid() != pid:
             raise SystemExit(0)
         seconds = _working_time() - start
@@ -241,10 +241,10 @@ def _pack_error(error: BaseException, name: str) -> list[Buffer]:
         buffers = pack((error, text), f"the exception of {name}")
         unpack(buffers, f"the exception of {name}")  # many an exception can be pickled, but not back
     except TaskPicklingError as reason:
-        stand_in = TaskFailedError(
+        substitute = TaskFailedError(
             f"{name} raised {_line(error)} (the exception itself cannot be pickled: {reason.__cause__})"
         )
-        buffers = pack((stand_in, text), f"the exception of {name}")
+        buffers = pack((substitute, text), f"the exception of {name}")
     return buffers
 
 

@@ -24,7 +24,7 @@ from ffnn.parallel.tasks.task import open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
 from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
-from ffnn_plugins.executors._dask.options import Limits
+from ffnn_plugins.executors._dask.options import DaskLimits
 from ffnn_plugins.executors._dask.send import Sender
 
 __all__ = ["Run"]
@@ -50,11 +50,11 @@ class Run:
         Is connected.
     own : bool
         Whether to close it at the end.
-    limits : Limits
+    limits : DaskLimits
         What was asked for.
     """
 
-    def __init__(self, client: Client, own: bool, limits: Limits) -> None:
+    def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
