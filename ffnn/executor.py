@@ -69,7 +69,7 @@ class Future(concurrent.futures.Future[T]):
     Attributes
     ----------
     seconds : float or None
-        How long the task ran, if the executor knows; set before the future is done.
+        Seconds that the task ran, if the executor knows; set before the future is done.
     span : Span
         The time from the task's submission to its end.
     """

@@ -84,13 +84,13 @@ class Command:
             self._write()
 
     def finish_input(self) -> None:
-        """Let the command see the end of its input after what is pending."""
+        """Close the command's input once all pending data is written."""
         self._last = True
         if not self._pending:
             self._close_input()
 
     def grant(self, size: int) -> None:
-        """Let the client have so many more bytes of output."""
+        """Allow that many more bytes of output to be sent to the client."""
         self._credit += size
         self._release()
 

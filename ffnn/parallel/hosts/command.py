@@ -55,7 +55,7 @@ class Command:
     argv : sequence of str
         The program and its arguments; a leading ``~`` of the program is the account's home.
     environment : mapping of str to str
-        What is added to the agent's environment; it travels over the agent's standard input, never on a command line.
+        Variables added to the agent's environment; sent over the agent's standard input, never on a command line.
     inherit : bool
         Whether the agent's environment is kept; if not, `environment` is all there is.
     after : sequence of str

@@ -1,8 +1,8 @@
-"""Where workers run, and how to get there: what an executor says of each of its hosts.
+"""Provisioners: the hosts of an executor, how they are reached, and how workers are started there.
 
-A provisioner starts an *agent* (:mod:`ffnn.parallel.agent`) on its host, and says by which command a worker is
-started there. Everything else is the same for all of them: the task's envelope, the data that crosses once a host,
-the comparison of versions, the lease, back-off, retries, logs.
+A provisioner starts an *agent* (:mod:`ffnn.parallel.agent`) on its host, and defines the command that starts a worker
+there. Everything else is the same for all of them: packing tasks, sending data once per host, the
+comparison of versions, the lease, back-off, retries, logs.
 
 The smallest one runs workers in a pod of Kubernetes, by its command line::
 
@@ -37,14 +37,14 @@ class Provisioner(abc.ABC):
     Attributes
     ----------
     name : str
-        What the host is called in messages; unique in its executor.
+        The name of the host in messages; unique in its executor.
     n_workers : int
         The number of workers there.
     python : str
         The Python there that has ffnn installed.
     lease : float or None
-        Seconds of silence after which the agent believes that this process is gone, and ends everything; None where
-        the end of its input is sure to reach it.
+        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None where
+        it always sees the end of its input.
     inherited_environment : mapping of str to str or None
         An environment whose own thread variables (``OMP_NUM_THREADS``) workers keep, unless a number of threads was
         asked for; None if there is none.
@@ -63,15 +63,15 @@ class Provisioner(abc.ABC):
         Raises
         ------
         OSError, HostError
-            If that cannot even be tried.
+            If the process cannot be started.
         """
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
-        """End what :meth:`start` returned, if closing its standard input has not done so."""
+        """End the process that :meth:`start` returned, if closing its standard input did not."""
         process.kill()
 
     def logs(self, stderr: str) -> str:
-        """Return the last words of the connection, for messages: what it wrote to standard error, unless overridden."""
+        """Return the last lines of the connection, for messages: its standard error, unless overridden."""
         return stderr
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
@@ -83,17 +83,17 @@ class Provisioner(abc.ABC):
         )
 
     def check(self, host: ConnectedHost) -> None:
-        """Look, once an agent is there, whether workers would run: versions, resources, images.
+        """Check, once an agent runs, that workers can run: versions, resources, images.
 
         Raises
         ------
         HostError
-            If they would not; no worker is started then, and the host is not tried again.
+            If they cannot; no worker is started then, and the host is not tried again.
         """
         check_versions(host, [self.python])
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:
-        """Say how the worker of a slot is started.
+        """Return the command that starts the worker of a slot.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class Provisioner(abc.ABC):
         start : str
             A name that is unique for each start of a worker, of letters, digits and dashes.
         facts : Facts
-            What is known of the host.
+            The properties of the host.
         """
         return Command([self.python, "-m", "ffnn.parallel.tasks.child"], self.worker_environment(slot, facts))
 
@@ -119,7 +119,7 @@ class Provisioner(abc.ABC):
 
 
 def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a local command whose standard streams are pipes, out of reach of the terminal's Ctrl-C."""
+    """Start a local command whose standard streams are pipes, shielded from the terminal's Ctrl-C."""
     return subprocess.Popen(
         list(argv),
         stdin=subprocess.PIPE,

@@ -26,10 +26,10 @@ class DataChangedError(ExecutorError):
     """The data of a task changed before all of it was sent."""
 
 
-class _Line(Protocol):
+class _Link(Protocol):
     def open_put(self, on_answer: Callable[[str | None], None]) -> int: ...
     def say(self, kind: int, channel: int, payload: bytes = b"") -> None: ...
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 
 
 class Shipping:
@@ -41,7 +41,7 @@ class Shipping:
         The connection.
     """
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _Link) -> None:
         self._line = line
         self._changed = threading.Condition()
         self._stored: collections.OrderedDict[str, int] = collections.OrderedDict()  # least recently used first
@@ -97,7 +97,7 @@ class Shipping:
 
         channel = self._line.open_put(on_answer)
         self._line.say(frames.PUT, channel, json.dumps({"name": blob.name, "size": blob.size}).encode())
-        self._line.pour(channel, [blob.data])
+        self._line.send_data(channel, [blob.data])
         with self._changed:
             self._changed.wait_for(lambda: answer)
         if answer[0] == folder.CHANGED:

@@ -1,4 +1,4 @@
-"""What two Pythons have installed, compared."""
+"""The comparison of the versions in two Pythons."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["NAMES", "PYTHON", "Difference", "Report", "check_ignore", "differenc
 
 PYTHON = "Python"
 NAMES = (PYTHON, *versions.PACKAGES)
-"""What is compared; any of them can be ignored."""
+"""The names that are compared; any of them can be ignored."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a Python has.
+    """The versions in a Python.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Difference:
 
 @functools.cache
 def report() -> Report:
-    """Say what this process's Python has; looked up once a process."""
+    """Return the report on this process's Python; looked up once per process."""
     return Report(**versions.look())
 
 

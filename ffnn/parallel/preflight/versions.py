@@ -67,7 +67,7 @@ def in_source(module: str) -> str | None:
 
 
 def managed() -> bool:
-    """Say whether this Python belongs to the system, so that pip refuses to install into it (PEP 668)."""
+    """Return whether this Python belongs to the system, so that pip refuses to install into it (PEP 668)."""
     marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     return sys.prefix == sys.base_prefix and os.path.exists(marker)
 

@@ -1,4 +1,4 @@
-"""What workers write to their standard error, on this machine's disk."""
+"""Log files of the workers' standard error, on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Logs:
     Parameters
     ----------
     folder : path or None
-        Where; None is a temporary folder that :meth:`close` removes.
+        The folder; None is a temporary folder that :meth:`close` removes.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What waits for a slot."""
+"""The queue of tasks that wait for a slot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Item:
     Parameters
     ----------
     name : str
-        What to call it in messages.
+        Its name in messages.
     pack : callable
         Makes the packed task; it is called when a worker takes it, and once however often it is tried.
     future : Future
@@ -70,13 +70,13 @@ class Item:
         return not self.future.done()
 
     def drop(self) -> None:
-        """Tell those who wait for it that it was cancelled before it began, as ``concurrent.futures`` wants it."""
+        """Notify waiting threads that it was cancelled before it started, as ``concurrent.futures`` requires."""
         if self.began is None and concurrent.futures.Future.cancelled(self.future):
             self.take()
 
 
 class Queue:
-    """What waits for a slot, in the order in which it came."""
+    """The tasks that wait for a slot, in the order of their submission."""
 
     def __init__(self) -> None:
         self._items: collections.deque[Item] = collections.deque()
@@ -143,7 +143,7 @@ class Queue:
             self._changed.wait_for(lambda: self._closed and not self._n_open)
 
     def close(self) -> None:
-        """Say that nothing comes any more."""
+        """Accept no more tasks."""
         with self._changed:
             self._closed = True
             self._notify_all()

@@ -48,15 +48,15 @@ class Slot:
     Parameters
     ----------
     host : Host
-        Where the worker runs.
+        The host of the worker.
     index : int
         The number of the slot on its host.
     queue : Queue
-        Where tasks come from.
+        The queue of tasks.
     limits : SlotLimits
-        What a task and a worker may cost.
+        The limits of a task and its worker.
     logs : Logs
-        Where the worker's standard error goes.
+        The logs of the workers' standard error.
     """
 
     def __init__(self, host: Host, index: int, queue: Queue, limits: SlotLimits, logs: Logs) -> None:

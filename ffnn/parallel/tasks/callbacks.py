@@ -13,13 +13,13 @@ from typing import Any
 
 from ffnn.parallel.output import warn
 
-__all__ = ["attach_warning", "reduced"]
+__all__ = ["attach_warning", "reduce_address"]
 
 _dropped: set[str] = set()  # on a worker: the addresses whose messages the current task has dropped
 _warned: set[str] = set()  # in the submitting process: the addresses already warned about
 
 
-def reduced(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
+def reduce_address(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
     """Return the reduction of a socket's address, as pickle takes it; None for any other object."""
     if not type(thing).__module__.startswith("sklearn."):  # most objects; workers may never import scikit-learn
         return None

@@ -56,13 +56,13 @@ class Mount:
 
     @property
     def argument(self) -> str:
-        """How podman and docker are told; unlike ``-v``, they make no folder where there is none."""
+        """The value of ``--mount`` for podman and docker, which, unlike ``-v``, creates no missing folder."""
         return f"type=bind,source={self.source},target={self.target}" + ("" if self.writable else ",readonly")
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the user wants of each container, checked; see :class:`ContainerExecutor`."""
+    """The checked options of each container; see :class:`ContainerExecutor`."""
 
     image: str
     cpus: float
@@ -103,7 +103,7 @@ class ContainerHost(Provisioner):
     inner : Provisioner
         The host on which the engine is: this machine, or one that is reached over SSH.
     container : Container
-        What each container is.
+        The options of each container.
     """
 
     def __init__(self, inner: Provisioner, container: Container) -> None:
@@ -144,14 +144,14 @@ class ContainerHost(Provisioner):
     # --- the preflight
 
     def check(self, host: ConnectedHost) -> None:
-        """Look whether a container would run: engine, resources, image, mounts, and the versions in the image."""
+        """Check that a container can run: engine, resources, image, mounts, and the versions in the image."""
         self._engine = self._find_engine(host)
         self._check_resources(host.facts)
         self._check_image(host)
         self._check_mounts(host)
         container = self.container
         try:
-            inside = _Inside(self, host)
+            inside = _ContainerRunner(self, host)
             check_versions(inside, [container.python], ignore=container.ignore_versions, remedy=self._remedy)
         except HostError as error:
             error.host = self.name
@@ -215,13 +215,13 @@ class ContainerHost(Provisioner):
             )
 
     def _build(self, *arguments: str) -> str:
-        """Say how the image is built."""
+        """Return the command that builds the image."""
         tag = self.container.image if _is_ours(self.container.image) else f"ffnn:{ffnn.__version__}"
         words = [*self._engine, "build", *arguments, "-t", tag, "-f", "Containerfile", "."]
         return f"On that host, in a checkout of ffnn {ffnn.__version__}, build it:\n  {shlex.join(words)}"
 
     def _remedy(self, requirements: Sequence[str]) -> str:
-        """Say how to make the image equal to this machine."""
+        """Return the command that gives the image this machine's versions."""
         here = report()
         versions = [f"{name}=={public(version)}" for name, version in here.packages.items() if version]
         arguments = ["--build-arg", f"VERSIONS={' '.join(word for word in versions if not word.startswith('ffnn=='))}"]
@@ -232,8 +232,8 @@ class ContainerHost(Provisioner):
         return f"Use an image that has them; ffnn's Containerfile makes one. {self._build(*arguments)}"
 
 
-class _Inside:
-    """Runs commands in a container of a host: what the comparison of versions needs."""
+class _ContainerRunner:
+    """Runs commands in a container on a host, for the comparison of versions."""
 
     def __init__(self, owner: ContainerHost, host: ConnectedHost) -> None:
         self._owner = owner
@@ -242,7 +242,7 @@ class _Inside:
 
     @property
     def report(self) -> Any:
-        """What was found; the host's, too."""
+        """The versions in the image; kept as the host's."""
         return getattr(self._host, "report", None)
 
     @report.setter

@@ -46,20 +46,20 @@ def connect(where: Any, security: Security | None) -> Client:
 def close_quietly(client: Client) -> None:
     """Close a client whose scheduler is gone, and let it not say so in the log once more."""
     log = logging.getLogger("distributed.client")
-    log.addFilter(_nothing)
+    log.addFilter(_suppress)
     try:
         client.close(1.0)
     finally:
-        log.removeFilter(_nothing)
+        log.removeFilter(_suppress)
 
 
 def take_note(ended: asyncio.Future[Any]) -> None:
-    """Look at how something ended for which nobody may wait any more: asyncio logs an error that nobody has seen."""
+    """Retrieve the exception of a future that has no waiter any more: asyncio logs exceptions never retrieved."""
     if not ended.cancelled():
         ended.exception()
 
 
-def _nothing(record: logging.LogRecord) -> bool:
+def _suppress(record: logging.LogRecord) -> bool:
     return False
 
 

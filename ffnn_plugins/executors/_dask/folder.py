@@ -119,7 +119,7 @@ class Incoming:
         name : str
             The SHA-256 of the whole, its name in the store.
         start : int
-            Where the piece belongs.
+            The position of the piece.
         piece : bytes
             The piece.
         size : int

@@ -45,14 +45,14 @@ class _Host:
 
 
 class Hosts:
-    """What is known of a cluster's workers; all but the properties runs on the client's event loop.
+    """The workers of a cluster; all but the properties runs on the client's event loop.
 
     Parameters
     ----------
     client : distributed.Client
         Is connected.
     settings : dict
-        What the workers must know of the run.
+        The parameters of the run that the workers need.
     """
 
     def __init__(self, client: Client, settings: dict[str, Any]) -> None:
@@ -97,14 +97,14 @@ class Hosts:
         self._warn()
 
     async def check(self, addresses: Collection[str], reason: str | None = None) -> None:
-        """Leave out the workers whose versions differ from ours.
+        """Leave out the workers whose versions differ from this process's.
 
         Parameters
         ----------
         addresses : collection of str
             The workers.
         reason : str, optional
-            Why they were found unfit, should their versions not say it.
+            The reason why they are unfit, if it is not their versions.
         """
         if self._left_out.keys() >= set(addresses):
             return
@@ -136,7 +136,7 @@ class Hosts:
         self._warn()
 
     def left_out(self) -> str:
-        """Say which workers are left out, and why."""
+        """Return a text that names the workers left out, and why."""
         return "".join(f"\n{error}" for error, _ in self._left_out.values())
 
     def raise_if_all_are_unfit(self) -> None:
@@ -153,7 +153,7 @@ class Hosts:
     # --- data
 
     async def choose(self, blobs: Collection[str]) -> list[str] | None:
-        """Say which workers a task may go to, that needs these data: None is any.
+        """Return the workers that a task with these data may go to; None is any.
 
         Those that are just being sent the data have their tasks later; if all are, this waits.
 
@@ -193,9 +193,9 @@ class Hosts:
         address : str
             A worker there.
         blobs : sequence of Blob
-            What it lacks.
+            The names of the missing data.
         since : float
-            When it was asked; what has arrived since then is there by now.
+            The time of the question; data that has arrived since is there by now.
         """
         host = self._hosts[mark]
         host.workers.add(address)
@@ -241,7 +241,7 @@ class Hosts:
         return None
 
     async def close(self) -> None:
-        """Let all workers put away what they have of this run."""
+        """Make all workers delete their data of this run."""
         for host in self._hosts.values():
             for task in host.coming.values():
                 task.cancel()

@@ -77,19 +77,19 @@ def check_address(address: object) -> str:
 
 
 def check_security(security: object, address: str | None) -> Security | None:
-    """Return what is needed to speak TLS.
+    """Return the TLS configuration.
 
     Parameters
     ----------
     security : object
-        What the user gave: None, a :class:`distributed.Security`, or a mapping of its parameters.
+        The value of the option: None, a :class:`distributed.Security`, or a mapping of its parameters.
     address : str or None
         The scheduler's address.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no such thing, a file of it is not there, or the address does not fit it.
+        If it is of another type, a file is missing, or the address does not match it.
     """
     example = "security={'tls_ca_file': 'ca.pem', 'tls_client_cert': 'cert.pem', 'tls_client_key': 'key.pem'}"
     if isinstance(security, Mapping):

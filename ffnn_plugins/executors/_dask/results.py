@@ -1,4 +1,4 @@
-"""How the results of Dask tasks get here: many at a time, and without waiting for a worker that is gone."""
+"""Fetching the results of Dask tasks: many at a time, and without waiting for a worker that is gone."""
 
 from __future__ import annotations
 

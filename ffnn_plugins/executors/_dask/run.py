@@ -51,7 +51,7 @@ class Run:
     own : bool
         Whether to close it at the end.
     limits : DaskLimits
-        What was asked for.
+        The limits of the executor.
     """
 
     def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
@@ -255,7 +255,7 @@ class Run:
         self._threads.submit(settle)  # not awaited: its callbacks may do anything, and wait for this very job
 
     def _fail(self, error: BaseException) -> None:
-        """Let every task fail that is not done (on the event loop)."""
+        """Fail every task that is not done (on the event loop)."""
         while self._waiting:
             self._threads.submit(self._waiting.popleft()[1].fail, error)
         for job in self._jobs:

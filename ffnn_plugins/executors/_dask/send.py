@@ -1,4 +1,4 @@
-"""How one packed task gets through a Dask cluster, whatever happens to the workers that it meets."""
+"""Running one packed task on a Dask cluster, with retries when its worker is lost."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Sender:
     hosts : Hosts
         The cluster's workers, and the data that they have.
     settings : dict
-        What the workers must know of the run.
+        The parameters of the run that the workers need.
     max_retries : int
-        How often a task is sent again after it was lost.
+        The number of times that a task is sent again after it was lost.
     """
 
     def __init__(self, client: Client, hosts: Hosts, settings: dict[str, Any], max_retries: int) -> None:
@@ -94,7 +94,7 @@ class Sender:
                 self.n_retries += 1
 
     async def _try(self, buffers: list[bytes], name: str, workers: list[str] | None) -> dict[str, Any]:
-        """Have a task run once, as far as Dask lets us say so; it is taken back when nobody waits any more."""
+        """Run a task once, as far as Dask can be told so; it is released when no caller waits for it."""
         label = re.sub(r"[^\w.]+", "", name) or "task"  # by what stands before the dash, the dashboard makes groups
         self.bytes_sent += sum(map(len, buffers))
         # flat, since Dask looks at whatever is nested

@@ -1,4 +1,4 @@
-"""What runs on Dask's workers: each hands tasks to child processes of its own, and watches whether they are wanted.
+"""The code on Dask's workers: each runs tasks in child processes, and ends those that are no longer wanted.
 
 One :class:`_Desk` a run and Dask worker: an executor of slots on that worker's machine, as many as the worker has
 threads. A Dask task takes one of the worker's threads, which waits for the child that does the work. So whatever a
@@ -101,7 +101,7 @@ async def receive(
     Returns
     -------
     str or None
-        Why it could not be stored.
+        The reason why it could not be stored.
     """
 
     def take() -> str | None:
@@ -129,7 +129,7 @@ async def close(run: str, dask_worker: Any = None) -> None:
 
 
 class _Desk:
-    """What one run has on one Dask worker."""
+    """The state of one run on one Dask worker."""
 
     def __init__(self, worker: Worker, settings: dict[str, Any]) -> None:
         self.folder = Folder(settings["run"])

@@ -1,4 +1,4 @@
-"""What a user says of an SSH host, checked, and the command that its login shell is given."""
+"""SSH addresses as users write them, checked, and the command for a host's login shell."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[\w./+:@%,-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Address:
-    """Where a host is, as far as the user has said so; the SSH configuration knows the rest."""
+    """The address of a host as the user wrote it; the SSH configuration adds the rest."""
 
     host: str
     user: str | None = None

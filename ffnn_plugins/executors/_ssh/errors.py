@@ -1,4 +1,4 @@
-"""Why there is no agent at the other end of SSH, and what to do about it.
+"""Errors for an agent that did not start over SSH, each with its remedy.
 
 OpenSSH says it in English, in words that have not changed in a decade, and ends with code 255; any other exit code is
 the login shell's, or the agent's.
@@ -94,7 +94,7 @@ def explain(host: _Connection, exit_code: int | None, stderr: str) -> HostError:
     host : SSHHost
         The host; it may be asked once more, for details.
     exit_code : int or None
-        How the SSH client ended; None if it has not.
+        The exit code of the SSH client; None if it still runs.
     stderr : str
         The last lines that came.
     """

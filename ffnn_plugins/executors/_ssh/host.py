@@ -27,7 +27,7 @@ __all__ = ["SSHHost", "make_hosts"]
 _LOOK = 15.0  # seconds for the client to read its configuration, and for a connection that only looks
 _CONNECT = 15  # seconds for a connection, where the user's configuration sets no ConnectTimeout
 
-# What overrides the user's configuration; the rest of it stands.
+# Options that override the user's configuration; the rest of it applies.
 _OPTIONS = {
     "BatchMode": "yes",  # nobody is there to be asked
     "ForwardAgent": "no",  # the host must not use the user's keys
@@ -62,7 +62,7 @@ class SSHHost(Provisioner):
     host_timeout : float, default=30.0
         Seconds of silence after which the SSH client, too, gives up.
     ignore_versions : collection of str, default=()
-        What may have another version there than here.
+        Packages that may have another version there than here.
 
     Raises
     ------
@@ -107,7 +107,7 @@ class SSHHost(Provisioner):
         process.terminate()
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
-        """Say why there is no agent, and what to do about it."""
+        """Return an error that says why there is no agent, with its remedy."""
         return explain(self, None if self._stopped else exit_code, stderr)
 
     def look(self) -> str:
@@ -214,7 +214,7 @@ def make_hosts(
     config : str, path or None, default=None
         The SSH client's configuration file.
     **options
-        What :class:`SSHHost` takes.
+        Options of :class:`SSHHost`.
 
     Raises
     ------

@@ -45,7 +45,7 @@ class Slow:
         else:
             self.drops.append(payload.decode())
 
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 
 
 def names(folder: str) -> list[str]:
