@@ -55,7 +55,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same: its name, and the version here and there (None: not installed)."""
+    """A difference: the name, and the version here and there (None: not installed)."""
 
     name: str
     here: str | None
@@ -72,7 +72,7 @@ def report() -> Report:
 
 
 def parse(output: bytes) -> Report | None:
-    """Find the answer of :mod:`ffnn.parallel.preflight.versions` in what a command printed; None if it is not there."""
+    """Parse the report of :mod:`ffnn.parallel.preflight.versions` from a command's output; None if there is none."""
     for line in reversed(output.decode("utf-8", "replace").splitlines()):
         if line.startswith(versions.MARKER):
             try:
@@ -84,7 +84,7 @@ def parse(output: bytes) -> Report | None:
 
 
 def differences(here: Report, there: Report) -> list[Difference]:
-    """List what differs so that results could.
+    """Return the differences that could change results.
 
     The first two numbers of Python's version must be equal, and the versions of all packages, but for a local suffix
     (``+cpu``). What is installed on neither side is no difference.

@@ -32,17 +32,17 @@ _MIB = 2**20
 _LOOK = 60.0  # seconds for the engine to answer
 _BY_ENGINE, _BY_PROGRAM = 125, (126, 127)  # the exit codes of podman and docker: theirs, or "no such program"
 
-# What becomes PID 1. The workers' variables travel as the value of one: the engine's client itself would obey HOME or
-# DOCKER_HOST, and what stands on a command line can be read by everybody on the host. So does the supervisor, which
-# then starts in milliseconds, since nothing of ffnn is imported for it.
+# The program of PID 1. The workers' variables are sent as the value of one variable, since the engine's client would
+# obey HOME or DOCKER_HOST, and every account on the host can read command lines. The supervisor is sent the same way:
+# it starts in milliseconds, since it imports nothing of ffnn.
 _ENTER = f"""\
 import json, os, sys
 order = json.loads(os.environ.pop({VARIABLE!r}))
 os.environ.update(order["environment"])
 exec(compile(order["program"], "ffnn-supervisor", "exec")) if order["program"] else os.execvp(sys.argv[1], sys.argv[1:])
 """
-# Where it is run: the engine's monitor leaves a file "oom" there, which does not belong into the user's folder. How it
-# ends: as the process in the container did, by the same signal, of which the engine's client makes an exit code.
+# It changes the folder, since the engine leaves a file "oom" in the current one. It ends as the process in the
+# container did, by the same signal, which the engine's client turns into an exit code.
 _RUN = 'cd "$1" && shift || exit; "$@"; code=$?; [ $code -le 128 ] || kill -$((code - 128)) $$; exit $code'
 
 
@@ -76,11 +76,11 @@ class Container:
     ignore_versions: tuple[str, ...] = ()
 
     def run(self, engine: Sequence[str], name: str, *more: str) -> list[str]:
-        """Return the command that runs another in a container, which follows it."""
+        """Return the command that runs a program in a container; the program's arguments are appended."""
         mounts = [word for mount in self.mounts for word in ("--mount", mount.argument)]
         return [
             *(*engine, "run", "--rm", "-i", "--name", name, "--pull", "never"),
-            *("--log-driver", "none"),  # else the engine would write to disk all that the worker answers
+            *("--log-driver", "none"),  # otherwise the engine logs all of the worker's answers to disk
             *("--network", "none", "--read-only", "--tmpfs", f"{_TMP}:rw,exec,nosuid,nodev,mode=1777"),
             *("--cap-drop", "all", "--security-opt", "no-new-privileges", "--user", _NOBODY),
             *("--memory", str(self.memory), "--memory-swap", str(self.memory)),
@@ -91,7 +91,7 @@ class Container:
         ]
 
     def order(self, environment: dict[str, str], program: str = "") -> dict[str, str]:
-        """Return the variable by which what runs in the container knows its environment, and what supervises it."""
+        """Return the variable that holds the environment and the supervisor of the program in the container."""
         return {VARIABLE: json.dumps({"environment": environment, "program": program})}
 
 
@@ -133,7 +133,7 @@ class ContainerHost(Provisioner):
         home = {"HOME": _TMP, "TMPDIR": _TMP, "XDG_CACHE_HOME": f"{_TMP}/.cache", "USER": "ffnn", "LOGNAME": "ffnn"}
         environment = home | self.worker_environment(slot, facts, math.ceil(container.cpus))
         environment |= {**container.environment, "FFNN_STORE": _DATA}
-        # z: where SELinux rules, containers may read the store
+        # z: under SELinux, containers may read the store
         argv = container.run(self._engine, name, "--volume", f"{facts.store}:{_DATA}:ro,z")
         return Command(
             ["sh", "-c", _RUN, "sh", facts.folder, *argv, container.python, "-m", "ffnn.parallel.tasks.child"],
@@ -257,10 +257,10 @@ class _ContainerRunner:
         order = owner.container.order(owner.container.environment)
         try:
             done = self._host.run([*command, *argv], environment=order, timeout=timeout)
-        except HostError:  # too slow: it may still be there
+        except HostError:  # too slow: the container may still run
             self._host.run([*owner._engine, "rm", "-f", name], timeout=_LOOK)
             raise
-        shown = shlex.join([*command[:-4], "--version"])  # what a person would type
+        shown = shlex.join([*command[:-4], "--version"])  # the command that a user would type
         if done.exit_code == _BY_ENGINE:
             raise owner.error(f"the engine could not start a container:\n{shown}\nended with {_how(done)}")
         if done.exit_code in _BY_PROGRAM:

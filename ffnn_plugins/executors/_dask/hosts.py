@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster: which are there, which are fit, and which data their hosts have."""
+"""The workers of a Dask cluster: their versions, failures, and the data on their hosts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ffnn_plugins.executors._dask.connect import take_note
 __all__ = ["CALL", "Hosts"]
 
 CALL = "[exec(source, globals()), outcome][1]"
-"""Runs text: builtins and text travel to any Python, whatever is installed there."""
+"""An expression that runs source code: text can be sent to any Python, whatever is installed there."""
 
 _PIECE = 4 << 20  # bytes that go through the scheduler at a time
 _MOST_AT_ONCE = 4  # hosts that get data at the same time
-_ANSWER = 15.0  # seconds for workers to say what they have installed
-_LOOK = 0.5  # seconds between two looks whether a worker is still there that is being sent data
+_ANSWER = 15.0  # seconds for workers to report their versions
+_LOOK = 0.5  # seconds between two checks of a worker that is being sent data
 _REST = 60.0  # seconds for which a worker that failed is left out
 
 
@@ -59,7 +59,7 @@ class Hosts:
         self._client = client
         self._settings = settings
         self._threads: dict[str, int] = {}
-        self._left_out: dict[str, tuple[HostError, float]] = {}  # why, and until when
+        self._left_out: dict[str, tuple[HostError, float]] = {}  # the reason, and the time until which
         self._hosts: dict[str, _Host] = collections.defaultdict(_Host)
         self._uploads = asyncio.Semaphore(_MOST_AT_ONCE)
         self._gone: set[str] = set()
@@ -72,13 +72,13 @@ class Hosts:
         return sum(count for address, count in list(self._threads.items()) if address not in self._left_out)
 
     def has_any(self, addresses: Collection[str]) -> bool:
-        """Whether any of these workers is there."""
+        """Return whether any of these workers is connected."""
         return not self._threads.keys().isdisjoint(addresses)
 
     # --- workers
 
     async def look(self) -> None:
-        """See which workers are there, and what those have installed that are new."""
+        """Update the connected workers, and check the versions of new ones."""
         threads = dict(await self._client.nthreads())
         now = time.monotonic()
         self._left_out = {
@@ -114,7 +114,7 @@ class Hosts:
             asked = self._client.run(eval, CALL, order, workers=list(addresses), on_error="return")
             answers: Mapping[str, Any] = await asyncio.wait_for(asked, _ANSWER)
         except TimeoutError:
-            return  # a worker compares for itself, too, before its first task
+            return  # a worker also compares versions itself, before its first task
         for address, answer in answers.items():
             if not isinstance(answer, dict):
                 continue  # it is gone, most likely
@@ -184,7 +184,7 @@ class Hosts:
             await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
 
     def supply(self, mark: str, address: str, blobs: Sequence[Blob], since: float) -> None:
-        """Begin to send a host what it lacks.
+        """Start sending a host its missing data.
 
         Parameters
         ----------
@@ -218,13 +218,13 @@ class Hosts:
                 )
                 self._warn()
         except Exception:
-            # the worker is gone; whoever needs the data next says so again
+            # the worker is gone; the next task that needs the data asks again
             await asyncio.sleep(0.1)
         finally:
             del host.coming[blob.name]
 
     async def _send(self, address: str, blob: Blob) -> str | None:
-        """Send data, piece by piece, and return why they could not be stored."""
+        """Send data in pieces; return None, or the reason why it could not be stored."""
         for start in range(0, blob.size, _PIECE):
             piece = bytes(blob.data[start : start + _PIECE])
             order = (self._settings, blob.name, start, piece, blob.size)
@@ -250,7 +250,7 @@ class Hosts:
             await self._client.run(_dask_worker.close, self._settings["run"], workers=fit, on_error="ignore")
 
     def _warn(self) -> None:
-        """Warn that workers are left out, if others go on; once a reason, however many have it."""
+        """Warn that workers are left out, if others go on; once per reason."""
         out = dict(self._left_out)
         for host in self._hosts.values():
             if host.failed is not None:
@@ -273,7 +273,7 @@ def _remedy(requirements: Sequence[str]) -> str:
 
 
 def _merged(errors: Sequence[HostError]) -> HostError:
-    """Make one error of all that is wrong."""
+    """Combine several errors into one."""
     kind = VersionMismatchError if all(isinstance(error, VersionMismatchError) for error in errors) else HostError
     texts = dict.fromkeys(map(str, errors))
     return kind("no Dask worker can run tasks:\n" + "\n".join(texts), errors[0].host)

@@ -23,13 +23,13 @@ class Address:
     port: int | None = None
 
     def arguments(self) -> list[str]:
-        """Return what the SSH client must be told, without the host."""
+        """Return the options for the SSH client, without the host."""
         port = [] if self.port is None else ["-p", str(self.port)]
         return port if self.user is None else [*port, "-l", self.user]
 
 
 def parse_address(text: object) -> Address:
-    """Understand ``alpha``, ``user@beta:2222``, ``ssh://user@beta:2222`` and ``user@[::1]:2222``.
+    """Parse ``alpha``, ``user@beta:2222``, ``ssh://user@beta:2222`` and ``user@[::1]:2222``.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def check_python(name: str, python: object) -> str:
 
 
 def login_command(python: str) -> str:
-    """Write the command that makes a host's Python an agent, for any login shell: POSIX's, fish or csh.
+    """Return the command that turns a host's Python into an agent, for any login shell: POSIX's, fish or csh.
 
     A leading ``~/`` or ``~user/`` is the shell's to expand; the rest is quoted.
     """

@@ -29,15 +29,15 @@ _CONNECT = 15  # seconds for a connection, where the user's configuration sets n
 
 # Options that override the user's configuration; the rest of it applies.
 _OPTIONS = {
-    "BatchMode": "yes",  # nobody is there to be asked
+    "BatchMode": "yes",  # no user can be asked
     "ForwardAgent": "no",  # the host must not use the user's keys
     "ForwardX11": "no",
-    "ClearAllForwardings": "yes",  # those of the user's other sessions are there, or would be taken from them
+    "ClearAllForwardings": "yes",  # ports may be in use by the user's other sessions, or needed by them
     "Tunnel": "no",
     "PermitLocalCommand": "no",  # it would read and write the agent's streams
-    "RemoteCommand": "none",  # ours is the command
+    "RemoteCommand": "none",  # the agent is the command
     "RequestTTY": "no",
-    "ControlMaster": "no",  # an open connection is shared, but this one must end when we do
+    "ControlMaster": "no",  # an open connection is shared, but this one must end with this process
     "LogLevel": "INFO",  # QUIET would hide the reasons of failures
 }
 # Older clients do not know these, and then their configuration cannot contain them either.
@@ -111,7 +111,7 @@ class SSHHost(Provisioner):
         return explain(self, None if self._stopped else exit_code, stderr)
 
     def look(self) -> str:
-        """Connect once more and do nothing; return what the client says about how it went, in detail."""
+        """Connect again, run nothing, and return the client's verbose output."""
         try:
             done = subprocess.run(
                 self._arguments("exit", "-v"),
@@ -127,21 +127,21 @@ class SSHHost(Provisioner):
         return "\n".join(done.stderr.decode("utf-8", "replace").splitlines())
 
     def by_hand(self, *command: str, options: Collection[str] = (), program: str = "ssh") -> str:
-        """Write the command by which a person would do something on the host."""
+        """Return the ``ssh`` command that a user would type for this host."""
         destination = self.address.host if self.address.user is None else f"{self.address.user}@{self.address.host}"
         port = [] if self.address.port is None else ["-p", str(self.address.port)]
         return shlex.join([program, *self._file(), *port, *options, destination, *command])
 
     def _arguments(self, command: str, *more: str) -> list[str]:
-        """Write the whole command line."""
+        """Return the whole command line."""
         options = {**_OPTIONS, **self._options(self._settings())}
         written = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         return ["ssh", *self._file(), *more, *written, *self.address.arguments(), "--", self.address.host, command]
 
     def _options(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Choose the options that depend on what the user's configuration says for this host."""
+        """Return the options that depend on the user's configuration for this host."""
         options = {name: value for name, value in _OPTIONS_SINCE_8_7.items() if name.lower() in settings}
-        # without a word from the user an unknown key is refused; a changed one always is
+        # an unknown key is refused unless the user configured otherwise; a changed one always is
         lenient = settings.get("stricthostkeychecking") in ("accept-new", "no", "off", "false")
         options["StrictHostKeyChecking"] = "accept-new" if lenient else "yes"
         if settings.get("connecttimeout", "none") in ("none", "0"):
@@ -151,7 +151,7 @@ class SSHHost(Provisioner):
         return options
 
     def _settings(self) -> dict[str, str]:
-        """Ask the client what the user's configuration says for this host."""
+        """Return the user's configuration for this host, as the client reads it."""
         try:
             done = subprocess.run(
                 ["ssh", *self._file(), "-G", *self.address.arguments(), "--", self.address.host],
@@ -197,13 +197,13 @@ class SSHHost(Provisioner):
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}  # jump hosts, too, ask nobody
+    return {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}  # jump hosts must not ask either
 
 
 def make_hosts(
     hosts: object, workers_per_host: object = 1, *, config: str | os.PathLike[str] | None = None, **options: Any
 ) -> list[SSHHost]:
-    """Make the hosts of an executor from what its user gave, checked.
+    """Make the hosts of an executor from its checked options.
 
     Parameters
     ----------
