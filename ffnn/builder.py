@@ -31,7 +31,7 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     requirement: ClassVar[str]
 
     @abstractmethod
-    def build(self, network: Network, solver: Solver) -> Model:
+    def model(self, network: Network, solver: Solver) -> Model:
         """Return a model of the network that can be trained by the solver; its state is not set yet."""
 
     def structure(self) -> Hashable:
@@ -43,7 +43,7 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
         return ()
 
     def import_engine(self) -> None:
-        """Import the engine, which :meth:`build` does otherwise; a worker calls it before a task's clocks run."""
+        """Import the engine, which :meth:`model` does otherwise; a worker calls it before a task's clocks run."""
         importlib.import_module(self.engine)
 
     def check_running(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -14,6 +14,9 @@ from ffnn.builders._keras._private import overrides
 from ffnn.builders._keras.source import assign
 from ffnn.model import State
 from ffnn.training.listeners import Listener, Run
+
+if TYPE_CHECKING:
+    from ffnn.builders._devices import ScopedModel
 
 __all__ = ["KerasCallbacks", "check_callback"]
 
@@ -102,7 +105,7 @@ class KerasCallbacks(Listener):
     def __init__(self, callbacks: Sequence[Any], run: Run) -> None:
         self._given = callbacks
         self._run = run
-        self._trained: Any = run.model  # one of the Keras builder's, which has a scope
+        self._trained = cast("ScopedModel", run.model)  # as all models of the Keras builder are
         self._callbacks = _Used()
         self._shown: Any = None
         self._state = State({})

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._devices import in_scope
 from ffnn.builders._keras.ops import KerasOps
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
@@ -126,7 +127,8 @@ class Engine(ABC):
 class HostModel(ABC):
     """The arrays of one fit; a base of the models on torch and on JAX."""
 
-    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+    def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
+        self._device = device
         self._network = network
         self._solver = solver
         self._source = source
@@ -147,15 +149,16 @@ class HostModel(ABC):
         """Return the engine for what comes after the part that acts on the host, on rows in coordinates."""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Return the context in which the engine's arrays keep the network's dtype."""
-        return nullcontext()
+        """Return the context that sets the model's device, and in which arrays keep the network's dtype."""
+        return nullcontext() if self._device is None else keras.device(self._device)
 
+    @in_scope
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
-        with self.scope():
-            return self._source.initial_weights(rng)
+        return self._source.initial_weights(rng)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
+    @in_scope
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
         solver = self._solver
@@ -166,12 +169,12 @@ class HostModel(ABC):
             if name in self.trainable
         ]
         fill_slots(state, solver, self.trainable, slots, lambda array, value: np.copyto(array, value))
-        with self.scope():
-            arrays = [self._array(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
-            self._slots = [[self._array(a, a.dtype.name) for a in of_weight] for of_weight in slots]
+        arrays = [self._array(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
+        self._slots = [[self._array(a, a.dtype.name) for a in of_weight] for of_weight in slots]
         self._weights, self._extras = arrays[: len(self.trainable)], arrays[len(self.trainable) :]
         self._step = state.step
 
+    @in_scope
     def get_state(self) -> State:
         arrays = [*self._weights, *self._extras]
         weights = {name: np.array(ops.convert_to_numpy(a)) for name, a in zip(self._specs, arrays, strict=True)}
@@ -185,15 +188,16 @@ class HostModel(ABC):
     def get_step(self) -> int:
         return self._step
 
+    @in_scope
     def is_finite(self) -> bool:
-        with self.scope():
-            squares = (ops.square(weight) for weight in self._weights)
-            others = (a for a in (*self._extras, *itertools.chain(*self._slots)) if _is_float(a))
-            finite = [ops.ones((), "bool"), *(ops.all(ops.isfinite(a)) for a in itertools.chain(squares, others))]
-            return bool(ops.convert_to_numpy(ops.all(ops.stack(finite))))
+        squares = (ops.square(weight) for weight in self._weights)
+        others = (a for a in (*self._extras, *itertools.chain(*self._slots)) if _is_float(a))
+        finite = [ops.ones((), "bool"), *(ops.all(ops.isfinite(a)) for a in itertools.chain(squares, others))]
+        return bool(ops.convert_to_numpy(ops.all(ops.stack(finite))))
 
     # -- data -----------------------------------------------------------------------------------------------------
 
+    @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         self._data = (x.arrays, targets, weight)
 
@@ -223,64 +227,64 @@ class HostModel(ABC):
 
     # -- computing ------------------------------------------------------------------------------------------------
 
+    @in_scope
     def train_epoch(self, plan: EpochPlan) -> float:
         total, mass = [], []
-        with self.scope():
-            decay = self._array(np.asarray(plan.weight_decay), self._network.dtype)
-            clipping = {name: self._array(np.asarray(b), self._network.dtype) for name, b in plan.clipping.items()}
-            for i, (size, rate) in enumerate(zip(plan.step_sizes, plan.learning_rates, strict=True)):
-                seed = plan.seeds[i]
-                self._weights, self._extras, self._slots, loss, m = self._engine.step(
-                    self._weights, self._extras, self._slots, self._batch(plan.batch(i), seed),
-                    ops.convert_to_tensor(seed), self._array(size, self._network.dtype),
-                    self._array(rate * plan.weight_decay, self._network.dtype), decay, clipping,
-                )  # fmt: skip
-                total.append(loss)
-                mass.append(m)
-            self._step += plan.n_batches
-            sums = [float(np.sum([ops.convert_to_numpy(v) for v in vs], dtype=np.float64)) for vs in (total, mass)]
+        decay = self._array(np.asarray(plan.weight_decay), self._network.dtype)
+        clipping = {name: self._array(np.asarray(b), self._network.dtype) for name, b in plan.clipping.items()}
+        for i, (size, rate) in enumerate(zip(plan.step_sizes, plan.learning_rates, strict=True)):
+            seed = plan.seeds[i]
+            self._weights, self._extras, self._slots, loss, m = self._engine.step(
+                self._weights, self._extras, self._slots, self._batch(plan.batch(i), seed),
+                ops.convert_to_tensor(seed), self._array(size, self._network.dtype),
+                self._array(rate * plan.weight_decay, self._network.dtype), decay, clipping,
+            )  # fmt: skip
+            total.append(loss)
+            mass.append(m)
+        self._step += plan.n_batches
+        sums = [float(np.sum([ops.convert_to_numpy(v) for v in vs], dtype=np.float64)) for vs in (total, mass)]
         return sums[0] / sums[1] if sums[1] else 0.0
 
+    @in_scope
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         n_rows, loss, mass = len(self._data[2]), 0.0, 0.0
         sums = {name: np.zeros_like(weights[name]) for name in self.trainable}
-        with self.scope():
-            self._weights = [self._array(weights[name], self._specs[name][1]) for name in self.trainable]
-            for start in range(0, n_rows, GRADIENT_ROWS):
-                rows = np.arange(start, min(start + GRADIENT_ROWS, n_rows))
-                part, m, gradients = self._engine.gradient(self._weights, self._extras, self._batch(rows, None))
-                loss += float(ops.convert_to_numpy(part))
-                mass += float(ops.convert_to_numpy(m))
-                for name, gradient in zip(self.trainable, gradients, strict=True):
-                    sums[name] += ops.convert_to_numpy(gradient)
+        self._weights = [self._array(weights[name], self._specs[name][1]) for name in self.trainable]
+        for start in range(0, n_rows, GRADIENT_ROWS):
+            rows = np.arange(start, min(start + GRADIENT_ROWS, n_rows))
+            part, m, gradients = self._engine.gradient(self._weights, self._extras, self._batch(rows, None))
+            loss += float(ops.convert_to_numpy(part))
+            mass += float(ops.convert_to_numpy(m))
+            for name, gradient in zip(self.trainable, gradients, strict=True):
+                sums[name] += ops.convert_to_numpy(gradient)
         mass = mass or 1.0
         return loss / mass, {name: value / mass for name, value in sums.items()}
 
+    @in_scope
     def forward(self, x: Rows, layer: int | None = None) -> Array:
         n_stages = None if layer is None else self._network.hidden[layer]
         rest = None if n_stages is None else n_stages - len(self._engine.prefix.stages)
-        with self.scope():
-            batches = (self._rows(x.arrays, rows, None, n_stages) for rows in _tiles(x.n_rows))
-            scores = [self._engine.scores(self._weights, self._extras, batch, rest) for batch in batches]
-            return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
+        batches = (self._rows(x.arrays, rows, None, n_stages) for rows in _tiles(x.n_rows))
+        scores = [self._engine.scores(self._weights, self._extras, batch, rest) for batch in batches]
+        return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
 
+    @in_scope
     def input_gradient(self, x: Rows) -> Array:
         network = self._network
         result = np.empty((x.n_rows, network.n_outputs, network.n_features), network.dtype)
-        with self.scope():
-            picks = [self._array(pick, network.dtype) for pick in np.eye(network.n_outputs)]
-            for rows in _tiles(x.n_rows):
-                batch = self._rows(x.arrays, rows, None, 0)
-                for k, pick in enumerate(picks):
-                    slopes = self._engine.slopes(self._weights, self._extras, batch, pick)
-                    result[rows, k] = ops.convert_to_numpy(slopes)
+        picks = [self._array(pick, network.dtype) for pick in np.eye(network.n_outputs)]
+        for rows in _tiles(x.n_rows):
+            batch = self._rows(x.arrays, rows, None, 0)
+            for k, pick in enumerate(picks):
+                slopes = self._engine.slopes(self._weights, self._extras, batch, pick)
+                result[rows, k] = ops.convert_to_numpy(slopes)
         return result
 
     @property
+    @in_scope
     def native(self) -> Any:
         """A new ``keras.Model`` with the current weights, the caller's own from then on."""
-        with self.scope():
-            return self._source.public(self.get_state().weights)
+        return self._source.public(self.get_state().weights)
 
 
 def _is_float(array: Tensor) -> bool:

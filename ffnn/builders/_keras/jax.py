@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -69,9 +69,9 @@ class _JaxEngine(Engine):
 class KerasJaxModel(HostModel):
     """A network, or a user's own Keras model, on JAX."""
 
-    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+    def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
         self._x64 = network.dtype == "float64"
-        super().__init__(network, solver, source)
+        super().__init__(network, solver, source, device)
 
     def make_engine(self) -> Engine:
         def make() -> Engine:
@@ -81,11 +81,13 @@ class KerasJaxModel(HostModel):
 
         return _engines.get((self._source.key, self._solver.structure()), make)
 
-    def scope(self) -> AbstractContextManager[Any]:
-        # JAX has 32 bits only, unless it is told; told here, for this thread and these lines
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        # JAX has 32 bits only, unless it is told otherwise, here for this thread and these lines alone
         enable: Any = getattr(jax, "enable_x64", None)
         if enable is None:  # its place before JAX 0.8
             from jax import experimental
 
             enable = vars(experimental)["enable_x64"]
-        return enable(self._x64)
+        with super().scope(), enable(self._x64):
+            yield

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 
 from ffnn.builders._cache import BoundedCache
+from ffnn.builders._devices import in_scope
 from ffnn.builders._keras.source import Source
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.model import ProgramModel
@@ -24,21 +24,19 @@ _programs: BoundedCache[tuple[Program, Any, Any]] = BoundedCache(64)
 class KerasTensorFlowModel(ProgramModel):
     """A network, or a user's own Keras model, on TensorFlow."""
 
-    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+    def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
         self._source = source
         key = program_key(source.traced_key, solver)
         program, trainable, specs = _programs.get(key, lambda: _make_program(network, solver, source))
         source.forget()
-        super().__init__(network, solver, program, trainable, specs)
+        super().__init__(network, solver, program, trainable, specs, device)
 
+    @in_scope
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._source.initial_weights(rng)
 
-    def scope(self) -> AbstractContextManager[Any]:
-        """Return the context in which arrays keep their dtype: TensorFlow's always do."""
-        return nullcontext()
-
     @property
+    @in_scope
     def native(self) -> Any:
         """A new ``keras.Model`` with the current weights, the caller's own from then on."""
         return self._source.public(self.get_state().weights)

@@ -6,12 +6,14 @@ import functools
 import itertools
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._cache import BoundedCache
+from ffnn.builders._devices import in_scope
 from ffnn.builders._state import Specs, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.memory import variable_of
@@ -46,17 +48,22 @@ class ProgramModel:
         The names of the trained weights and whether weight decay acts on each.
     specs : mapping of str to (shape, dtype)
         Of all weights: first the trained ones, then what is learned otherwise.
+    device : str, optional
+        The device's full name; by default TensorFlow chooses.
     """
 
     def __init__(
-        self, network: Network, solver: Solver, program: Program, trainable: Mapping[str, bool], specs: Specs
-    ) -> None:
+        self, network: Network, solver: Solver, program: Program, trainable: Mapping[str, bool], specs: Specs,
+        device: str | None = None,
+    ) -> None:  # fmt: skip
+        self._device = device
         self._network = network
         self._solver = solver
         self._program = program
         self.trainable = dict(trainable)
         self._specs = specs
-        self._scalars = tf.constant(network.scalars())
+        with self.scope():
+            self._scalars = tf.constant(network.scalars())
         self._weights: list[Any] = []
         self._extras: list[Any] = []
         self._slots: list[list[Any]] = []
@@ -66,9 +73,15 @@ class ProgramModel:
         self._lock = threading.RLock()
         self._samples: Samples | None = None
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context that sets the model's device."""
+        return nullcontext() if self._device is None else tf.device(self._device)
+
+    @in_scope
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._network.initial_weights(rng)
 
+    @in_scope
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
         variables = [variable_of(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
@@ -78,6 +91,7 @@ class ProgramModel:
         self._memory = None
         self._step = state.step
 
+    @in_scope
     def get_state(self) -> State:
         self._settle()
         weights = {name: variable.numpy() for name, variable in self.variables.items()}
@@ -91,6 +105,7 @@ class ProgramModel:
     def get_step(self) -> int:
         return self._step
 
+    @in_scope
     def is_finite(self) -> bool:
         self._settle()
         squares = (tf.square(weight) for weight in self._weights)
@@ -99,6 +114,7 @@ class ProgramModel:
             tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
         )
 
+    @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         steps = self._program.steps
         on_host = steps is not None and steps.on_host(x)
@@ -107,6 +123,7 @@ class ProgramModel:
     def unload(self) -> None:
         self._samples = None
 
+    @in_scope
     def train_epoch(self, plan: EpochPlan) -> float:
         with self._lock:
             return self._train_epoch(plan)
@@ -135,6 +152,7 @@ class ProgramModel:
             if self._memory is not None and self._program.steps is not None:
                 self._program.steps.settle(self._weights, self._slots, self._memory)
 
+    @in_scope
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         if not self._weights:
             self.set_state(State({n: weights.get(n, np.zeros(shape)) for n, (shape, _) in self._specs.items()}))
@@ -149,6 +167,7 @@ class ProgramModel:
         mass = mass or 1.0
         return total / mass, {name: g / mass for name, g in zip(self.trainable, sums, strict=True)}
 
+    @in_scope
     def forward(self, x: Rows, layer: int | None = None) -> Array:
         prediction = self._program.prediction
         if prediction.on_host(x):
@@ -156,6 +175,7 @@ class ProgramModel:
             return prediction.of_products(self._weights, self._extras, x.arrays, x.n_rows, layer)
         return self._by_piece(x, functools.partial(prediction.scores, layer=layer))
 
+    @in_scope
     def input_gradient(self, x: Rows) -> Array:
         return self._by_piece(x, self._program.prediction.slopes)
 
@@ -179,12 +199,12 @@ class ProgramModel:
 class TensorFlowModel(ProgramModel):
     """A network as a raw TensorFlow graph."""
 
-    def __init__(self, network: Network, solver: Solver) -> None:
+    def __init__(self, network: Network, solver: Solver, device: str | None = None) -> None:
         key = program_key(network.structure(), solver)
         trainable = {name: weight.decays for name, weight in network.trained.items()}
         specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}
         program = _programs.get(key, lambda: _make_program(network, solver, trainable, specs))
-        super().__init__(network, solver, program, trainable, specs)
+        super().__init__(network, solver, program, trainable, specs, device)
 
 
 def _make_program(network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs) -> Program:
