@@ -126,8 +126,8 @@ class StochasticSolver(Solver):
             if training.end_epoch(model.train_epoch(plan)):
                 break
 
-    def idling(self) -> LazyRows | None:
-        """Return what steps at a zero gradient do, if many of them can be made up for at once; None by default."""
+    def lazy_rows(self) -> LazyRows | None:
+        """Return the solver's steps at a zero gradient, if many can be made up for at once; None by default."""
         return None
 
     @abstractmethod

@@ -17,7 +17,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
-from ffnn.builders._tensorflow.compiled import whole_batches
+from ffnn.builders._tensorflow.data.padding import padded_plan
 
 ROOT = Path(__file__).parents[1]
 COMPILED = 150  # epochs from which XLA is expected to be worth its compiling here
@@ -50,8 +50,8 @@ def scores(builder, random_state=7, n_epochs=2):
 
 @pytest.mark.parametrize(("builder", "n_epochs"), [("tf", 2), ("keras", 2), ("tf", COMPILED)])
 def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, n_epochs, monkeypatch):
-    watch = Mock(side_effect=whole_batches)
-    monkeypatch.setattr("ffnn.builders._tensorflow.traced_steps.whole_batches", watch)
+    watch = Mock(side_effect=padded_plan)
+    monkeypatch.setattr("ffnn.builders._tensorflow.epoch.graph_runner.padded_plan", watch)
     expected = scores(builder, n_epochs=n_epochs)
     assert watch.called == (n_epochs == COMPILED)
     np.testing.assert_array_equal(scores(builder, n_epochs=n_epochs), expected)
