@@ -1,4 +1,4 @@
-"""What an input is: the plugin that takes X as the user gave it to the engine, in the cheapest form.
+"""The base class of inputs: plugins that take X, as the user gave it, to the engine in the cheapest form.
 
 An input prepares X once, on the host, as a few plain arrays; the builder moves them to its device and lets the input
 gather each batch from them there, in the engine's own operations.

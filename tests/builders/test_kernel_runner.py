@@ -36,7 +36,7 @@ def fit(batches, hidden_units=(24,), cls=MLPClassifier, y=Y, **kwargs):
 
 
 def steps_of(model):
-    return type(model._fitted._model._program.runner).__name__
+    return model._fitted._model.describe()["runner"]
 
 
 def assert_same(one, other, atol=5e-6):

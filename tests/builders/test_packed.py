@@ -41,7 +41,7 @@ def fit(make=MLPClassifier, **kwargs):
 
 
 def packs(model):
-    return model._fitted._model._program.runner._layout is not None
+    return model._fitted._model.describe()["packed"]
 
 
 def apart(monkeypatch, **kwargs):

@@ -9,7 +9,8 @@ from typing import Any
 import jax
 
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._keras.host import Batch, Engine, HostModel, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.host import HostModel
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import Variables

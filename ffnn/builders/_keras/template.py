@@ -46,11 +46,11 @@ class Template:
         The number of random stages before the model's first layer: the model's k-th random generator draws with the
         seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
-        What turns the model's outputs into scores.
+        The function that turns the model's outputs into scores.
     scalars : sequence of keras.Variable, optional
         The model's variables that stand for the network's last scalars, in order.
     values : sequence of KerasTensor, optional
-        What the model computes after each of its stages, where it has stages.
+        The model's values after each of its stages, if it has stages.
     """
 
     def __init__(

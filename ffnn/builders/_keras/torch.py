@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from ffnn.builders._keras.host import Batch, Engine, HostModel, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.host import HostModel
 from ffnn.builders._state import Variables
 
 __all__ = ["KerasTorchModel"]
@@ -42,6 +43,6 @@ class KerasTorchModel(HostModel):
     """A network, or a user's own Keras model, on torch."""
 
     def make_engine(self) -> Engine:
-        # nothing is traced, so that there is nothing to share
+        # nothing is traced, so there is nothing to share
         prefix, template = self._source.parts(on_host=True)
         return _TorchEngine(self._network, self._solver, prefix, template)

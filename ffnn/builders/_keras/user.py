@@ -189,7 +189,7 @@ def _activation(layer: Any) -> str | None:
 
 
 def _strip(model: Any, activation: str | None) -> bool:
-    """Take the activation off the last layer, so that the model returns scores; return whether that was possible."""
+    """Remove the activation of the last layer, which then returns scores; return whether that was possible."""
     last = _last(model)
     found = getattr(last, "activation", None)
     if last is None or found not in (keras.activations.sigmoid, keras.activations.softmax):

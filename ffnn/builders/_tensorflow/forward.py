@@ -44,7 +44,7 @@ class Outputs(NamedTuple):
     extras : list of tensor
         The new values of the extras.
     penalty : scalar tensor or None
-        What is added to the mean loss.
+        A term added to the mean loss.
     """
 
     scores: Tensor
@@ -82,7 +82,7 @@ class Forward(Protocol):
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network and its forward pass: what a program is made from.
+    """A network and its forward pass, from which a program is made.
 
     Parameters
     ----------

@@ -177,6 +177,10 @@ class ProgramModel:
         values = [function(variables, arrays, n_rows) for arrays, n_rows in pieces]
         return values[0] if len(values) == 1 else np.concatenate(values)
 
+    def describe(self) -> dict[str, Any]:
+        """Return how the model computes: ``runner``, ``path`` and ``packed``, as the program describes itself."""
+        return self._program.describe()
+
     @property
     def native(self) -> Any:
         """The model itself: TensorFlow's users have no other name for it."""

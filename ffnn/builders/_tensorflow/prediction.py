@@ -48,7 +48,7 @@ class Prediction:
     architecture : Architecture
         The network.
     batches, sparse_batches : Batches
-        What makes the batches; and the one that leaves sparse rows sparse.
+        The maker of batches, and one that leaves sparse rows sparse.
     by_feature : sequence of int
         The positions of the trained weights that have a row a feature and meet the entries of sparse rows.
     assigns_rows : bool

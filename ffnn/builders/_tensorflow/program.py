@@ -64,6 +64,7 @@ class Program:
         warm_up()
         network = architecture.network
         self.architecture = architecture
+        self._layout: PackedLayout | None = None
         by_feature = [k for k, name in enumerate(architecture.decays) if name in architecture.by_feature]
         paths = paths_for(network.input, network.n_features)
         can = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
@@ -72,7 +73,7 @@ class Program:
         stored = next(path for path in possible if path != "kernel") == "stored"
         self._batches = Batches(architecture, stored=stored)
         sparse_batches = Batches(architecture, stored=True)
-        #: What runs epochs; None for a solver that is not stochastic.
+        #: The runner of epochs; None for a solver that is not stochastic.
         self.runner: EpochRunner[Any] | None = None
         if isinstance(solver, StochasticSolver) and possible[0] == "kernel":
             assert isinstance(solver, Adam)  # as KernelRunner.takes requires
@@ -80,10 +81,10 @@ class Program:
         elif isinstance(solver, StochasticSolver):
             specs = [architecture.specs[name] for name in architecture.decays]
             touched = by_feature if stored else []
-            layout = None if touched else PackedLayout.of(specs, solver)
-            self.runner = GraphRunner(architecture, solver, self._batches, touched, layout)
+            self._layout = None if touched else PackedLayout.of(specs, solver)
+            self.runner = GraphRunner(architecture, solver, self._batches, touched, self._layout)
         self._gradient = TracedFunction(self._total_gradient)
-        #: What predicts.
+        #: The network's predictions.
         self.prediction = Prediction(
             architecture,
             self._batches,
@@ -92,6 +93,12 @@ class Program:
             assigns_rows=stored and isinstance(self.runner, GraphRunner),
             prefers_kernel=paths[0] == "kernel",
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the runner of epochs, by its class's name, the path of batches, and whether weights are packed."""
+        runner = None if self.runner is None else type(self.runner).__name__
+        path = "kernel" if isinstance(self.runner, KernelRunner) else "stored" if self._batches.stored else "dense"
+        return {"runner": runner, "path": path, "packed": self._layout is not None}
 
     def loss_and_gradient(self, variables: Variables, data: Data) -> tuple[float, float, list[Any]]:
         """Return the sum of a data set's losses, their total weight, and the gradients of the sum, as arrays."""

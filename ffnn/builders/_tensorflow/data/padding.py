@@ -56,7 +56,7 @@ def padded_plan(plan: EpochPlan, padding: Padding, tensors: Mapping[str, Any]) -
     padding : Padding
         The padding of the data.
     tensors : mapping
-        What :func:`~ffnn.builders._tensorflow.epoch.runner.plan_tensors` returned.
+        The result of :func:`~ffnn.builders._tensorflow.epoch.runner.plan_tensors`.
     """
     names = ("step_sizes", "shrinkages", "seeds")
     steps = {name: padded(np.asarray(tensors[name]), padding.n_steps) for name in names if name in tensors}

@@ -37,7 +37,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
     solver : StochasticSolver
         The solver.
     batches : Batches
-        What makes the batches.
+        The maker of batches.
     by_feature : sequence of int
         The positions of the trained weights that have a row a feature; empty unless batches are of stored entries.
     layout : PackedLayout or None

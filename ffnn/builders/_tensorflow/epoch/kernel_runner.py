@@ -55,7 +55,7 @@ class KernelRunner(EpochRunner[SparseAdam]):
     solver : Adam or AdamW
         The solver.
     batches : Batches
-        What makes the batches, of stored entries.
+        The maker of batches of stored entries.
     k : int
         The position of the one trained weight that has a row a feature.
     """

@@ -35,7 +35,7 @@ class EpochLoop:
     decays : sequence of bool
         Whether weight decay acts on each trained weight in these epochs.
     batches : Batches
-        What makes the batches.
+        The maker of batches.
     by_feature : sequence of int
         The positions of the trained weights of which a step touches only some rows, one a feature; empty unless
         batches are of stored entries.
@@ -93,8 +93,8 @@ class EpochLoop:
         scalars : tensor of shape (n_scalars,)
             The network's scalars.
         plan : mapping of str to tensor
-            What ``plan_tensors`` made of an :class:`~ffnn.model.EpochPlan`, with what ``PendingRows.advance`` returned,
-            or what ``padded_plan`` made of it.
+            The result of ``plan_tensors``, with that of ``PendingRows.advance`` where rows wait, or of ``padded_plan``
+            where batches have a fixed size.
         batch_size : int or None
             The rows of every batch, where all have the same number.
         """

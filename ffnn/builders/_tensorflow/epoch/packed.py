@@ -1,4 +1,4 @@
-"""Many small weights in one variable, so that a step of the solver is one operation whatever their number."""
+"""Many small weights in one variable, which turns a step of the solver into one operation."""
 
 from __future__ import annotations
 

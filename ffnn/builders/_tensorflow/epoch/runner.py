@@ -1,4 +1,4 @@
-"""What the two runners of epochs have in common."""
+"""The base class of the runners of epochs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Memory = TypeVar("Memory")
 class EpochRunner(ABC, Generic[Memory]):
     """Runs the epochs of a program.
 
-    Fits that share a program share its runner. What a fit has to remember from epoch to epoch is in its own ``memory``.
+    Fits that share a program share its runner. The state that a fit keeps from epoch to epoch is in its own ``memory``.
     """
 
     @abstractmethod

@@ -32,7 +32,7 @@ class PendingRows:
     Parameters
     ----------
     lazy_rows : LazyRows
-        What the solver does to such rows.
+        The solver's steps in such rows.
     n_features : int
         The number of rows.
     """
@@ -59,7 +59,7 @@ class TouchedRows:
     Parameters
     ----------
     lazy_rows : LazyRows
-        What the solver does to the other rows.
+        The solver's steps in rows that no batch touches.
     last : tf.Variable of shape (n_features,)
         :attr:`PendingRows.last`.
     features : integer tensor
