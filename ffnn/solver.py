@@ -147,7 +147,7 @@ class StochasticSolver(Solver):
             if training.end_epoch(model.train_epoch(plan)):
                 break
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         """Return the closed form of many steps with zero gradients, or None, the default, if there is none."""
         return None
 

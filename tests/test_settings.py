@@ -25,7 +25,7 @@ class MissingEngineBuilder(Builder):
     engine = "no_such_engine"
     requirement = "no-such-engine>=3"
 
-    def build(self, network, solver):
+    def model(self, network, solver):
         raise NotImplementedError
 
 

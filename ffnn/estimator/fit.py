@@ -16,7 +16,7 @@ from ffnn.estimator.fitted import Fitted
 from ffnn.estimator.settings import Settings, root_seed
 from ffnn.estimator.turns import one_at_a_time
 from ffnn.model import Array, Model
-from ffnn.training.epochs import EpochLoop, advice, check_finite_targets
+from ffnn.training.epochs import TrainingLoop, advice, check_finite_targets
 from ffnn.training.history import History
 from ffnn.training.interrupt import deferred_interrupt
 from ffnn.training.listeners import Listener, Listeners, MonitorListener, Run
@@ -161,7 +161,7 @@ class Fit:
             stop = listeners.end_epoch(epoch, stats)
             return stop | interrupted()
 
-        loop = EpochLoop(
+        loop = TrainingLoop(
             model=model,
             rows=order,
             epochs=epochs,

@@ -69,7 +69,7 @@ class Fitted:
             if self._model is None or self._built_by != key:
                 builder.check_installed()
                 state = self.state
-                model = builder.build(self.network, self.solver)
+                model = builder.model(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
                 self._builder, self._process = builder, os.getpid()

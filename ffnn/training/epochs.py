@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ffnn.schedules import Schedule
     from ffnn.solver import StochasticSolver
 
-__all__ = ["EpochLoop", "advice", "check_finite_targets", "epoch_plan", "initial_generator"]
+__all__ = ["TrainingLoop", "advice", "check_finite_targets", "epoch_plan", "initial_generator"]
 
 
 #: Values beyond this are named where a training diverges.
@@ -125,7 +125,7 @@ def epoch_plan(
 
 
 @dataclass
-class EpochLoop:
+class TrainingLoop:
     """One call of ``fit`` or ``partial_fit``, as a solver sees it.
 
     Parameters
