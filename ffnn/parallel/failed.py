@@ -17,8 +17,8 @@ import copy
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import _validation
-from sklearn.utils.parallel import _FuncWrapper
+
+from ffnn._utils._private import is_fit_and_score
 
 __all__ = ["FailedEstimator", "failing_batch"]
 
@@ -50,7 +50,7 @@ def failing_batch(batch: Any, error: Exception) -> Any | None:
     if not isinstance(items, list) or len(items) != 1:
         return None
     function, args, kwargs = items[0]
-    if not _knows_error_score(function):
+    if not is_fit_and_score(function):
         return None
     failed = FailedEstimator(error)
     if args:  # the estimator is its first parameter
@@ -61,9 +61,3 @@ def failing_batch(batch: Any, error: Exception) -> Any | None:
     again.items = [(function, args, kwargs)]
     again.is_rerun = True  # it is not counted as one more task
     return again
-
-
-def _knows_error_score(function: Any) -> bool:
-    if isinstance(function, _FuncWrapper):  # scikit-learn's own delayed()
-        function = function.function
-    return function is _validation._fit_and_score
