@@ -267,7 +267,7 @@ class SparseAdam:
         self._point(**named)
 
     def _let_go(self) -> None:
-        """Let go of the caller's arrays."""
+        """Release the caller's arrays."""
         for name in ("weight", "mean", "square"):
             self._arrays.pop(name)
 

@@ -88,7 +88,7 @@ class HostModel(ABC):
         slots = {
             f"{name}/{slot}": np.array(ops.convert_to_numpy(array))
             for name, of_weight in zip(self.trainable, self._variables.slots, strict=True)
-            for slot, array in zip(getattr(self._solver, "slots", ()), of_weight, strict=True)
+            for slot, array in zip(self._solver.slots, of_weight, strict=True)
         }
         return State(weights, slots, self._step)
 

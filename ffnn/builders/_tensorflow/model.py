@@ -90,7 +90,7 @@ class ProgramModel:
         slots = {
             f"{name}/{slot}": variable.numpy()
             for name, variables in zip(self.trainable, self._variables.slots, strict=True)
-            for slot, variable in zip(getattr(self._solver, "slots", ()), variables, strict=True)
+            for slot, variable in zip(self._solver.slots, variables, strict=True)
         }
         return State(weights, slots, self._step)
 
