@@ -30,8 +30,8 @@ X, y = load_digits(return_X_y=True)
 parameters = {"hidden_units": (32,), "n_epochs": 2, "dropout": 0.3, "dtype": "float32", "random_state": 7}
 for builder, compiled_by_xla in json.loads(sys.argv[1]):
     if compiled_by_xla:
-        from ffnn.builders._tensorflow import compiled
-        compiled.WORTH = 0
+        from ffnn.builders._tensorflow.epoch import compiling
+        compiling.WORTH = 0
     estimator = MLPClassifier(**parameters, builder=builder).fit(X, y)
     print(estimator.decision_function(X).tobytes().hex())
 """

@@ -65,12 +65,15 @@ def test_a_strangers_solver_is_clipped_too():
         (Adam(clip_norm=0), "Adam.clip_norm=0: expected a finite number greater than 0. It bounds the gradient"),
         (SGD(clip_value=np.inf), "SGD.clip_value=inf: expected a finite number"),
         (RMSprop(clip_norm=1, clip_value=2), "RMSprop.clip_norm=1 and clip_value=2: expected one of them at most"),
-        (Adam(beta_2=-0.1), "Adam.beta_2=-0.1: expected a finite number of at least 0. It is the share of the past"),
+        (Adam(beta_2=-0.1), "Adam.beta_2=-0.1: expected a finite number of at least 0. It is the fraction of the past"),
         (AdamW(beta_1=2), r"AdamW.beta_1=2.*: expected a number in \[0, 1\)"),
         (SGD(momentum=1.0), r"SGD.momentum=1.0: expected a number in \[0, 1\)"),
         (RMSprop(rho=np.nan), "RMSprop.rho=nan: expected a finite number"),
-        (Adagrad(initial_sum=-1), "Adagrad.initial_sum=-1: expected a finite number of at least 0. It is what the sum"),
-        (Adagrad(epsilon=0.0), "Adagrad.epsilon=0.0: expected a finite number greater than 0. It keeps"),
+        (
+            Adagrad(initial_sum=-1),
+            "Adagrad.initial_sum=-1: expected a finite number of at least 0. It is the initial sum",
+        ),
+        (Adagrad(epsilon=0.0), "Adagrad.epsilon=0.0: expected a finite number greater than 0. It prevents"),
     ],
     ids=repr,
 )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ffnn.exceptions import FfnnError, PersistenceError
+from ffnn.input import SparseStatistics
 from ffnn.model import Array
 from ffnn.persistence.values import FITTED_KINDS, KINDS, OWN_CLASSES, TEXT_FACTOR, check, parameters_of
 from ffnn.plugins import registry
@@ -49,6 +50,7 @@ class Reader:
             "tuple": lambda json: tuple(map(self.read, json["items"])),
             "dict": self._dict,
             "scalar": lambda json: self.read(json["of"])[()],
+            "sparse statistics": lambda json: SparseStatistics(*map(self.read, json["values"])),
             "dtype": self._dtype,
             "random state": self._random_state,
             "array": self._array,

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from ffnn import schedules, solvers
 from ffnn.builder import Builder
 from ffnn.exceptions import PersistenceError
-from ffnn.input import Input
+from ffnn.input import Input, SparseStatistics
 from ffnn.layer import Layer
 from ffnn.model import Array
 from ffnn.output import Output
@@ -107,6 +107,8 @@ class Writer:
             return {"is": "scalar", "of": self._array(np.asarray(value), where)}
         if kind is np.ndarray:
             return self._array(value, where)
+        if kind is SparseStatistics:
+            return {"is": "sparse statistics", "values": self._items(dataclasses.astuple(value), where)}
         if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
             return {"is": "dtype", "name": np.dtype(value).str, "type": isinstance(value, type)}
         if kind is np.random.RandomState:

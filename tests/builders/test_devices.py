@@ -36,7 +36,7 @@ found = {}
 
 def fit(device):
     estimator = MLPClassifier((5,), builder=builder, device=device, dropout=0.3, random_state=0).fit(X, y)
-    found[device] = estimator, estimator._current_model()._weights
+    found[device] = estimator, estimator._current_model()._variables.weights
 
 for device in (None, "cpu", "cpu:1"):
     thread = threading.Thread(target=fit, args=(device,))
@@ -45,7 +45,7 @@ print(*({device_of(w) for w in found[device][1]} for device in ("cpu", "cpu:1"))
 scores = [estimator.decision_function(X) for estimator, _ in found.values()]
 print(all((s == scores[0]).all() for s in scores))
 moved = pickle.loads(pickle.dumps(found["cpu:1"][0])).set_params(device="cpu").partial_fit(X, y)
-print({device_of(w) for w in moved._current_model()._weights}, moved.n_iter_)
+print({device_of(w) for w in moved._current_model()._variables.weights}, moved.n_iter_)
 before = moved.predict_proba(X)
 try:
     moved.set_params(device="gpu:3").fit(X, y)

@@ -166,6 +166,7 @@ class SlotExecutor(Executor):
 
     def diagnose(self) -> list[Diagnosis]:
         """Check every host without running the user's tasks, as ``ffnn doctor`` does."""
+        self._end_when_forgotten()
         return diagnose_hosts(self._hosts, self._start_timeout)
 
     def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
@@ -194,12 +195,17 @@ class SlotExecutor(Executor):
                 self._queue.fail_all(error, for_ever=True)
         self._queue.put(item)
 
-    def _start_threads(self) -> None:
-        self._claim()
+    def _end_when_forgotten(self) -> None:
+        """End agents and workers when the executor is garbage-collected, or the program ends."""
         with self._threads_lock:
-            if self._finalizer is None:  # ends the workers when the executor is garbage-collected or the program ends
+            if self._finalizer is None:
                 parts = self._queue, self._slots, self._hosts, self._logs
                 self._finalizer = weakref.finalize(self, _abandon, os.getpid(), *parts)
+
+    def _start_threads(self) -> None:
+        self._claim()
+        self._end_when_forgotten()
+        with self._threads_lock:
             for index, slot in enumerate(self._slots):
                 try:
                     slot.start_thread()

@@ -259,7 +259,11 @@ def test_sparse_arrays_arrive(folder: Folder, kind: Any) -> None:
 
 def test_data_frames_arrive(folder: Folder) -> None:
     data = pd.DataFrame(
-        {"x": np.arange(N), "text": pd.Series(TEXTS * N)[:N], "kind": pd.Categorical(["a", "b"] * (N // 2))}
+        {
+            "x": np.arange(N),
+            "text": pd.Series((TEXTS * (1 + N // len(TEXTS)))[:N]),
+            "kind": pd.Categorical(["a", "b"] * (N // 2)),
+        }
     )
     data["when"] = pd.Timestamp("2026-11-01") + pd.to_timedelta(data["x"], "s")
     data.loc[3, "text"] = None
@@ -448,7 +452,7 @@ def test_a_search_over_texts_ships_them_once(folder: Folder, texts: list[str], k
     assert len(executor.sizes) == 6
     assert max(executor.sizes) < 100_000  # mostly scikit-learn's settings and the filters of warnings
     assert len(os.listdir(folder.path)) == 1
-    assert sum(map(len, texts)) < folder.n_shipped < 1.1 * sum(map(len, texts))
+    assert sum(map(len, texts)) <= folder.n_shipped < 1.1 * sum(map(len, texts))
 
 
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, np.asfortranarray, pd.DataFrame])

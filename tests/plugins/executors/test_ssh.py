@@ -350,7 +350,7 @@ FAULTS: dict[str, tuple[Callable[[Network], None], dict[str, Any], type[HostErro
         ["login succeeded", "exit code 0", "ForceCommand", "Go away", "--version"],
     ),
     "no common cipher": (no_algorithm, {}, HostError, ["no algorithm in common", "Their offer: aes256-ctr"]),
-    "bad configuration": (bad_configuration, {}, HostError, ["does not accept its configuration", "foo", "Mend"]),
+    "bad configuration": (bad_configuration, {}, HostError, ["does not accept its configuration", "foo", "Correct"]),
 }
 
 
