@@ -10,6 +10,7 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
+        ├── UnsupportedError            (also ValueError)
         ├── TrainingDivergedError       (also ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
@@ -50,6 +51,7 @@ __all__ = [
     "TaskTimeoutError",
     "TrainingDivergedError",
     "UnknownPluginError",
+    "UnsupportedError",
     "VersionMismatchError",
     "WorkerDiedError",
     "WorkerStartError",
@@ -78,6 +80,10 @@ class PluginLoadError(PluginError):
 
 class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
+
+
+class UnsupportedError(FfnnError, ValueError):
+    """A builder does not have what a network, or its solver, is made of."""
 
 
 class TrainingDivergedError(FfnnError, ArithmeticError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from ffnn.layer import Layer
+    from ffnn.native import NativeLoss
     from ffnn.ops import Ops, Tensor
 
 __all__ = ["Output"]
@@ -186,6 +187,10 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
         if self.activation is None:
             return scores
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
+
+    def to_native(self) -> NativeLoss | None:
+        """Return which loss of the ``native`` builder :meth:`loss` is, once fitted; None, the default, if it is none."""
+        return None
 
     def adjust_tags(self, tags: Tags) -> None:
         """Say in scikit-learn's tags what an estimator with this ``output_layer`` does not take; nothing by default."""

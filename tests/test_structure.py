@@ -23,7 +23,7 @@ FILE_OF_NAME = {"tf": "tensorflow"}  # the one name that is shorter than its fil
 # From the bottom up; a module imports from its own level or from those below it.
 LEVELS = [
     ["exceptions"],
-    ["atomic", "ops", "structure", "documented", "parameters", "initializers", "passes", "plugins"],
+    ["atomic", "native", "ops", "structure", "documented", "parameters", "initializers", "passes", "plugins"],
     ["builder", "input", "layer", "output", "executor", "solver", "adaptive", "solvers", "lbfgs", "idling"],
     ["kernels"],
     ["schedule", "schedules"],

@@ -110,6 +110,10 @@ class ClassificationLoss(ChosenLoss):
         if check_number(f"{name}.label_smoothing", self.label_smoothing, remedy) >= 1:
             raise ValueError(f"{name}.label_smoothing={self.label_smoothing!r}: expected a number in [0, 1). {remedy}")
 
+    @property
+    def _focal_gamma(self) -> float | None:
+        return self.gamma if self._loss == "focal" else None
+
     def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each entry of targets in [0, 1] under a sigmoid."""
         return (

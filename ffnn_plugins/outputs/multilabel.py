@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.special
 
 from ffnn._utils.checks import check_number
+from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn_plugins.outputs import _losses
@@ -110,6 +111,10 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
             negative, positive = (ops.cast(column, scores.dtype) for column in self.label_weights_.T)
             known = known * ops.where(targets > 0.5, positive, negative)
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
+
+    def to_native(self) -> NativeLoss | None:
+        weights = () if self.label_weights_ is None else tuple((float(n), float(p)) for n, p in self.label_weights_)
+        return NativeLoss("sigmoid", gamma=self._focal_gamma, label_weights=weights)
 
     def probabilities(self, scores: Array) -> Array:
         return inside(scipy.special.expit(scores.astype(np.float64)))

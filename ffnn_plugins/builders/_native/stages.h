@@ -1,0 +1,109 @@
+/* A network as the stages that batches go through, and the room in which they do so. */
+
+/* Kept in step with KINDS in network.py. Those up to NOISE act on each value alone and have no weights. */
+enum kind { FUNCTION, DROPOUT, ALPHA_DROPOUT, NOISE, AFFINE, SCALE, PRELU, LAYER_NORM };
+
+/* Kept in step with the class Stage of library.py. */
+struct stage {
+    int64_t kind, function, n_inputs, n_outputs;
+    int64_t n_random;         /* which one of the random stages it is */
+    double factor, bias_rate; /* of an affine stage's product and bias; of a scale; a share dropped; a deviation */
+    struct weight weight, bias;
+};
+
+/* Kept in step with the class Network of library.py. */
+struct network {
+    int64_t n_stages, n_features;
+    struct stage *stages;
+    struct loss loss;
+    struct solver solver;
+};
+
+/* Kept in step with the class Data of library.py. X is dense, or CSR, or known by its product with the first weights. */
+struct data {
+    const REAL *x;
+    int64_t row_stride, column_stride; /* in values */
+    const void *splits, *columns;      /* int32, or int64 where `wide` */
+    const REAL *values;
+    int64_t wide;
+    const REAL *products; /* (n, n_units) */
+    REAL *slopes;         /* as many: written to */
+    struct truth truth;
+};
+
+INLINE int is_simple(const struct stage *s) { return s->kind <= NOISE; }
+INLINE int is_random(const struct stage *s) { return s->kind == DROPOUT || s->kind == ALPHA_DROPOUT || s->kind == NOISE; }
+
+/* What a batch has become after each stage. */
+struct room {
+    int64_t n_rows;    /* that there is room for */
+    int64_t n_stages;  /* that batches go through */
+    int training;
+    REAL *x;           /* the batch */
+    REAL **y;          /* what each stage makes of it */
+    REAL **kept;       /* for its slopes: what a function keeps, what dropout multiplies by, a row's mean and scale */
+    REAL *slopes[2];   /* of the loss, at some stage */
+    REAL *transposed;  /* a panel of weights for each thread */
+    REAL *rows;        /* two rows of scores */
+    void *memory;
+};
+
+static int64_t widest(const struct network *net) {
+    int64_t widest = net->n_features;
+    for (int64_t s = 0; s < net->n_stages; s++) widest = widest > net->stages[s].n_outputs ? widest : net->stages[s].n_outputs;
+    return widest;
+}
+
+/* Whether a stage's values may replace those of the stage before it. */
+static int in_place(const struct network *net, int64_t s, int training) {
+    const struct stage *stage = net->stages + s;
+    if (is_random(stage) && !training) return 1;
+    if (!is_simple(stage)) return 0;
+    return s == 0 || (stage->kind == FUNCTION && net->stages[s - 1].kind == AFFINE);
+}
+
+/* Lay out the room, in memory if there is some; return its size. */
+static size_t lay_out(struct room *room, const struct network *net, int n_threads, int backward, int from_products) {
+    const int64_t n = room->n_rows, width = n_panels(widest(net)) * PANEL;
+    size_t used = 0;
+#define TAKE(place, count)                                                    \
+    do {                                                                      \
+        if (room->memory) place = (void *)((char *)room->memory + used);      \
+        used += (((size_t)(count) * sizeof(*(place)) + 63) & ~(size_t)63) + 64; \
+    } while (0)
+    TAKE(room->y, net->n_stages + 1);
+    TAKE(room->kept, net->n_stages + 1);
+    TAKE(room->x, from_products ? 1 : n * n_panels(net->n_features) * PANEL);
+    for (int64_t s = 0; s < net->n_stages; s++) {
+        const struct stage *stage = net->stages + s;
+        const int64_t size = n * n_panels(stage->n_outputs) * PANEL;
+        REAL *y = NULL, *kept = NULL;
+        if (!in_place(net, s, room->training)) TAKE(y, size);
+        const int keeps = stage->kind == FUNCTION ? keeps_slope((int)stage->function) && backward
+                                                  : is_random(stage) && room->training && stage->kind != NOISE;
+        if (keeps) TAKE(kept, size);
+        if (stage->kind == LAYER_NORM && backward) TAKE(kept, 2 * n);
+        if (!room->memory) continue;
+        room->y[s] = y ? y : s ? room->y[s - 1] : room->x;
+        room->kept[s] = kept;
+    }
+    if (backward) {
+        TAKE(room->slopes[0], n * width);
+        TAKE(room->slopes[1], n * width);
+        TAKE(room->transposed, n_threads * width * PANEL);
+    }
+    TAKE(room->rows, 2 * n_panels(net->loss.n_outputs) * PANEL);
+#undef TAKE
+    return used;
+}
+
+/* Make room; return whether there was memory. */
+static int make_room(struct room *room, const struct network *net, int n_threads, int backward, int from_products) {
+    room->memory = NULL;
+    const size_t size = lay_out(room, net, n_threads, backward, from_products);
+    /* zeros: what fills up a panel is finite */
+    if (posix_memalign(&room->memory, 64, size)) return 0;
+    memset(room->memory, 0, size);
+    lay_out(room, net, n_threads, backward, from_products);
+    return 1;
+}
