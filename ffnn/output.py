@@ -189,7 +189,7 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
 
     def to_native(self) -> NativeLoss | None:
-        """Return which loss of the ``native`` builder :meth:`loss` is, once fitted; None, the default, if it is none."""
+        """Return which loss of the ``native`` builder a fitted output has; None, the default, if it is none."""
         return None
 
     def adjust_tags(self, tags: Tags) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 import scipy.sparse
 from sklearn.base import clone
 
-from ffnn.exceptions import EngineNotInstalledError
+from ffnn.exceptions import EngineNotInstalledError, UnsupportedError
 from ffnn.input import Input
 from ffnn.layer import Context, Layer
 from ffnn.model import Array, Arrays, EpochPlan, Rows
@@ -34,6 +37,7 @@ __all__ = [
     "installed_builders",
     "make_problem",
     "to_numpy",
+    "unless_refused",
 ]
 
 
@@ -42,7 +46,10 @@ OUTPUTS = ("binary", "multiclass", "multilabel", "regression")
 
 
 def installed_builders() -> list[str]:
-    """Return the names of the registered builders whose engine is installed; one that is broken raises."""
+    """Return the names of the registered builders whose engine is installed; one that is broken raises.
+
+    Those that take every network come first.
+    """
     found = []
     for name in registry.names("builder"):
         try:
@@ -50,7 +57,16 @@ def installed_builders() -> list[str]:
         except EngineNotInstalledError:
             continue
         found.append(name)
-    return found
+    return sorted(found, key=lambda name: name == "native")
+
+
+@contextmanager
+def unless_refused() -> Iterator[None]:
+    """Skip the test if the builder refuses what the network is made of, as a builder of a fixed set may."""
+    try:
+        yield
+    except UnsupportedError as error:
+        pytest.skip(str(error))
 
 
 class Suite:

@@ -122,7 +122,8 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         return known[self._loss](ops, scores, targets)
 
     def to_native(self) -> NativeLoss | None:
-        return NativeLoss(self._loss, quantile=self.quantile)
+        kind: Any = self._loss  # checked by `fit`
+        return NativeLoss(kind, quantile=self.quantile)
 
     def structure(self) -> Hashable:
         return self._key_without("delta")

@@ -83,7 +83,7 @@ static void column_slopes(const struct work *w, int64_t s, REAL *slopes, enum pu
         REAL *d = slopes + at, gradient[PANEL];
         memset(gradient, 0, sizeof gradient);
         for (int64_t i = 0; i < w->n; i++, x += PANEL, d += PANEL)
-            for (int64_t c = 0; c < PANEL; c++) {
+            NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
                 if (stage->kind == SCALE) {
                     gradient[c] += rate * d[c] * x[c];
                     d[c] *= rate * factors[c];

@@ -211,7 +211,7 @@ void ffnn_drop(const int32_t *splits, const int32_t *columns, REAL *values, int6
                double rate, const int32_t *seeds, int64_t n_random) {
     const uint32_t both[2] = {(uint32_t)seeds[0], (uint32_t)seeds[1]};
     const struct draws draws = draws_of(both, n_random);
-    const uint32_t least = threshold(rate);
+    const int32_t least = threshold(rate);
     const REAL scale = (REAL)(1 / (1 - rate));
     for (int64_t i = 0; i < n_rows; i++)
         for (int64_t k = splits[i]; k < splits[i + 1]; k++)

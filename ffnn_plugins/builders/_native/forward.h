@@ -47,8 +47,29 @@ INLINE struct draws draws_of(const uint32_t *seeds, int64_t n_random) {
     return (struct draws){mixed(seeds[0]), mixed(seeds[1] + (uint32_t)n_random)};
 }
 
-INLINE uint32_t draw(struct draws d, uint32_t i) { return mixed(mixed(i + d.one) + d.other); }
-INLINE uint32_t threshold(double rate) { return (uint32_t)(rate * 4294967296.0); }
+/* Of 31 bits, since signed integers are faster to compare. */
+INLINE int32_t draw(struct draws d, uint32_t i) { return (int32_t)(mixed(mixed(i + d.one) + d.other) >> 1); }
+
+typedef uint32_t whole __attribute__((vector_size(LANE_BYTES), aligned(4), may_alias));
+#define N_WHOLE (LANE_BYTES / 4)
+
+/* Write the draws from number `first` on that one row of a panel takes: as vectors, which compilers make of the above
+ * for some processors only. */
+INLINE void draw_row(struct draws d, uint32_t first, int32_t *drawn) {
+    uint32_t steps[N_WHOLE];
+    for (uint32_t c = 0; c < N_WHOLE; c++) steps[c] = c;
+    for (int64_t c = 0; c < PANEL; c += N_WHOLE) {
+        whole h = *(const whole *)steps + (first + (uint32_t)c + d.one);
+        h = (h ^ (h >> 16)) * 0x7feb352du;
+        h = (h ^ (h >> 15)) * 0x846ca68bu;
+        h = (h ^ (h >> 16)) + d.other;
+        h = (h ^ (h >> 16)) * 0x7feb352du;
+        h = (h ^ (h >> 15)) * 0x846ca68bu;
+        *(whole *)(drawn + c) = (h ^ (h >> 16)) >> 1;
+    }
+}
+
+INLINE int32_t threshold(double rate) { return (int32_t)(rate * 2147483648.0); }
 
 static const REAL SATURATION = (REAL)-1.7580993408473766; /* of SELU, far to the left */
 
@@ -83,15 +104,20 @@ static void gather(struct work *w, int me) {
 static void drop(const struct work *w, const struct stage *stage, const REAL *from, REAL *to, REAL *kept, int64_t p,
                  int64_t i, int64_t n) {
     const struct draws draws = draws_of(w->seeds, stage->n_random);
-    const uint32_t least = threshold(stage->factor);
+    const int32_t least = threshold(stage->factor);
     const double rate = stage->factor, saturation = SATURATION;
     const int alpha = stage->kind == ALPHA_DROPOUT;
     const REAL scale = (REAL)(alpha ? 1 / sqrt((1 - rate) * (1 + rate * saturation * saturation)) : 1 / (1 - rate));
     const REAL dropped = alpha ? scale * SATURATION : 0, shift = alpha ? -scale * SATURATION * (REAL)rate : 0;
     for (int64_t r = 0; r < n; r++, from += PANEL, to += PANEL, kept += PANEL) {
         const uint32_t first = (uint32_t)((i + r) * stage->n_outputs + p * PANEL);
-        for (int64_t c = 0; c < PANEL; c++) kept[c] = draw(draws, first + (uint32_t)c) >= least ? scale : 0;
-        for (int64_t c = 0; c < PANEL; c++) to[c] = (kept[c] > 0 ? kept[c] * from[c] : dropped) + shift;
+        int32_t drawn[PANEL];
+        draw_row(draws, first, drawn);
+        NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
+            const REAL stays = (REAL)((uint32_t)(least - 1 - drawn[c]) >> 31); /* 1 or 0, without a branch */
+            kept[c] = stays * scale;
+            to[c] = kept[c] * from[c] + (1 - stays) * dropped + shift;
+        }
     }
 }
 
@@ -102,7 +128,7 @@ static void add_noise(const struct work *w, const struct stage *stage, const REA
     for (int64_t r = 0; r < n; r++)
         for (int64_t c = 0; c < PANEL; c++) {
             const uint32_t at = (uint32_t)((i + r) * stage->n_outputs + p * PANEL + c);
-            const double u = (draw(draws, 2 * at) + 0.5) / 4294967296.0, v = draw(draws, 2 * at + 1) / 4294967296.0;
+            const double u = (draw(draws, 2 * at) + 0.5) / 2147483648.0, v = draw(draws, 2 * at + 1) / 2147483648.0;
             const double normal = sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
             to[r * PANEL + c] = from[r * PANEL + c] + (REAL)(stage->factor * normal);
         }
@@ -147,7 +173,7 @@ static void affine_forward(const struct work *w, int64_t s, int64_t end, int me)
                       vecs_of(stage->n_outputs, p));
             if (!plain)
                 for (int64_t r = 0; r < n; r++)
-                    for (int64_t c = 0; c < PANEL; c++) y[r * PANEL + c] = factor * y[r * PANEL + c] + rate * bias[c];
+                    NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) y[r * PANEL + c] = factor * y[r * PANEL + c] + rate * bias[c];
             for (int64_t t = s + 1; t < end; t++) simple_tile(w, t, p, i, n);
         }
     }
@@ -199,7 +225,7 @@ static void scale_columns(const struct work *w, int64_t s, int me) {
         const REAL rate = (REAL)stage->factor;
         REAL *y = w->room.y[s] + at;
         for (int64_t i = 0; i < w->n; i++, x += PANEL, y += PANEL)
-            for (int64_t c = 0; c < PANEL; c++)
+            NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++)
                 y[c] = stage->kind == SCALE ? x[c] * (rate * factors[c]) : x[c] > 0 ? x[c] : factors[c] * x[c];
     }
 }

@@ -84,7 +84,10 @@ enum function { RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SIGMOID, SOFTPLUS, MISH
 /* Whether its slope is kept when it is computed; that of the others follows from the function's value. */
 INLINE int keeps_slope(int function) { return function == GELU || function == SILU || function == MISH; }
 
-#define EACH(count) for (int64_t i = 0; i < (count); i += PANEL) for (int64_t c = i; c < i + PANEL; c++)
+/* Rows of a panel, one vector or two, so that each value is computed alike. Loops that were unrolled would be left scalar. */
+#define NOT_UNROLLED _Pragma("GCC unroll 1")
+#define EACH(count) \
+    for (int64_t i = 0; i < (count); i += PANEL) NOT_UNROLLED for (int64_t c = i; c < i + PANEL; c++)
 
 /* Replace values by a function of them; a multiple of PANEL. The slopes are written where they are kept. */
 static void apply_function(int function, REAL *restrict y, REAL *restrict slopes, int64_t n) {
@@ -115,19 +118,19 @@ static void apply_function(int function, REAL *restrict y, REAL *restrict slopes
     for (int64_t i = 0; i < n; i += PANEL) {
         REAL *restrict out = slopes ? slopes + i : unused, *restrict in = y + i;
         if (function == GELU)
-            for (int64_t c = 0; c < PANEL; c++) {
+            NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
                 const REAL x = in[c], p = normal_cdf(x);
                 in[c] = x * p;
                 out[c] = p + x * (REAL)0.3989422804014327 * exp_of(-x * x / 2);
             }
         else if (function == SILU)
-            for (int64_t c = 0; c < PANEL; c++) {
+            NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
                 const REAL x = in[c], p = sigmoid_of(x);
                 in[c] = x * p;
                 out[c] = p * (1 + x * (1 - p));
             }
         else /* MISH: the hyperbolic tangent of log(1 + e), e = exp(x), is e (e + 2) / (e (e + 2) + 2) */
-            for (int64_t c = 0; c < PANEL; c++) {
+            NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
                 const REAL x = in[c], e = exp_of(x > 20 ? 20 : x), t = e * (e + 2) / (e * (e + 2) + 2);
                 in[c] = x * t;
                 out[c] = t + x * (1 - t * t) * sigmoid_of(x);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ffnn._utils.threads import _n_threads
 from ffnn.builders._state import check_weights
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
-from ffnn.solver import Solver
+from ffnn.solver import Solver, StochasticSolver
 from ffnn_plugins.builders._native import library
 from ffnn_plugins.builders._native.library import Library, address
 from ffnn_plugins.builders._native.network import FUNCTIONS, KINDS, loss_of, ops_of, solver_of
@@ -72,18 +73,21 @@ class NativeModel:
 
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: weight.shape for name, weight in self.network.weights.items()})
-        initial: dict[str, float] = getattr(self.solver, "slots", {})
         self._weights = {name: self._packed(name, array) for name, array in state.weights.items()}
         self._slots = {
             name: [
                 self._packed(name, state.slots[f"{name}/{slot}"]) if state.slots else self._room(name, value)
-                for slot, value in initial.items()
+                for slot, value in self._initial_slots.items()
             ]
             for name in self.trainable
         }
         self._gradients = {}
         self._step = state.step
         self._point()
+
+    @property
+    def _initial_slots(self) -> Mapping[str, float]:
+        return self.solver.slots if isinstance(self.solver, StochasticSolver) else {}
 
     def _packed(self, name: str, array: Array) -> Array:
         return packed(array, self.network.dtype, self._library.panel)
@@ -121,7 +125,7 @@ class NativeModel:
         slots = {
             f"{name}/{slot}": self._unpacked(name, array)
             for name, arrays in self._slots.items()
-            for slot, array in zip(getattr(self.solver, "slots", {}), arrays, strict=True)
+            for slot, array in zip(self._initial_slots, arrays, strict=True)
         }
         return State(weights, slots, self._step)
 
@@ -173,16 +177,16 @@ class NativeModel:
         return total / mass if mass else 0.0
 
     def _plan(self, plan: EpochPlan) -> tuple[library.Plan, list[Array]]:
-        order = np.ascontiguousarray(plan.order, np.int64)
-        rates = [np.ascontiguousarray(array, np.float64) for array in (plan.step_sizes, plan.learning_rates)]
-        seeds = np.ascontiguousarray(plan.seeds, np.int32)
-        arrays = [order, *rates, seeds]
-        shrinks = self.solver.decoupled
+        order: Array = np.ascontiguousarray(plan.order, np.int64)
+        seeds: Array = np.ascontiguousarray(plan.seeds, np.int32)
+        rates: list[Array] = [np.ascontiguousarray(a, np.float64) for a in (plan.step_sizes, plan.learning_rates)]
+        shrinks, bound = self.solver.decoupled, plan.clip_value
         argument = library.Plan(
-            address(order), len(order), plan.batch_size, plan.n_batches, *map(address, (*rates, seeds)),
+            address(order), len(order), plan.batch_size, plan.n_batches, *map(address, rates), address(seeds),
             0.0 if shrinks else plan.weight_decay, plan.weight_decay if shrinks else 0.0,
-            np.inf if plan.clip_norm is None else plan.clip_norm, np.inf if plan.clip_value is None else plan.clip_value,
+            np.inf if plan.clip_norm is None else plan.clip_norm, np.inf if bound is None else bound,
         )  # fmt: skip
+        arrays = [order, seeds, *rates]
         return argument, arrays
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:

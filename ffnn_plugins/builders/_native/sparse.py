@@ -155,7 +155,10 @@ class SparseAdamModel(NativeModel):
         return loss, mass, slopes
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
-        return self._by_twin(lambda twin: twin.loss_and_gradient(weights))
+        found: tuple[float, Arrays] = self._by_twin(lambda twin: twin.loss_and_gradient(weights))
+        for name in self.trainable if self._weights else ():
+            self._weights[name][:] = self._packed(name, weights[name])
+        return found
 
     def _by_twin(self, function: Callable[[NativeModel], Any]) -> Any:
         """Return what a model of dense batches says."""
