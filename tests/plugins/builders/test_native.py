@@ -232,16 +232,33 @@ def test_no_bit_depends_on_the_number_of_threads(block, solver, monkeypatch):
         assert_states_equal(state, states[0])
 
 
+def at_level(level, dtype):
+    """Return the library of a level, or skip the test."""
+    folder = Path(library.__file__).parent
+    if not ctypes.CDLL(str(folder / f"{dtype}-0.so")).ffnn_runs(level):
+        pytest.skip(f"no level {level} here")
+    return library.Library(ctypes.CDLL(str(folder / f"{dtype}-{level}.so")))
+
+
+@pytest.mark.parametrize("activation", ["gelu", "softplus"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_processors_with_fused_multiplications_give_the_same_bits(dtype, activation, monkeypatch):
+    problem = make_problem(hidden_units=(70, 33), n_features=40, rate=0.3, dtype=dtype, activation=activation)
+    states = []
+    for own in (at_level(3, dtype), at_level(4, dtype)):
+        monkeypatch.setattr(library, "_load", lambda dtype, own=own: own)
+        made = build(problem)
+        made.train_epoch(problem.plan())
+        states.append(made.get_state())
+    assert_states_equal(*states)
+
+
 @pytest.mark.parametrize("level", kernels.LEVELS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_level_computes_the_same(level, dtype, monkeypatch):
-    folder = Path(library.__file__).parent
-    plain = ctypes.CDLL(str(folder / f"{dtype}-0.so"))
-    if not plain.ffnn_runs(level):
-        pytest.skip(f"no level {level} here")
+    own = at_level(level, dtype)
     problem = make_problem(hidden_units=(70, 33), n_features=40, rate=0.3, dtype=dtype, activation="gelu", n_rows=150)
     expected = [build(problem).train_epoch(problem.plan()), build(problem).forward(problem.x)]
-    own = library.Library(ctypes.CDLL(str(folder / f"{dtype}-{level}.so")))
     monkeypatch.setattr(library, "_load", lambda dtype: own)
     made = build(problem)
     scores = made.forward(problem.x)
