@@ -20,7 +20,7 @@ static void affine_slopes(const struct work *w, int64_t s, int64_t last, const R
     const struct stage *stage = w->net->stages + s;
     const int64_t n_rows = w->room.n_rows;
     const REAL factor = (REAL)stage->factor;
-    REAL *transposed = w->room.transposed + me * n_panels(widest(w->net)) * PANEL * PANEL;
+    REAL *transposed = w->room.transposed + me * w->room.width * PANEL;
     for (int64_t q = me; q < n_panels(stage->n_inputs); q += w->team.n) {
         transpose(stage->weight.value, stage->n_inputs, stage->n_outputs, q * PANEL, transposed);
         for (int64_t i = 0, n; i < w->n; i += n) {

@@ -1,8 +1,6 @@
 /* Training and prediction of dense networks: what the libraries of both types are made of.
  *
  * An epoch is one call. All that a call needs beside its arguments it allocates, and frees. */
-#include <pthread.h>
-
 #include "real.h"
 /* in this order: each uses those before it */
 #include "products.h"
@@ -116,7 +114,9 @@ int ffnn_train(const struct network *net, const struct data *data, const struct 
     work.room = (struct room){.n_rows = smaller(plan->batch_size, plan->n_rows), .n_stages = net->n_stages, .training = 1};
     work.step = (struct step){
         .solver = &net->solver, .decay = (REAL)plan->decay, .bound = (REAL)plan->clip_value, .factor = 1};
-    if (!make_room(&work.room, net, n, 1, data->products != NULL)) return 0;
+    if (!make_room(&work.room, net, n, TO_WEIGHTS, data->products != NULL)) return 0;
+    pthread_mutex_init(&work.team.lock, NULL);
+    pthread_cond_init(&work.team.woken, NULL);
     struct job jobs[MOST_THREADS];
     pthread_t threads[MOST_THREADS];
     for (int i = 0; i < n; i++) jobs[i] = (struct job){.work = &work, .plan = plan, .me = i};
@@ -126,6 +126,8 @@ int ffnn_train(const struct network *net, const struct data *data, const struct 
     __atomic_store_n(&work.team.complete, 1, __ATOMIC_RELEASE);
     train(jobs);
     for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
+    pthread_cond_destroy(&work.team.woken);
+    pthread_mutex_destroy(&work.team.lock);
     result[0] = jobs[0].total;
     result[1] = jobs[0].mass;
     free(work.room.memory);
@@ -143,7 +145,7 @@ int ffnn_gradient(const struct network *net, const struct data *data, int64_t n_
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
     w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
     result[0] = result[1] = 0;
-    if (!make_room(&w.room, net, 1, 1, 0)) return 0;
+    if (!make_room(&w.room, net, 1, TO_WEIGHTS, 0)) return 0;
     const unsigned int before = flush_tiny();
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
         w.n = smaller(w.room.n_rows, n_rows - w.truth.first);
@@ -169,7 +171,7 @@ static void copy_rows(const REAL *from, int64_t n_rows, int64_t n, int64_t width
 int ffnn_forward(const struct network *net, const struct data *data, int64_t n_rows, int64_t n_stages, REAL *values) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
     w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = n_stages};
-    if (!make_room(&w.room, net, 1, 0, data->products != NULL)) return 0;
+    if (!make_room(&w.room, net, 1, NOWHERE, data->products != NULL)) return 0;
     const unsigned int before = flush_tiny();
     const int64_t width = n_stages ? net->stages[n_stages - 1].n_outputs : net->n_features;
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
@@ -188,7 +190,7 @@ int ffnn_slopes(const struct network *net, const struct data *data, int64_t n_ro
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
     const int64_t n_outputs = net->loss.n_outputs, width = net->n_features;
     w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
-    if (!make_room(&w.room, net, 1, 1, 0)) return 0;
+    if (!make_room(&w.room, net, 1, TO_INPUT, 0)) return 0;
     const unsigned int before = flush_tiny();
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
         w.n = smaller(w.room.n_rows, n_rows - w.truth.first);

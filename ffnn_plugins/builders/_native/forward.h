@@ -1,23 +1,42 @@
 /* Batches through the stages, by the threads of a team. Each computes some panels, or some rows, of every stage. */
+#include <pthread.h>
 #include <sched.h>
 
 struct team {
     int n;
     int32_t complete; /* whether n is known */
-    int32_t waiting, round;
+    int32_t waiting, round, asleep;
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
 };
 
-/* Wait for the others. */
+/* To sleep and be woken takes as long as about so many looks at whether the others have come. */
+#define LOOKS 300
+
+/* Wait for the others: awake at first, as they come soon where each has a processor; then asleep, as they may not. */
 static void meet(struct team *team) {
     if (team->n == 1) return;
     const int32_t round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
     if (__atomic_add_fetch(&team->waiting, 1, __ATOMIC_ACQ_REL) == team->n) {
         __atomic_store_n(&team->waiting, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&team->round, round + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&team->round, round + 1, __ATOMIC_SEQ_CST);
+        if (!__atomic_load_n(&team->asleep, __ATOMIC_SEQ_CST)) return;
+        pthread_mutex_lock(&team->lock);
+        pthread_cond_broadcast(&team->woken);
+        pthread_mutex_unlock(&team->lock);
         return;
     }
-    for (int spins = 0; __atomic_load_n(&team->round, __ATOMIC_ACQUIRE) == round; spins++)
-        if (spins > 1000) sched_yield(); /* somebody else needs the processor */
+    for (int look = 0; look < LOOKS; look++) {
+        if (__atomic_load_n(&team->round, __ATOMIC_ACQUIRE) != round) return;
+#if defined(__x86_64__)
+        _mm_pause();
+#endif
+    }
+    pthread_mutex_lock(&team->lock);
+    __atomic_add_fetch(&team->asleep, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&team->round, __ATOMIC_SEQ_CST) == round) pthread_cond_wait(&team->woken, &team->lock);
+    __atomic_sub_fetch(&team->asleep, 1, __ATOMIC_SEQ_CST);
+    pthread_mutex_unlock(&team->lock);
 }
 
 /* What a team works on: a batch of n rows. */
@@ -228,13 +247,6 @@ static void scale_columns(const struct work *w, int64_t s, int me) {
             NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++)
                 y[c] = stage->kind == SCALE ? x[c] * (rate * factors[c]) : x[c] > 0 ? x[c] : factors[c] * x[c];
     }
-}
-
-/* The first stage that has weights; the number of stages where none has. */
-static int64_t first_trained(const struct network *net) {
-    int64_t s = 0;
-    while (s < net->n_stages && is_simple(net->stages + s)) s++;
-    return s;
 }
 
 /* Take the batch through all stages. */

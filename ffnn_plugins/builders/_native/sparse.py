@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from ffnn._utils.threads import _n_threads
 from ffnn.kernels import sparse_products
@@ -135,13 +134,15 @@ class SparseAdamModel(NativeModel):
         if not self._rates:
             adam.fetch(x, rows)
             return
-        shape = (self._x.n_rows, self.network.n_features)
-        batch = scipy.sparse.csr_array((x.values, x.columns, x.splits), shape)[rows]
-        splits, columns = batch.indptr.astype(np.int32, copy=False), batch.indices.astype(np.int32, copy=False)
+        counts = x.splits[rows + 1] - x.splits[rows]
+        splits = np.zeros(len(rows) + 1, np.int32)
+        np.cumsum(counts, out=splits[1:])
+        entries = np.repeat(x.splits[rows] - splits[:-1], counts) + np.arange(splits[-1], dtype=np.int32)
+        batch = CSR(splits, x.columns[entries], x.values[entries])
         for k, rate in enumerate(self._rates):
             seed = np.array([plan.seeds[i, 0], plan.seeds[i, 1] + k], np.int32)
-            self._library.drop(splits, columns, batch.data, shape[1], rate, seed)
-        adam.fetch(CSR(splits, columns, batch.data))
+            self._library.drop(splits, batch.columns, batch.values, self.network.n_features, rate, seed)
+        adam.fetch(batch)
 
     def _rest_of_step(self, plan: EpochPlan, products: Array) -> tuple[float, float, Array]:
         """Take a step in all other weights; return the loss, its mass, and its slopes at the products."""

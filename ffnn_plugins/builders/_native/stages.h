@@ -38,6 +38,7 @@ INLINE int is_random(const struct stage *s) { return s->kind == DROPOUT || s->ki
 struct room {
     int64_t n_rows;    /* that there is room for */
     int64_t n_stages;  /* that batches go through */
+    int64_t width;     /* of slopes, at most; whole panels */
     int training;
     REAL *x;           /* the batch */
     REAL **y;          /* what each stage makes of it */
@@ -48,10 +49,22 @@ struct room {
     void *memory;
 };
 
-static int64_t widest(const struct network *net) {
-    int64_t widest = net->n_features;
-    for (int64_t s = 0; s < net->n_stages; s++) widest = widest > net->stages[s].n_outputs ? widest : net->stages[s].n_outputs;
-    return widest;
+/* The first stage that has weights; the number of stages where none has. */
+static int64_t first_trained(const struct network *net) {
+    int64_t s = 0;
+    while (s < net->n_stages && is_simple(net->stages + s)) s++;
+    return s;
+}
+
+/* How far slopes are taken back, if they are. */
+enum reach { NOWHERE, TO_WEIGHTS, TO_INPUT };
+
+/* The most columns that slopes have. */
+static int64_t widest(const struct network *net, enum reach reach) {
+    int64_t most = reach == TO_INPUT ? net->n_features : 1;
+    for (int64_t s = reach == TO_INPUT ? 0 : first_trained(net); s < net->n_stages; s++)
+        if (net->stages[s].n_outputs > most) most = net->stages[s].n_outputs;
+    return most;
 }
 
 /* Whether a stage's values may replace those of the stage before it. */
@@ -72,8 +85,10 @@ static int in_place(const struct network *net, int64_t s, int training) {
 #endif
 
 /* Lay out the room, in memory if there is some; return its size. */
-static size_t lay_out(struct room *room, const struct network *net, int n_threads, int backward, int from_products) {
-    const int64_t n = room->n_rows, width = n_panels(widest(net)) * PANEL;
+static size_t lay_out(struct room *room, const struct network *net, int n_threads, enum reach backward,
+                      int from_products) {
+    const int64_t n = room->n_rows, width = n_panels(widest(net, backward)) * PANEL;
+    room->width = width;
     size_t used = 0;
 #define TAKE(place, count)                                             \
     do {                                                               \
@@ -111,7 +126,8 @@ static size_t lay_out(struct room *room, const struct network *net, int n_thread
 }
 
 /* Make room; return whether there was memory. */
-static int make_room(struct room *room, const struct network *net, int n_threads, int backward, int from_products) {
+static int make_room(struct room *room, const struct network *net, int n_threads, enum reach backward,
+                     int from_products) {
     room->memory = NULL;
     const size_t size = lay_out(room, net, n_threads, backward, from_products);
     /* zeros: what fills up a panel is finite */
