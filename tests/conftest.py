@@ -23,11 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 Install = Callable[..., Path]
 
-#: The builders that the estimators are tested on.
+#: The engines that the estimators are tested on, with all that an engine takes.
 BUILDERS = ("tf", "keras") if importlib.util.find_spec("ffnn.builders.keras") else ("tf",)
 
 
-@pytest.fixture(params=BUILDERS)
+@pytest.fixture(params=(*BUILDERS, "native"))
 def builder(request: pytest.FixtureRequest) -> str:
     """Run the test once a builder."""
     return str(request.param)
