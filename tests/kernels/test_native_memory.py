@@ -32,7 +32,7 @@ from ffnn_plugins.layers.layer_norm import LayerNorm
 from ffnn_plugins.layers.ntk_affine import NTKAffine
 from ffnn_plugins.layers.prelu import PReLU
 
-model._WORTH_THREADS, n_runs = 0, 0
+model._WORTH_THREADS, n_runs = 1, 0
 
 def run(output="multiclass", batch_size=8, n_threads=1, **options):
     global n_runs

@@ -167,10 +167,10 @@ static void copy_rows(const REAL *from, int64_t n_rows, int64_t n, int64_t width
             memcpy(to + i * pitch + p * PANEL, from + (p * n_rows + i) * PANEL, width_of(width, p) * sizeof(REAL));
 }
 
-/* Write what all rows are after some stages, (n_rows, width). */
+/* Write what the rows from truth.first to n_rows are after some stages, (n_rows, width). */
 int ffnn_forward(const struct network *net, const struct data *data, int64_t n_rows, int64_t n_stages, REAL *values) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
-    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = n_stages};
+    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = n_stages};
     if (!make_room(&w.room, net, 1, NOWHERE, data->products != NULL)) return 0;
     const unsigned int before = flush_tiny();
     const int64_t width = n_stages ? net->stages[n_stages - 1].n_outputs : net->n_features;
@@ -185,11 +185,11 @@ int ffnn_forward(const struct network *net, const struct data *data, int64_t n_r
     return 1;
 }
 
-/* Write the gradients of all scores with respect to X, (n_rows, n_outputs, n_features). */
+/* Write the gradients of their scores with respect to X, (n_rows, n_outputs, n_features). */
 int ffnn_slopes(const struct network *net, const struct data *data, int64_t n_rows, REAL *values) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
     const int64_t n_outputs = net->loss.n_outputs, width = net->n_features;
-    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
+    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = net->n_stages};
     if (!make_room(&w.room, net, 1, TO_INPUT, 0)) return 0;
     const unsigned int before = flush_tiny();
     for (; w.truth.first < n_rows; w.truth.first += w.n) {

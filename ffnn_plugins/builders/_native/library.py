@@ -127,14 +127,14 @@ class Library:
         self._check(self._library.ffnn_gradient(*references, _INTEGER(n_rows), result))
         return result[0], result[1]
 
-    def forward(self, network: Network, data: Data, n_stages: int, values: Array) -> None:
-        """Write what the rows are after some stages."""
-        arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(len(values)), _INTEGER(n_stages))
+    def forward(self, network: Network, data: Data, end: int, n_stages: int, values: Array) -> None:
+        """Write what the rows from ``data.first`` to ``end`` are after some stages."""
+        arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(end), _INTEGER(n_stages))
         self._check(self._library.ffnn_forward(*arguments, address(values)))
 
-    def slopes(self, network: Network, data: Data, values: Array) -> None:
-        """Write the gradients of the scores with respect to X."""
-        arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(len(values)))
+    def slopes(self, network: Network, data: Data, end: int, values: Array) -> None:
+        """Write the gradients of the scores of these rows with respect to X."""
+        arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(end))
         self._check(self._library.ffnn_slopes(*arguments, address(values)))
 
     def drop(self, splits: Array, columns: Array, values: Array, n_features: int, rate: float, seed: Array) -> None:

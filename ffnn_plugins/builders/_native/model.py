@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -208,8 +209,31 @@ class NativeModel:
         width = self._ops[n_stages - 1].n_outputs if n_stages else self.network.n_features
         values = np.empty((x.n_rows, width), self.network.dtype)
         data, _kept = self._rows(x)
-        self._library.forward(self._network, data, n_stages, values)
+        self._by_parts(
+            data,
+            x.n_rows,
+            self._work,
+            lambda part, end: self._library.forward(self._network, part, end, n_stages, values),
+        )
         return values
+
+    @staticmethod
+    def _by_parts(data: library.Data, n_rows: int, work: float, function: Callable[[library.Data, int], None]) -> None:
+        """Call ``function`` for all rows, or at once for parts of many: from ``part.first`` to the end it is given."""
+        n = int(n_rows * work / _WORTH_THREADS)
+        n = min(_n_threads(), n) if n > 1 else 1  # to ask takes a good part of what a row does
+        bounds = [n_rows * i // n for i in range(n + 1)]
+        parts = [library.Data.from_buffer_copy(data) for _ in range(n)]
+        for part, start in zip(parts, bounds, strict=False):
+            part.first = start
+        if n == 1:
+            function(parts[0], n_rows)
+            return
+        with ThreadPoolExecutor(n - 1) as others:
+            rest = [others.submit(function, *each) for each in zip(parts[1:], bounds[2:], strict=True)]
+            function(parts[0], bounds[1])
+            for each in rest:
+                each.result()
 
     def _n_stages(self, layer: int | None) -> int:
         """Return the number of operations up to the end of a hidden layer; of all of them for None."""
@@ -220,7 +244,12 @@ class NativeModel:
         network = self.network
         values = np.empty((x.n_rows, network.n_outputs, network.n_features), network.dtype)
         data, _kept = self._rows(x)
-        self._library.slopes(self._network, data, values)
+        self._by_parts(
+            data,
+            x.n_rows,
+            self._work * network.n_outputs,
+            lambda part, end: self._library.slopes(self._network, part, end, values),
+        )
         return values
 
     @property

@@ -183,7 +183,7 @@ class SparseAdamModel(NativeModel):
         data, _kept = self._rows(x)
         data.products = address(products)
         values = np.empty((x.n_rows, self._ops[n_stages - 1].n_outputs), np.float32)
-        self._library.forward(self._network, data, n_stages, values)
+        self._library.forward(self._network, data, x.n_rows, n_stages, values)
         return values
 
     def input_gradient(self, x: Rows) -> Array:

@@ -54,6 +54,7 @@ LOSSES = [
     ("multilabel", MultilabelOutput(loss="focal")),
     *[("regression", RegressionOutput(loss)) for loss in ("absolute_error", "huber", "poisson")],
     ("regression", RegressionOutput("quantile", quantile=0.9)),
+    ("regression", RegressionOutput("poisson", head=("affine", Activation("softplus"), GaussianNoise(0.1)))),
 ]
 BLOCKS = {
     "ntk": ("dropout", NTKAffine(), "activation"),
@@ -220,16 +221,19 @@ def test_no_bit_depends_on_the_number_of_threads(block, solver, monkeypatch):
     problem = make_problem(
         block=block, hidden_units=(70, 50), n_features=40, rate=0.3, solver=solver, dtype="float32", input=ScaledInput()
     )
-    monkeypatch.setattr(model, "_WORTH_THREADS", 0)
-    states = []
+    monkeypatch.setattr(model, "_WORTH_THREADS", 1)
+    states, found = [], []
     for n_threads in (1, 2, 5):
         monkeypatch.setattr(model, "_n_threads", lambda n=n_threads: n)
         made = build(problem)
         for epoch in range(2):
             made.train_epoch(problem.plan(epoch))
         states.append(made.get_state())
-    for state in states[1:]:
+        found.append((made.forward(problem.x), made.input_gradient(problem.x)))
+    for state, values in zip(states[1:], found[1:], strict=True):
         assert_states_equal(state, states[0])
+        for value, expected in zip(values, found[0], strict=True):
+            np.testing.assert_array_equal(value, expected)
 
 
 def at_level(level, dtype):
