@@ -47,7 +47,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
             command, architecture = ["cc"], "-march="
         else:
             command, architecture = [sys.executable, "-m", "ziglang", "cc"], "-mcpu="
-            name = name and name.replace("-", "_")
+            name = name.replace("-", "_") if name else "baseline"  # otherwise Zig's is this machine's own
         options = [*OPTIONS, *([architecture + name] if name else [])]
         options += ["-mprefer-vector-width=512"] if level == 4 else []
         done = subprocess.run(
