@@ -28,6 +28,7 @@ check: $(STAMP)  ## lint, formatting, types, documentation
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(PYTHON) scripts/compare.py --check
+	$(PYTHON) scripts/layout.py --check
 	$(VENV)/bin/mkdocs build --strict --quiet
 
 test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest

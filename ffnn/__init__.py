@@ -1,6 +1,6 @@
-"""Feed-forward neural networks that are scikit-learn estimators, built by the engine the user names.
+"""Feed-forward neural networks as scikit-learn estimators, on the engine of the user's choice.
 
-Every public name is here, and none is imported before it is used: no engine comes with ``import ffnn``.
+All public names are available here. They are imported at first use, so ``import ffnn`` loads no engine.
 """
 
 from __future__ import annotations

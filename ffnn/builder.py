@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -40,6 +41,13 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     def listeners(self, run: Run) -> Sequence[Listener]:
         """Return whom of the engine's own world, such as its callbacks, to tell of the epochs; nobody by default."""
         return ()
+
+    def import_engine(self) -> None:
+        """Import the engine, which :meth:`build` does otherwise; a worker calls it before a task's clocks run."""
+        importlib.import_module(self.engine)
+
+    def check_running(self) -> None:
+        """Refuse, before a model is used, where the engine cannot run: in another mode, say; nothing by default."""
 
     def check_installed(self, parameter: str = "builder") -> None:
         """Refuse if the engine cannot be imported, without importing it.

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from ffnn._utils.console import OutputError, show, warn
 from ffnn.exceptions import PluginWarning
 
 __all__ = ["main"]
@@ -19,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process if not given.
+        The arguments; by default those of the process.
 
     Returns
     -------
@@ -28,9 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Notes
     -----
-    What other statuses mean, each command's ``--help`` says.
+    Each command's ``--help`` lists its other statuses. If standard output cannot be written to, the status is 74, or
+    141 for a broken pipe.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _run(sys.argv[1:] if argv is None else list(argv))
+    except OutputError as error:
+        if not isinstance(error.__cause__, BrokenPipeError):  # a reader that closed the pipe needs no message
+            warn(f"ffnn: error: {error}")
+        return error.status
+
+
+def _run(argv: list[str]) -> int:
     if argv[:1] == ["doctor"]:  # its options are those of any executor
         from ffnn.doctor.command import main as doctor
 
@@ -49,11 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     plugins = commands.add_parser(
         "plugins",
         help="list the installed plugins",
-        description="List what is registered: kind, name, class, and the distribution it comes from; and the kernels. "
-        "Problems are shown on standard error; none of them keeps the others from working.",
+        description="List the registered plugins with kind, name, class and distribution, and the kernels. "
+        "Problems are shown on standard error; a broken plugin does not affect the others.",
     )
     plugins.set_defaults(run=_plugins)
-    commands.add_parser("doctor", help="look whether the hosts of an executor can be used", add_help=False)
+    commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     return parser
 
 
@@ -69,15 +79,14 @@ def _plugins(arguments: argparse.Namespace) -> int:
     from ffnn.plugins import registry
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PluginWarning)  # they are in the listing
+        warnings.simplefilter("ignore", PluginWarning)  # the listing shows them
         entries = registry.entries()
     usable = [entry for entry in entries if entry.error is None]
     rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
-    print(_table(("kind", "name", "class", "distribution"), rows))
-    print(f"\n{kernels.describe()}")
+    show(f"{_table(('kind', 'name', 'class', 'distribution'), rows)}\n\n{kernels.describe()}")
     for entry in entries:
         if entry.error is not None:
-            print(f"{entry.label}: {entry.error}", file=sys.stderr)
+            warn(f"{entry.label}: {entry.error}")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""Every error and warning that ffnn raises under its own name.
+"""The exceptions and warnings of ffnn.
 
-What is wrong with a value also derives from the built-in that scikit-learn users catch for it
-(``ValueError``), so that ``except ValueError`` keeps working::
+Errors about a value also derive from the built-in exception that scikit-learn users catch for it, so that
+``except ValueError`` keeps working::
 
     Exception
     └── FfnnError
@@ -11,7 +11,8 @@ What is wrong with a value also derives from the built-in that scikit-learn user
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
         ├── UnsupportedError            (also ValueError)
-        ├── TrainingDivergedError       (also ArithmeticError)
+        ├── ForkedEngineError           (also RuntimeError)
+        ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
         └── ExecutorError
@@ -38,6 +39,7 @@ __all__ = [
     "ExecutorError",
     "ExportError",
     "FfnnError",
+    "ForkedEngineError",
     "HostError",
     "HostKeyError",
     "HostWarning",
@@ -59,19 +61,19 @@ __all__ = [
 
 
 class FfnnError(Exception):
-    """Root of ffnn's own errors."""
+    """Base class of ffnn's errors."""
 
 
 class PluginError(FfnnError):
-    """Something is wrong with a plugin, or with the name by which one was asked for."""
+    """A plugin is broken, or its name is unknown or ambiguous."""
 
 
 class UnknownPluginError(PluginError, ValueError):
-    """No plugin of that kind is registered under the name that was asked for."""
+    """No plugin of that kind is registered under the given name."""
 
 
 class PluginConflictError(PluginError):
-    """Two distributions registered the same name, so that it says neither's."""
+    """Several distributions registered the same name, which is therefore ambiguous."""
 
 
 class PluginLoadError(PluginError):
@@ -83,15 +85,19 @@ class EngineNotInstalledError(FfnnError, ValueError):
 
 
 class UnsupportedError(FfnnError, ValueError):
-    """A builder does not have what a network, or its solver, is made of."""
+    """A builder does not have a part that the network or its solver needs."""
 
 
-class TrainingDivergedError(FfnnError, ArithmeticError):
-    """The training loss became infinite or NaN."""
+class ForkedEngineError(FfnnError, RuntimeError):
+    """The process was forked from one in which the engine had run, so it cannot use the engine."""
+
+
+class TrainingDivergedError(FfnnError, ValueError, ArithmeticError):
+    """A loss became infinite or NaN, or weights became so large that the network's scores overflow."""
 
 
 class PersistenceError(FfnnError, ValueError):
-    """An estimator cannot be saved in a file, or a file is damaged, from a later ffnn, or none of ffnn's."""
+    """An estimator cannot be saved, or a file is damaged, from a later ffnn, or was not written by ffnn."""
 
 
 class ExportError(FfnnError, ValueError):
@@ -99,7 +105,7 @@ class ExportError(FfnnError, ValueError):
 
 
 class ExecutorError(FfnnError):
-    """A task did not get its chance on a worker, or did not come back from it."""
+    """A task could not be run on a worker, or its result was lost."""
 
 
 class HostError(ExecutorError):
@@ -117,11 +123,11 @@ class HostError(ExecutorError):
 
 
 class HostKeyError(HostError):
-    """A host's SSH key is unknown, or is not the one that is known."""
+    """A host's SSH key is unknown, or differs from the known one."""
 
 
 class VersionMismatchError(HostError):
-    """A host has other versions of Python or of the libraries that results depend on."""
+    """A host has other versions of Python or of libraries that affect results."""
 
 
 class WorkerStartError(ExecutorError):
@@ -129,14 +135,14 @@ class WorkerStartError(ExecutorError):
 
 
 class WorkerDiedError(ExecutorError):
-    """A worker's process died while it ran a task, as often as the task may be tried.
+    """A worker process died while it ran a task, on each of the allowed tries.
 
     Attributes
     ----------
     worker : str
         The worker's name.
     exit_code : int or None
-        The exit code; the negative number of the signal if one killed the process.
+        The exit code, or the negative signal number if a signal killed the process.
     stderr : str
         The last lines that the process wrote to its standard error.
     """
@@ -153,16 +159,16 @@ class TaskTimeoutError(ExecutorError, TimeoutError):
 
 
 class TaskPicklingError(ExecutorError, pickle.PicklingError):
-    """A task, or its result, cannot be pickled or unpickled, so that it cannot travel; it is never retried."""
+    """A task, or its result, cannot be pickled or unpickled; the task is never retried."""
 
 
 class TaskFailedError(ExecutorError):
-    """A task raised what cannot be raised here again: what cannot be pickled, or would end this process."""
+    """A task raised an exception that cannot be raised here: it cannot be pickled, or would end this process."""
 
 
 class HostWarning(UserWarning):
-    """A host was left out; the others go on."""
+    """A host, or one of its workers, is not used; the others continue."""
 
 
 class PluginWarning(UserWarning):
-    """A plugin was left out, wholly or in part; the rest of the program is unaffected."""
+    """A plugin, or a part of it, is ignored; the rest of the program is unaffected."""

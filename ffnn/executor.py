@@ -19,10 +19,14 @@ from __future__ import annotations
 
 import abc
 import concurrent.futures
+import functools
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
+
+from ffnn._utils.span import Span
 
 __all__ = ["Executor", "Future", "Task"]
 
@@ -44,8 +48,14 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What to call the task in a message."""
-        for named in (self.function, type(self.function)):
+        """What to call the task in a message: the user's function, if joblib or a partial carries it."""
+        function = self.function
+        while isinstance(function, functools.partial):
+            function = function.func
+        items = getattr(function, "items", None)
+        if isinstance(items, list) and items and isinstance(items[0], tuple) and items[0]:
+            function = items[0][0]
+        for named in (function, type(function)):
             name = getattr(named, "__qualname__", None)
             if isinstance(name, str):
                 return name
@@ -59,12 +69,16 @@ class Future(concurrent.futures.Future[T]):
     ----------
     seconds : float or None
         How long the task ran, if the executor knows; set before the future is done.
+    span : Span
+        The time from the task's submission to its end.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.span = Span()
         self.seconds: float | None = None
         self._end: Callable[[], None] | None = None
+        self._pid = os.getpid()
 
     def settle(self, result: T) -> bool:
         """Set the result, unless the future is already done; return whether it was set."""
@@ -81,6 +95,16 @@ class Future(concurrent.futures.Future[T]):
         except concurrent.futures.InvalidStateError:
             return False
         return True
+
+    def set_result(self, result: T) -> None:
+        """Set the result; see :meth:`settle`."""
+        self.span.end()  # before anybody can see that the task is done, and change its arguments
+        super().set_result(result)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """Set the exception; see :meth:`fail`."""
+        self.span.end()
+        super().set_exception(exception)
 
     def on_cancel(self, end: Callable[[], None] | None) -> None:
         """Say how the running task is ended; until then (and after None) it cannot be cancelled.
@@ -99,9 +123,10 @@ class Future(concurrent.futures.Future[T]):
             Whether the future is now cancelled: False if the task was already done, or if its executor cannot
             end a task that runs.
         """
+        self.span.end()
         if super().cancel():
             return True
-        end = self._end
+        end = self._end if os.getpid() == self._pid else None  # a fork ends no task of its parent's
         # "done, with a CancelledError" wakes those who wait, as the state "cancelled" does only later
         if end is None or not self.fail(concurrent.futures.CancelledError()):
             return self.cancelled()
@@ -141,6 +166,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
     - A task runs on a worker, never in the process that submits it, even with one worker.
     - A future is always settled, whatever happens to its worker.
     - After :meth:`shutdown` nothing is left running.
+    - It belongs to the process that uses it: in a fork of that (``os.fork``) it takes no tasks, and ends nothing.
     """
 
     @property
@@ -178,8 +204,9 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         Raises
         ------
         RuntimeError
-            After :meth:`shutdown`.
+            After :meth:`shutdown`, or if the executor is in use by the process of which this one is a fork.
         """
+        self._claim()
         future: Future[T] = Future()
         with self._open_lock:
             if self._closed:
@@ -199,6 +226,8 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         cancel_futures : bool, default=False
             Cancel every future that is not done: what is queued never runs, and what runs is ended.
         """
+        if self._is_anothers:  # its threads are not here, and its workers are not ours to end
+            return
         with self._open_lock:
             self._closed = True
             futures = list(self._futures)
@@ -213,6 +242,26 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         """Shut down; after an exception, cancel what is not done."""
         self.shutdown(wait=True, cancel_futures=kind is not None)
 
+    def _claim(self) -> None:
+        """Have the executor belong to this process, before it starts anything.
+
+        Raises
+        ------
+        RuntimeError
+            If it belongs to the process of which this one is a fork.
+        """
+        if self._is_anothers:
+            raise RuntimeError(
+                f"this {type(self).__name__} is in use by process {self._pid}, of which this one ({os.getpid()}) is a "
+                f"fork: a fork has neither its threads nor its workers. Make another here, or start processes with "
+                f"multiprocessing's 'spawn'."
+            )
+        self._pid = os.getpid()
+
+    @property
+    def _is_anothers(self) -> bool:
+        return self._pid is not None and self._pid != os.getpid()
+
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
         with self._open_lock:
             self._futures.discard(future)
@@ -224,8 +273,10 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         self._open_lock = threading.RLock()
         self._futures = set()
         self._closed = False
+        self._pid = None
         return self
 
     _open_lock: threading.RLock
     _futures: set[concurrent.futures.Future[Any]]
     _closed: bool
+    _pid: int | None  # of the process in which it is in use

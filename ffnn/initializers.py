@@ -1,4 +1,4 @@
-"""Initial weights, drawn by the core in NumPy, so that every builder starts from the same ones.
+"""Weight initializers in NumPy, so that all builders start from the same weights.
 
 Glorot's and LeCun's scales: X. Glorot and Y. Bengio (2010), "Understanding the difficulty of training deep feedforward
 neural networks"; G. Klambauer et al. (2017), "Self-normalizing neural networks"; K. He et al. (2015), "Delving deep
@@ -20,12 +20,12 @@ Initializer = Callable[[np.random.Generator, tuple[int, ...], np.dtype[Any]], Ar
 
 
 def _uniform(scale: Callable[[int, int], float]) -> Initializer:
-    """Return an initializer uniform in ±√(scale(fan_in, fan_out))."""
+    """Return an initializer that draws uniformly from ±√(scale(fan_in, fan_out))."""
 
     def initializer(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         bound = np.sqrt(scale(shape[0], shape[-1]))
         values = rng.random(shape, dtype=dtype.type)
-        values *= dtype.type(2 * bound)  # in place: W may have a hundred million entries
+        values *= dtype.type(2 * bound)  # in place, since weights may have a hundred million entries
         values -= dtype.type(bound)
         return values
 

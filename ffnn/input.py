@@ -1,7 +1,7 @@
-"""What an input is: the plugin that takes X as the user gave it to the engine, in the cheapest form.
+"""The base class of inputs, which convert the user's X for the engine.
 
-An input prepares X once, on the host, as a few plain arrays; the builder moves them to its device and lets the input
-gather each batch from them there, in the engine's own operations.
+An input prepares X once, on the host, as a few plain arrays. The builder moves them to its device, where the input
+gathers each batch from them in the engine's own operations.
 """
 
 from __future__ import annotations
@@ -24,21 +24,22 @@ __all__ = ["Input"]
 
 
 class Input(DocumentedMixin, BaseEstimator, ABC):
-    """Takes X to the engine.
+    """Converts X for the engine.
 
-    An input may also transform what enters the network (an embedding, say): then it overrides :meth:`forward` and,
-    where it needs them, :meth:`n_outputs` and :meth:`weights`, with a layer's meaning.
+    An input may also transform the batches, as an embedding does. It then overrides :meth:`forward` and, if needed,
+    :meth:`n_outputs` and :meth:`weights`, which are those of a layer.
     """
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
-    #: How a batch may meet the first weights, the best way first; an engine takes the first that it can. ``"dense"``,
-    #: which all can, makes sparse rows dense; ``"stored"`` goes entry by entry; ``"fused"`` steps on the way.
-    paths_: tuple[str, ...] = None  # type: ignore[assignment]  # nothing has been learned yet; "dense" alone
+    #: The ways to multiply a batch with the first weights, best first; an engine takes the first that it supports.
+    #: ``"dense"``, which all support, converts sparse rows to dense; ``"stored"`` goes entry by entry; ``"fused"`` also
+    #: updates the weights in the same pass. None before :meth:`fit` means ``"dense"`` only.
+    paths_: tuple[str, ...] = None  # type: ignore[assignment]  # not fitted yet
 
     @property
     def traits(self) -> Traits:
-        """As a layer's: what :meth:`forward` needs, and what it can take."""
+        """The requirements and capabilities of :meth:`forward`, as a layer's."""
         return Traits(sparse=True)
 
     @classmethod
@@ -47,30 +48,30 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
         """Return whether ``input_layer="auto"`` may choose this input for ``X``, an array or a CSR matrix."""
 
     def fit(self, X: Any, batch_size: int) -> Self:
-        """Settle for a data set, ``X`` as :meth:`accepts` knows it, what every later one is taken by; return self."""
+        """Choose the settings that apply to this and all later data sets, given ``X`` as in :meth:`accepts`."""
         return self
 
     @abstractmethod
     def prepare(self, X: Any, dtype: str) -> Rows:
-        """Return ``X``, already validated, as the arrays that :meth:`gather` reads; no copy where none is needed."""
+        """Return the validated ``X`` as the arrays that :meth:`gather` reads, without a copy if possible."""
 
     @abstractmethod
     def gather(self, ops: Ops, arrays: Sequence[Tensor], rows: Tensor, n_features: int) -> Tensor | SparseRows:
         """Return the batch of the given rows, of shape (len(rows), n_features), from the prepared arrays."""
 
     def whole(self, ops: Ops, arrays: Sequence[Tensor], n_rows: Tensor, n_features: int) -> Tensor | SparseRows:
-        """Return all rows of the prepared arrays as a batch; without a copy where that can be."""
+        """Return all rows of the prepared arrays as a batch, without a copy if possible."""
         return self.gather(ops, arrays, ops.arange(n_rows, dtype="int32"), n_features)
 
     def take(self, arrays: Sequence[Array], rows: slice | Array) -> tuple[Array, ...]:
-        """Return the prepared arrays of some rows, on the host; of a slice, without a copy where that can be.
+        """Return the prepared arrays of some rows, on the host; for a slice, without a copy if possible.
 
-        By default every array has a row a row.
+        The default indexes the first axis of every array.
         """
         return tuple(array[rows] for array in arrays)
 
     def n_outputs(self, n_features: int) -> int:
-        """Return the width of what the input passes on."""
+        """Return the width of the output of :meth:`forward`."""
         return n_features
 
     def weights(self, n_features: int) -> dict[str, Weight]:
@@ -78,11 +79,11 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
         return {}
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
-        """Return what the input passes on for a batch; by default the batch itself."""
+        """Return the transformed batch; by default the batch itself."""
         return x
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
-        """Return the Keras tensor that native Keras layers make of ``x``; see :meth:`ffnn.layer.Layer.to_keras`."""
+        """Return :meth:`forward` computed by native Keras layers; see :meth:`ffnn.layer.Layer.to_keras`."""
         return x if type(self).forward is Input.forward else NotImplemented
 
     def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
@@ -90,10 +91,10 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
         return () if type(self).forward is Input.forward else None
 
     def adjust_tags(self, tags: Tags) -> None:
-        """Say in scikit-learn's tags what an estimator with this ``input_layer`` does not take; nothing by default."""
+        """Adjust the scikit-learn tags of an estimator with this ``input_layer``; by default leave them unchanged."""
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on."""
+        """Return a key of everything that a traced program depends on."""
         return parameters_key(self)
 
     def scalars(self) -> list[float]:

@@ -1,7 +1,7 @@
-"""What a layer is: one step of a hidden block.
+"""The base class of layers, the steps of a hidden block.
 
-A layer is a frozen description. It declares the weights it needs and says, in terms of a builder's array operations,
-what it does to a batch; it holds neither weights nor tensors. So it is written once and runs on every builder.
+A layer is a frozen description. It declares its weights and computes its output in terms of a builder's array
+operations; it holds neither weights nor tensors. So it is written once and runs on every builder.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Weight:
     initializer : str
         A name in :mod:`ffnn.initializers`.
     decays : bool
-        Whether ``weight_decay`` acts on it (kernels do, biases do not).
+        Whether ``weight_decay`` applies to it (to kernels, not to biases).
     scale : float
-        What the initializer's values are multiplied by.
+        A factor for the initializer's values.
     trainable : bool
-        Whether the gradient trains it; otherwise the layer itself gives its new value in each step of training.
+        Whether it is trained by gradient descent; otherwise the layer returns its new value in each training step.
     by_feature : bool
-        Whether row i is multiplied by feature i of the batch and by nothing else, in a layer that takes sparse rows: a
-        batch without feature i gives that row no gradient.
+        Whether row i is multiplied by feature i of the batch only, in a layer that takes sparse rows: a batch without
+        feature i then gives row i no gradient.
     role : {"coef", "intercept"} or None
         Whether the estimator lists it in ``coefs_`` or in ``intercepts_``.
     """
@@ -55,22 +55,22 @@ class Weight:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a layer needs, and what it can take.
+    """The requirements and capabilities of a layer.
 
     Parameters
     ----------
     scalars : tuple of str
-        Numeric fields whose values are inputs of a traced program, so that one program serves all of them.
+        Numeric fields that are inputs of a traced program, so that one program serves all their values.
     random : bool
         Whether ``forward`` draws random numbers in training, from ``context.seed``.
     sparse : bool
-        Whether ``forward`` takes :class:`~ffnn.ops.SparseRows`; otherwise it gets the batch dense.
+        Whether ``forward`` takes :class:`~ffnn.ops.SparseRows`; otherwise it gets a dense batch.
     bfloat16 : bool
-        Whether ``forward`` takes a batch in bfloat16 and returns one, while its weights stay in float32; otherwise it
-        gets the batch in the network's dtype.
+        Whether ``forward`` takes and returns batches in bfloat16, while its weights stay in float32; otherwise it gets
+        the batch in the network's dtype.
     weighs_rows : bool
-        Whether a row's result in training depends on the other rows. Then ``forward`` weighs each by
-        ``context.row_weight``, so that a weight of 2 can be the same as a row that is there twice.
+        Whether a row's result in training depends on the other rows. Then ``forward`` weights each row by
+        ``context.row_weight``, so that a weight of 2 equals a duplicated row.
     """
 
     scalars: tuple[str, ...] = ()
@@ -82,20 +82,20 @@ class Traits:
 
 @dataclass(frozen=True)
 class Context:
-    """The circumstances under which a layer's ``forward`` is called; by default, a prediction.
+    """The context of a call of a layer's ``forward``; by default, a prediction.
 
     Parameters
     ----------
     training : bool
-        Whether the network is being trained. Everything below is there in training only.
+        Whether the network is being trained. The other fields are set in training only.
     seed : integer tensor of shape (2,), optional
-        The seed of this layer's draws in this step, where the layer is random.
+        The seed of this layer's draws in this step, if the layer is random.
     row_weight : tensor of shape (n_rows,), optional
         The sample weights.
     scalars : mapping of str to scalar tensor
         The values of the fields named in ``traits.scalars``.
     updates : dict of str to tensor
-        Filled by the layer with the new value of each of its weights that is not trainable.
+        The layer adds the new values of its weights that are not trainable.
     """
 
     training: bool = False
@@ -109,18 +109,18 @@ class Context:
 class Layer(ABC):
     """One step of a hidden block.
 
-    A subclass is a frozen dataclass. Each field that is ``None`` is filled in from the estimator's parameter of that
-    name (``units``, ``rate``, ``activation``, ``initializer``) when the network is described; an instance in
-    ``block`` that sets a field overrides the estimator's.
+    Subclasses are frozen dataclasses. A field that is ``None`` takes the estimator's value of that name (``units``,
+    ``rate``, ``activation``, ``initializer``) when the network is described; a field that is set on an instance in
+    ``block`` overrides the estimator's value.
     """
 
     @property
     def traits(self) -> Traits:
-        """What the layer needs, and what it can take."""
+        """The layer's requirements and capabilities."""
         return Traits()
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        """Return this layer with its open fields filled in, another that replaces it, or None to leave it out.
+        """Return this layer with its unset fields filled in, a replacement for it, or None to leave it out.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Layer(ABC):
         )
 
     def n_outputs(self, n_inputs: int) -> int:
-        """Return the number of features that leave the layer when ``n_inputs`` enter it."""
+        """Return the width of the layer's output for an input of width ``n_inputs``."""
         return n_inputs
 
     def weights(self, n_inputs: int) -> dict[str, Weight]:
@@ -158,25 +158,25 @@ class Layer(ABC):
         weights : mapping of str to tensor
             By the names in :meth:`weights`.
         context : Context
-            Whether the network is being trained, and what a layer needs then.
+            Whether the network is being trained, and what training needs.
         """
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
-        """Return the Keras tensor that native Keras layers make of ``x``.
+        """Return the layer's output for a Keras tensor, computed by native Keras layers.
 
-        The variables of those layers must come in the order of :meth:`weights`. ``NotImplemented``, the default,
-        makes the Keras builder wrap the layer in one of its own, whose ``.keras`` file loads where ffnn is imported.
+        The variables of those layers must be in the order of :meth:`weights`. With ``NotImplemented``, the default, the
+        Keras builder wraps the layer in a Keras layer of its own, whose ``.keras`` file requires ffnn to load.
 
         Parameters
         ----------
         keras : module
-            The ``keras`` module; taking it as an argument keeps engines out of a layer's imports.
+            The ``keras`` module, passed so that a layer need not import an engine.
         x : keras.KerasTensor
             The symbolic input.
         name : str
             The name for the Keras layer.
         dtype : str
-            The dtype, or the name of the dtype policy, that every Keras layer must be given.
+            The dtype, or the name of the dtype policy, for every Keras layer.
         """
         return NotImplemented
 
@@ -193,7 +193,7 @@ class Layer(ABC):
         return None
 
     def structure(self) -> tuple[Hashable, ...]:
-        """Return a key of the traced program: the class and every field that is no scalar input of it."""
+        """Return a key of the traced program: the class and all fields but its scalar inputs."""
         fields = (f.name for f in dataclasses.fields(self) if f.name not in self.traits.scalars)
         return (type(self), *((name, getattr(self, name)) for name in fields))
 
@@ -203,7 +203,7 @@ class Layer(ABC):
 
 
 class Stage(Protocol):
-    """What :func:`call` calls: a layer, or an input."""
+    """A layer or an input, as :func:`call` takes it."""
 
     @property
     def traits(self) -> Traits: ...
@@ -212,14 +212,14 @@ class Stage(Protocol):
 
 
 def call(stage: Stage, prefix: str, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
-    """Return a layer's output, given what surrounds it: a network's weights and context, or those of an outer layer.
+    """Return a layer's output, given the weights and context of the network or the outer layer it is part of.
 
     Parameters
     ----------
     stage : Layer or Input
-        What is called.
+        The layer to call.
     prefix : str
-        What the names of its weights, scalars and updates begin with in ``weights`` and ``context``.
+        The prefix of its weights, scalars and updates in ``weights`` and ``context``.
     ops : Ops
         The builder's array operations.
     x : tensor or SparseRows of shape (n_rows, n_inputs)
@@ -227,20 +227,20 @@ def call(stage: Stage, prefix: str, ops: Ops, x: Tensor, weights: Mapping[str, T
     weights : mapping of str to tensor
         All weights.
     context : Context
-        With the seed of this layer, and all scalars; its updates are added to.
+        The seed of this layer, and all scalars. The layer's updates are added to its updates.
     """
-    own = replace(context, scalars=_beneath(prefix, context.scalars), updates={})
-    y = stage.forward(ops, x, _beneath(prefix, weights), own)
+    own = replace(context, scalars=_strip_prefix(prefix, context.scalars), updates={})
+    y = stage.forward(ops, x, _strip_prefix(prefix, weights), own)
     context.updates.update({f"{prefix}{name}": value for name, value in own.updates.items()})
     return y
 
 
-def _beneath(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _strip_prefix(prefix: str, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in named.items() if name.startswith(prefix)}
 
 
 def numbered_names(layers: Iterable[Layer]) -> list[str]:
-    """Return a name for each layer of a block: its class's in lower case, from the second one on with its number."""
+    """Return a name for each layer of a block: its class in lower case, numbered from the second of a class on."""
     counts: Counter[str] = Counter()
     names = []
     for layer in layers:

@@ -24,8 +24,15 @@ __all__ = ["Clock", "LazyRows"]
 
 #: A step's part in a sum is left out when it has shrunk to this.
 _NOTHING = 1e-10
-#: Steps of which it is worth remembering each one.
+#: A solver remembers what is worth leaving for later for no more steps than these.
 _LONGEST = 1000
+#: Rows wait over no more segments, and steps, than these: each segment takes a part of a row's time when it is met, and
+#: each step 24 bytes.
+_MOST_SEGMENTS = 64
+_MOST_STEPS = 2**18
+#: A step's part in a sum must shrink by this from step to step, or the sum grow by no more than that.
+_SHRINKING = 0.99
+_GROWTH = 1e4
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,11 @@ class LazyRows:
         return int(np.ceil(np.log(_NOTHING) / np.log(longest))) if longest > 0 else 0
 
     @property
+    def moves(self) -> bool:
+        """Whether such a step does anything but shrink the weight."""
+        return bool(self.ratios) or any(decay != 1 for decay in self.decays.values())
+
+    @property
     def ends(self) -> bool:
         """Whether that is soon enough for each step to be remembered."""
         return max(self.ratios, default=0.0) < 1 and self.memory <= _LONGEST
@@ -70,10 +82,28 @@ class LazyRows:
 class Clock:
     """Counts steps since all rows were up to date, and says how far each idle row has to move.
 
+    Steps come in segments: an epoch is one, or several. A row that waits from one segment into the next is brought to
+    the end of the first, then on from there. So it ends, to the last bit, where it would have ended had all rows been
+    brought up to date in between, and no result depends on when somebody looks.
+
+    Within a segment, an idle row moves from step a to step b by ``kept * sums[a] - ratio**(b - a) * sums[b]`` along the
+    direction of each ratio, where ``kept = exp(logs[b] - logs[a])``, and each of its slots is multiplied by its decay
+    b - a times.
+
     Parameters
     ----------
     idling : LazyRows
         The solver's.
+
+    Attributes
+    ----------
+    ends : int32 ndarray of shape (n_segments,)
+        The number of steps at the end of each segment.
+    sums : float64 ndarray of shape (now + n_segments, n_ratios)
+        Before each step of a segment, and at its end: what all steps from there to its end move a row by, as if none of
+        them shrank it. After step t, of segment k, it is row t + k.
+    logs : float64 ndarray of shape (now + n_segments,)
+        The logarithm of what the segment's steps have multiplied an idle weight by until then.
     """
 
     def __init__(self, idling: LazyRows) -> None:
@@ -82,17 +112,22 @@ class Clock:
 
     def reset(self) -> None:
         """Say that all rows are up to date."""
-        self._sizes = np.zeros(0)
-        #: The logarithm of what the steps up to each one have multiplied an idle weight by.
-        self.logs = np.zeros(1)
+        self.ends = np.zeros(0, np.int32)
+        self.sums = np.zeros((0, len(self._idling.ratios)))
+        self.logs = np.zeros(0)
 
     @property
     def now(self) -> int:
         """The number of steps since then."""
-        return len(self._sizes)
+        return int(self.ends[-1]) if len(self.ends) else 0
 
-    def advance(self, plan: EpochPlan, shrinks: bool) -> tuple[Array, Array]:
-        """Count the steps of an epoch.
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to bring all rows up to date, as what is remembered takes too much memory or time."""
+        return len(self.ends) >= _MOST_SEGMENTS or self.now >= _MOST_STEPS
+
+    def segments(self, plan: EpochPlan, shrinks: bool) -> list[EpochPlan]:
+        """Divide an epoch into segments; nearly always it is one.
 
         Parameters
         ----------
@@ -100,28 +135,34 @@ class Clock:
             What the epoch does.
         shrinks : bool
             Whether each step multiplies the weights by 1 - learning rate × weight decay, too.
-
-        Returns
-        -------
-        moves : float64 ndarray of shape (n_batches + 1, memory + 1, n_ratios)
-            What a row moves by along each direction: before step i of the epoch, after k idle steps.
-        logs : float64 ndarray of shape (now + 1,)
-            The logarithm of what all steps up to each one have multiplied an idle weight by.
         """
-        start = self.now
-        sizes = plan.step_sizes if self._idling.by_step_size else np.ones(plan.n_batches)
-        rates = plan.learning_rates * plan.weight_decay if shrinks else np.zeros(plan.n_batches)
-        self._sizes = np.concatenate([self._sizes, sizes])
-        self.logs = np.concatenate([self.logs, self.logs[-1] + np.cumsum(np.log1p(-rates))])
-        return self.moves(np.arange(start, self.now + 1)), self.logs
+        most = float(_rates(plan, shrinks).max(initial=0.0))
+        growth = max(self._idling.ratios, default=0.0) / max(1 - most, 1e-3)
+        if growth <= _SHRINKING:
+            return [plan]
+        # sums would grow from step to step, and their differences be lost in rounding
+        n = int(np.clip(np.log(_GROWTH) / max(np.log(growth), 1e-3), 1, _LONGEST))
+        return [plan.steps(start, start + n) for start in range(0, plan.n_batches, n)]
 
-    def moves(self, times: Array) -> Array:
-        """Return what rows move by until each of the given times, after 0, 1, … idle steps before it."""
-        ratios, memory = np.array(self._idling.ratios), self._idling.memory
-        moves = np.zeros((len(times), memory + 1, len(ratios)))
-        for k in range(1, memory + 1):
-            step = times - k  # the first of k idle steps; what comes after it shrinks its move as well
-            known = step >= 0
-            later = np.exp(self.logs[times[known]] - self.logs[step[known] + 1])
-            moves[known, k] = ratios * ((self._sizes[step[known]] * later)[:, None] + moves[known, k - 1])
-        return moves
+    def advance(self, plan: EpochPlan, shrinks: bool) -> None:
+        """Count the steps of an epoch, of which :meth:`segments` has the parameters."""
+        for part in self.segments(plan, shrinks):
+            sizes = part.step_sizes if self._idling.by_step_size else np.ones(part.n_batches)
+            rates = _rates(part, shrinks)
+            sums = np.stack([_sums(r, sizes, 1 - rates) for r in self._idling.ratios] or [[]], axis=1)
+            logs = np.concatenate([[0.0], np.cumsum(np.log1p(-rates))])
+            self.ends = np.append(self.ends, np.int32(self.now + part.n_batches))
+            self.sums = np.concatenate([self.sums, sums.reshape(len(logs), -1)])
+            self.logs = np.concatenate([self.logs, logs])
+
+
+def _rates(plan: EpochPlan, shrinks: bool) -> Array:
+    return plan.learning_rates * plan.weight_decay if shrinks else np.zeros(plan.n_batches)
+
+
+def _sums(ratio: float, sizes: Array, kept: Array) -> list[float]:
+    """Return what the steps from each on, to the last, move a row by, before they shrink it."""
+    sums = [0.0]
+    for size, k in zip(sizes[::-1].tolist(), kept[::-1].tolist(), strict=True):
+        sums.append(ratio * (size + sums[-1]) / k)
+    return sums[::-1]

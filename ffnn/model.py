@@ -143,6 +143,14 @@ class Model(Protocol):
         """Return the number of steps taken."""
         ...
 
+    def is_finite(self) -> bool:
+        """Return whether the whole state is finite, and the squares of the trained weights are, too.
+
+        Scores are sums of products with weights: they overflow where weights are larger than that. It is called once
+        after the last step of a training; nothing but the answer should leave the engine.
+        """
+        ...
+
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         """Take a data set for :meth:`train_epoch` and :meth:`loss_and_gradient`.
 

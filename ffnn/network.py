@@ -1,7 +1,7 @@
-"""The description of a network: Input → Block* → Output, frozen, with neither weights nor tensors in it.
+"""The description of a network: Input → Block* → Output, frozen, without weights or tensors.
 
-A builder turns it into a model. What the network computes is written here once, over the operations that a builder
-supplies; which programs can be shared follows from :meth:`Network.structure`.
+A builder turns it into a model. The computation is defined here once, in terms of the operations that a builder
+supplies; networks with equal :meth:`Network.structure` share programs.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ __all__ = ["Network", "Stage", "describe"]
 
 @dataclass(frozen=True)
 class Stage:
-    """A layer in its place.
+    """A layer at its position in a network.
 
     Parameters
     ----------
     name : str
         Its name in the network, such as ``"hidden1.affine"``.
     layer : Layer or Input
-        What it does.
+        The layer.
     n_inputs, n_outputs : int
-        The widths of what enters and leaves it.
+        The widths of its input and output.
     """
 
     name: str
@@ -58,17 +58,17 @@ class Network:
     Parameters
     ----------
     input : Input
-        What takes X in.
+        The input, fitted.
     stages : tuple of Stage
-        The input's own stage, those of the hidden blocks and the output's head, in order.
+        The stages of the input, the hidden blocks and the output's head, in order.
     output : Output
-        What owns y, fitted.
+        The output, fitted.
     n_features : int
         The width of X.
     dtype : str
-        That of weights, scores and losses: ``"float32"`` or ``"float64"``.
+        The dtype of weights, scores and losses: ``"float32"`` or ``"float64"``.
     compute_dtype : str or None
-        What the hidden layers compute in where they can, if not ``dtype``: ``"bfloat16"``.
+        The dtype of the hidden layers that support it, if not ``dtype``: ``"bfloat16"``.
     """
 
     input: Input
@@ -80,7 +80,7 @@ class Network:
 
     @property
     def n_outputs(self) -> int:
-        """The number of scores a row."""
+        """The number of scores per row."""
         return self.output.n_outputs_
 
     @functools.cached_property
@@ -90,12 +90,12 @@ class Network:
 
     @property
     def trained(self) -> dict[str, Weight]:
-        """The weights that the gradient trains."""
+        """The weights that are trained by gradient descent."""
         return {name: weight for name, weight in self.weights.items() if weight.trainable}
 
     @property
     def extras(self) -> dict[str, Weight]:
-        """The weights that are learned otherwise, such as moving means."""
+        """The weights that are learned in other ways, such as moving averages."""
         return {name: weight for name, weight in self.weights.items() if not weight.trainable}
 
     @functools.cached_property
@@ -106,13 +106,13 @@ class Network:
 
     @functools.cached_property
     def n_entry(self) -> int:
-        """The number of leading stages that act on sparse rows and have no weights: what a batch goes through first."""
+        """The number of leading stages that take sparse rows and have no weights."""
         entry = itertools.takewhile(lambda s: s.layer.traits.sparse and not s.weights, self.stages)
         return sum(1 for _ in entry) if self.input.sparse else 0
 
     @property
     def by_feature(self) -> tuple[str, ...]:
-        """The names of the weights that have a row a feature, if they meet the entries of sparse rows."""
+        """The names of the weights with a row for each feature, if they are multiplied with sparse rows."""
         stages = self.stages[self.n_entry : self.n_entry + 1]
         return tuple(
             name
@@ -123,7 +123,7 @@ class Network:
         )
 
     def first(self, n_stages: int | None) -> Network:
-        """Return the network without its last stages; None is all of it."""
+        """Return the network cut off after ``n_stages``; None means all of it."""
         return self if n_stages is None else dataclasses.replace(self, stages=self.stages[:n_stages])
 
     def dtype_of(self, stage: Stage) -> str:
@@ -132,7 +132,7 @@ class Network:
         return self.compute_dtype or self.dtype if low else self.dtype
 
     def entering(self, ops: Ops, x: Tensor) -> Tensor | SparseRows:
-        """Return a dense batch, of which no entry may be left out, in the form that the input's ``forward`` takes."""
+        """Return a dense batch, all of whose entries are kept, in the form that the input's ``forward`` takes."""
         if not self.input.sparse or type(self.input).forward is Input.forward:
             return x
         n_rows, n_columns = ops.shape(x)
@@ -149,18 +149,18 @@ class Network:
         return drawn
 
     def scalars(self) -> Array:
-        """Return the numbers that a program takes as inputs (dropout rates), in the order of the stages."""
+        """Return the numbers that are inputs of a program, such as dropout rates, in the order of the stages."""
         return np.array([value for stage in self.stages for value in stage.layer.scalars()], dtype=self.dtype)
 
     def training_context(self, scalars: Tensor, seed: Tensor, row_weight: Tensor | None = None) -> Context:
-        """Return the context of a step of training.
+        """Return the context of a training step.
 
         Parameters
         ----------
         scalars : tensor of shape (n_scalars,)
-            What :meth:`scalars` returned.
+            The result of :meth:`scalars`.
         seed : integer tensor of shape (2,)
-            The step's seed. Each random stage draws with a seed of its own, made from it.
+            The step's seed, from which each random stage derives its own.
         row_weight : tensor of shape (n_rows,), optional
             The sample weights.
         """
@@ -168,7 +168,7 @@ class Network:
         return Context(True, seed, row_weight, {name: scalars[i] for i, name in enumerate(names)})
 
     def structure(self) -> Hashable:
-        """Return a key: networks of equal keys share a traced program."""
+        """Return a key; networks with equal keys share a traced program."""
         stages = tuple((stage.name, stage.layer.structure(), stage.n_inputs) for stage in self.stages)
         return (stages, self.output.structure(), self.n_features, self.dtype, self.compute_dtype)
 
@@ -192,15 +192,15 @@ class Network:
         weights : mapping
             Tensors by the names in :attr:`weights`.
         context : Context, optional
-            What :meth:`training_context` returned, whose updates are filled with the new values of :attr:`extras`; by
+            The result of :meth:`training_context`, to whose updates the new values of :attr:`extras` are added; by
             default, the network predicts.
         start : int
-            The number of stages that the batch has gone through already.
+            The number of stages already applied to the batch.
 
         Returns
         -------
         scores : tensor of shape (n_rows, n_outputs)
-            Of a network cut short by :meth:`first`, the output of its last stage, which may be
+            For a network cut off by :meth:`first`, the output of its last stage, which may be
             :class:`~ffnn.ops.SparseRows`.
         """
         context = context or Context()
@@ -217,7 +217,7 @@ class Network:
         return self._cast(ops, x, self.dtype)
 
     def _cast(self, ops: Ops, x: Tensor | SparseRows, dtype: str) -> Tensor | SparseRows:
-        # what is stored of sparse rows stays as it is until it is dense
+        # sparse rows are cast when they have become dense
         return x if self.compute_dtype is None or isinstance(x, SparseRows) else ops.cast(x, dtype)
 
 
@@ -237,13 +237,13 @@ def describe(
     Parameters
     ----------
     input, output : Input and Output
-        Its two ends; the output is fitted.
+        The first and last part of the network; the output is fitted.
     hidden_units : sequence of int
         The width of each hidden block.
     block : sequence of str or Layer
-        The recipe of a hidden block: registered names, or instances.
+        The layers of a hidden block: registered names, or instances.
     values : mapping
-        What the layers' open fields are bound to: ``rate``, ``activation``.
+        The values of the layers' unset fields: ``rate``, ``activation``.
     n_features : int
         The width of X.
     dtype, compute_dtype
@@ -252,7 +252,7 @@ def describe(
     Raises
     ------
     TypeError, ValueError
-        If a layer is unknown, or one of its values is out of range.
+        If a layer is unknown, or one of its fields is out of range.
     """
     stages = [Stage("input", input, n_features, input.n_outputs(n_features))]
     initializer = "lecun_normal" if values.get("activation") == "selu" else "glorot_uniform"
@@ -266,14 +266,14 @@ def describe(
 
     for i, units in enumerate(hidden_units, start=1):
         append(f"hidden{i}", block, "block", {**values, "units": units, "initializer": initializer})
-    # scores are no units: their kernel has no activation that an initializer should suit
+    # no activation follows the scores, so the head does not take the initializer that suits it
     append(
         "output", output.head, "output_layer.head",
         {**values, "units": output.n_outputs_, "initializer": "glorot_uniform"},
     )  # fmt: skip
     if stages[-1].n_outputs != output.n_outputs_:
         raise ValueError(
-            f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values a row; expected "
-            f"{output.n_outputs_}, one a score. End it with 'affine'."
+            f"{type(output).__name__}.head ends with {stages[-1].n_outputs} values per row; expected "
+            f"{output.n_outputs_}, one per score. End it with 'affine'."
         )
     return Network(input, tuple(stages), output, n_features, dtype, compute_dtype)

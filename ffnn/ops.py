@@ -1,7 +1,7 @@
-"""The array operations that a builder supplies, and their smallest implementation, NumPy's.
+"""The array operations that a builder supplies, and their implementation in NumPy.
 
-Layers, inputs and outputs are written against these few names, which are those of NumPy and ``keras.ops``; tensors also
-take Python's arithmetic and comparison operators. A builder supplies them for its own engine.
+Layers, inputs and outputs use these functions, named as in NumPy and ``keras.ops``, and Python's arithmetic and
+comparison operators on tensors. Each builder implements them for its engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Tensor = Any
 class Ops(Protocol):
     """Array operations of one engine."""
 
-    # element by element
+    # elementwise
     def abs(self, x: Tensor) -> Tensor: ...
     def exp(self, x: Tensor) -> Tensor: ...
     def log(self, x: Tensor) -> Tensor: ...
@@ -51,7 +51,7 @@ class Ops(Protocol):
     def softplus(self, x: Tensor) -> Tensor: ...
     def tanh(self, x: Tensor) -> Tensor: ...
 
-    # reductions and products; ``axis=None`` is over everything
+    # reductions and products; ``axis=None`` reduces all axes
     def sum(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
     def mean(self, x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor: ...
     def matmul(self, x: Tensor, y: Tensor) -> Tensor: ...
@@ -61,10 +61,10 @@ class Ops(Protocol):
 
     def log_softmax(self, x: Tensor) -> Tensor: ...
     def argmax(self, x: Tensor) -> Tensor:
-        """Return the place of the largest entry along the last axis, the first one among equals."""
+        """Return the index of the largest entry along the last axis, the first of equal ones."""
         ...
 
-    # losses, one value an entry
+    # elementwise losses
     def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Return -log p(target) of targets in [0, 1] under ``sigmoid(scores)``, of the same shape."""
         ...
@@ -80,15 +80,14 @@ class Ops(Protocol):
     def concatenate(self, xs: Sequence[Tensor], axis: int = 0) -> Tensor: ...
     def arange(self, n: Any, dtype: str) -> Tensor: ...
     def take(self, x: Tensor, indices: Tensor) -> Tensor:
-        """Return the entries of ``x`` along its first axis that the integers ``indices`` name."""
+        """Return the entries of ``x`` at the integers ``indices`` along its first axis."""
         ...
 
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor: ...
 
-    # sparse rows: row i has the entries from splits[i] to splits[i + 1] of columns and values; two in one column mean
-    # their sum
+    # sparse rows: row i has the entries from splits[i] to splits[i + 1] of columns and values; duplicates are summed
     def take_rows(self, splits: Tensor, columns: Tensor, values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the splits, columns and values of the rows that the integers ``rows`` name."""
+        """Return the splits, columns and values of the rows at the integers ``rows``."""
         ...
 
     def scatter(self, splits: Tensor, columns: Tensor, values: Tensor, shape: Sequence[Any]) -> Tensor:
@@ -96,7 +95,7 @@ class Ops(Protocol):
         ...
 
     def sparse_matmul(self, splits: Tensor, columns: Tensor, values: Tensor, y: Tensor) -> Tensor:
-        """Return the product of sparse rows and a dense matrix; no row's result depends on another row."""
+        """Return the product of sparse rows and a dense matrix; no row's result depends on the other rows."""
         ...
 
     # randomness
@@ -112,13 +111,13 @@ class SparseRows:
     Parameters
     ----------
     splits : integer tensor of shape (n_rows + 1,)
-        Where each row's entries begin among the stored ones, and where the last row's end.
+        The position of each row's first entry among the stored ones, and the number of stored entries.
     columns : integer tensor of shape (n_stored,)
         The column of each stored entry.
     values : tensor of shape (n_stored,)
-        Its value.
+        The value of each stored entry.
     shape : sequence of int or scalar tensor
-        Of the matrix.
+        The shape of the matrix.
     """
 
     splits: Tensor
@@ -135,12 +134,12 @@ class SparseRows:
         return ops.scatter(self.splits, self.columns, self.values, self.shape)
 
     def matmul(self, ops: Ops, weight: Tensor) -> Tensor:
-        """Return the product with a matrix of shape (n_columns, n), at a cost that follows the stored entries."""
+        """Return the product with a matrix of shape (n_columns, n), at a cost proportional to the stored entries."""
         return ops.sparse_matmul(self.splits, self.columns, self.values, weight)
 
 
 class NumpyOps:
-    """The operations in NumPy: for batches made on the host, and for the tests of layers, inputs and outputs."""
+    """The operations in NumPy, for batches gathered on the host and for the tests of layers, inputs and outputs."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)

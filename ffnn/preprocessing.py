@@ -1,8 +1,8 @@
-"""Preparation of tabular data, as scikit-learn transformers."""
+"""Preprocessing of tabular data, as scikit-learn transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -18,11 +18,11 @@ __all__ = ["RobustSmoothClip", "categorical_columns"]
 
 
 class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, BaseEstimator):
-    """Scales each feature by its quartiles and bends what is far out towards ``±limit``.
+    """Scales each feature by its quartiles and clips outliers smoothly to ``±limit``.
 
     ``z = (x - median) / (q75 - q25)`` becomes ``z / sqrt(1 + (z / limit) ** 2)``: almost z in the middle, and never
-    beyond the limit. Where the quartiles are equal, half the range takes their distance's place; a constant feature
-    becomes 0.
+    beyond the limit. If the quartiles are equal, half the range replaces their difference; a constant feature becomes
+    0.
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
     tabular data", NeurIPS, arXiv 2407.04491.
@@ -30,18 +30,18 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
     Parameters
     ----------
     limit : float, default=3.0
-        What no value goes beyond.
+        The bound of the absolute values.
 
     Attributes
     ----------
     center_ : float64 ndarray of shape (n_features,)
         The medians.
     scale_ : float64 ndarray of shape (n_features,)
-        What is divided by; 1 for a constant feature.
+        The divisors; 1 for a constant feature.
     n_features_in_ : int
         The number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X had such.
+        The names of the features, if X has any.
 
     Examples
     --------
@@ -70,10 +70,10 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
         Raises
         ------
         TypeError, ValueError
-            If ``limit`` is no positive number, or X is sparse or has NaN or infinity in it.
+            If ``limit`` is no positive number, or X is sparse or contains NaN or infinity.
         """
         check_number(
-            "RobustSmoothClip.limit", self.limit, "It is what no value goes beyond; 3 is usual.", positive=True
+            "RobustSmoothClip.limit", self.limit, "It is the bound of the absolute values; 3 is usual.", positive=True
         )
         X = validate_data(self, X, dtype=[np.float64, np.float32])
         low, self.center_, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
@@ -101,18 +101,18 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
         NotFittedError
             If the transformer is not fitted.
         ValueError
-            If ``X`` has another number of features than at ``fit``, or NaN or infinity in it.
+            If ``X`` has another number of features than in ``fit``, or contains NaN or infinity.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        # a feature that was constant says nothing, whatever it is now
+        # a feature that was constant in fit stays 0, whatever its values are now
         z = np.where(self._constant, 0.0, (X - self.center_) / self.scale_)
         return np.asarray(z / np.hypot(1, z / self.limit), dtype=X.dtype)
 
-    # what skl2onnx looks for, so that pipelines with this step can be exported
+    # skl2onnx looks for these methods, so that pipelines with this step can be exported
 
     def onnx_shape_calculator(self) -> Callable[[Any], None]:
-        """Return what sets the type and shape of the output in an ONNX model."""
+        """Return the function that sets the type and shape of the output in an ONNX model."""
         check_is_fitted(self)
         from skl2onnx.common.data_types import guess_tensor_type
 
@@ -123,7 +123,7 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
         return calculate
 
     def onnx_converter(self) -> Callable[[Any, Any, Any], None]:
-        """Return what adds the operations of :meth:`transform` to an ONNX model."""
+        """Return the function that adds the operations of :meth:`transform` to an ONNX model."""
         check_is_fitted(self)
         from skl2onnx.common.data_types import guess_numpy_type
 
@@ -147,19 +147,34 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
 
 
 def categorical_columns(X: Any) -> list[Any]:
-    """Return the names of the columns of a frame that hold categories: text, objects, categories and booleans.
+    """Return the names of the non-numeric columns of a frame: text, objects, categories and booleans.
 
-    For ``sklearn.compose.ColumnTransformer``, like ``sklearn.compose.make_column_selector``, which refuses arrays.
+    For ``sklearn.compose.ColumnTransformer``, like ``sklearn.compose.make_column_selector``, which refuses arrays and
+    supports pandas only.
 
     Parameters
     ----------
-    X : pandas frame or array-like
-        Samples. What is no pandas frame has no such columns.
+    X : frame or array-like
+        Samples: a pandas or polars frame, or any with the method ``__dataframe__``. Else the list is empty.
 
     Returns
     -------
     list
     """
-    if not hasattr(X, "select_dtypes"):
-        return []
-    return list(X.select_dtypes(include=["bool", "category", "object", "string"]).columns)
+    if hasattr(X, "select_dtypes"):
+        from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+        # not by select_dtypes, which does not recognise PyArrow's text and booleans
+        kinds = zip(X.columns, X.dtypes, strict=True)
+        return [n for n, kind in kinds if is_bool_dtype(kind) or not (is_numeric_dtype(kind) or kind.kind in "mM")]
+    schema = getattr(X, "schema", None)
+    if isinstance(schema, Mapping):  # polars
+        return [name for name, kind in schema.items() if not (kind.is_numeric() or kind.is_temporal())]
+    if hasattr(X, "__dataframe__"):
+        frame = X.__dataframe__()
+        return [name for name in frame.column_names() if frame.get_column_by_name(name).dtype[0] in _CATEGORICAL]
+    return []
+
+
+#: The codes of booleans, texts and categories in the ``__dataframe__`` protocol.
+_CATEGORICAL = (20, 21, 23)

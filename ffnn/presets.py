@@ -1,9 +1,8 @@
-"""Settings that are known to do well somewhere, as functions that return an estimator or a pipeline.
+"""Published settings of networks, as functions that return an estimator or a pipeline.
 
-Each takes ``"classifier"`` or ``"regressor"`` and any parameter by name, and returns an unfitted estimator like any
-other: its parameters can be set and searched over, it is cloned and pickled. In a pipeline the network is the step
-``"mlp"``; a name that begins with a step's name and two underscores is that step's parameter, and any other is the
-network's.
+Each takes ``"classifier"`` or ``"regressor"`` and any parameter by name, and returns an unfitted estimator that can be
+searched over, cloned and pickled like any other. In a pipeline the network is the step ``"mlp"``; names that begin with
+a step's name and two underscores are parameters of that step, all others of the network.
 """
 
 from __future__ import annotations
@@ -27,25 +26,25 @@ __all__ = ["modern", "sklearn", "talk", "text"]
 
 
 def talk(kind: str = "classifier", *, random_state: Any = None, **params: Any) -> Pipeline:
-    """Return the network of the talk of 2016, on its features: counts of the most frequent character n-grams.
+    """Return the network of Heilman's talk of 2016, on its features: counts of the most frequent character n-grams.
 
     One hidden layer of 256 rectified units, ten epochs of batches of 64, Adam; 50,000 n-grams of 2 to 5 characters.
     M. Heilman (2016), "Implementing distributed grid search for deep learning using TensorFlow, scikit-learn, and
-    joblib", whose search goes over ``mlp__hidden_units`` and ``mlp__dropout``.
+    joblib", which searches over ``mlp__hidden_units`` and ``mlp__dropout``.
 
     Parameters
     ----------
     kind : {"classifier", "regressor"}, default="classifier"
-        What the network is to be.
+        The kind of estimator.
     random_state : int, RandomState instance or None, default=None
-        The network's.
+        The random state of the network.
     **params
         Other parameters of the network, or of a step: ``ngrams__max_features=10_000``.
 
     Returns
     -------
     Pipeline
-        With the steps ``"ngrams"`` and ``"mlp"``; it takes texts, or with ``ngrams="passthrough"`` their features.
+        A pipeline of ``"ngrams"`` and ``"mlp"``, which takes texts, or with ``ngrams="passthrough"`` their features.
 
     Raises
     ------
@@ -66,18 +65,19 @@ def talk(kind: str = "classifier", *, random_state: Any = None, **params: Any) -
 def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any) -> MLPClassifier | MLPRegressor:
     """Return a network with the settings of scikit-learn's ``MLPClassifier`` or ``MLPRegressor``.
 
-    One hidden layer of 100 rectified units, Adam at 1e-3, batches of 200, at most 200 epochs, fewer where the loss of
-    the training has not fallen by 1e-4 for ten of them.
+    One hidden layer of 100 rectified units, Adam at 1e-3, batches of 200, at most 200 epochs, fewer if the training
+    loss has not fallen by 1e-4 for ten of them.
 
-    The page on presets says what differs from scikit-learn's: the penalty of the last, smaller batch, the precision,
-    and, for a regressor, standardised targets.
+    The page on presets explains the differences to scikit-learn: the penalty of the last, smaller batch, the precision,
+    standardised targets of a regressor, and the loss of several labels or targets, which is averaged here and summed
+    there: at equal rates ``solver="sgd"`` learns slower by their number.
 
     Parameters
     ----------
     kind : {"classifier", "regressor"}, default="classifier"
-        What the network is to be.
+        The kind of estimator.
     random_state : int, RandomState instance or None, default=None
-        The network's.
+        The random state of the network.
     **params
         Other parameters of the network.
 
@@ -98,9 +98,9 @@ def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any
         block=("dropout", registry.load("layer", "affine")(bias_initializer="glorot_uniform"), "activation"),
         solver=Adam(beta_1=0.9, beta_2=0.999, epsilon=1e-8),
         learning_rate=1e-3,
-        weight_decay=1e-4 / 200,  # scikit-learn divides its alpha by the samples of the batch
+        weight_decay=1e-4 / 200,  # scikit-learn divides its alpha by the batch size
         early_stopping="training",
-        n_iter_no_change=11,  # scikit-learn's 10 are to be exceeded
+        n_iter_no_change=11,  # scikit-learn stops when its 10 is exceeded
         tol=1e-4,
     )
     mlp.set_params(random_state=random_state, **params)
@@ -108,30 +108,29 @@ def sklearn(kind: str = "classifier", *, random_state: Any = None, **params: Any
 
 
 def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any) -> Pipeline:
-    """Return RealMLP-TD-S, a network with good defaults for tables, in a pipeline with its preparation of the data.
+    """Return RealMLP-TD-S, a network with good defaults for tabular data, in a pipeline with its preprocessing.
 
-    One-hot categories; robust scaling and smooth clipping; a learned factor of each feature; three hidden layers of 256
-    in the NTK parametrization, SELU or, for a regressor, Mish; label smoothing; 256 epochs of Adam at a high rate that
-    rises and falls four times; the best epoch on a fifth of the data.
+    One-hot categories; robust scaling and smooth clipping; a learned factor for each feature; three hidden layers of
+    256 units in the NTK parametrization, SELU or, for a regressor, Mish; label smoothing; 256 epochs of Adam at a high
+    rate that rises and falls four times; the best epoch on a fifth of the data.
 
     D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
-    tabular data", NeurIPS, arXiv 2407.04491. The page on presets lists what departs from it.
+    tabular data", NeurIPS, arXiv 2407.04491. The page on presets lists the differences.
 
     Parameters
     ----------
     kind : {"classifier", "regressor"}, default="classifier"
-        What the network is to be. A classifier takes one label a row; ``output_layer="multilabel"`` makes it take
-        several.
+        The kind of estimator. A classifier takes one label per row, or several with ``output_layer="multilabel"``.
     random_state : int, RandomState instance or None, default=None
-        The network's.
+        The random state of the network.
     **params
         Other parameters of the network, or of a step: ``clip__limit=5.0``.
 
     Returns
     -------
     Pipeline
-        With the steps ``"encode"``, ``"clip"`` and ``"mlp"``; it takes a dense array of numbers, or a pandas frame of
-        numbers and categories.
+        A pipeline of ``"encode"``, ``"clip"`` and ``"mlp"``, which takes a dense array of numbers, or a pandas or
+        polars frame of numbers and categories.
 
     Raises
     ------
@@ -164,7 +163,7 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
         learning_rate=CosLog(0.04 if classifies else 0.07, n_cycles=4),
         early_stopping=True,
         validation_fraction=0.2,
-        n_iter_no_change=256,  # never stop: the last of the four cycles is the longest
+        n_iter_no_change=256,  # never stop early: the last of the four cycles is the longest
         tol=0.0,
         scoring="loss",
         dtype="float32",
@@ -177,26 +176,26 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
 def text(kind: str = "classifier", *, random_state: Any = None, **params: Any) -> Pipeline:
     """Return WideMLP on TF-IDF: one wide hidden layer over weighted words.
 
-    1,024 rectified units, half of them dropped in training, 100 epochs of batches of 16, AdamW at 1e-3 that falls in a
-    straight line.
+    1,024 rectified units, half of them dropped in training, 100 epochs of batches of 16, AdamW at a rate that falls
+    linearly from 1e-3.
 
     L. Galke and A. Scherp (2022), "Bag-of-words vs. graph vs. sequence in text classification: questioning the
     necessity of text-graphs and the surprising strength of a wide MLP", ACL, arXiv 2109.03777. The page on presets
-    lists what departs from it.
+    lists the differences.
 
     Parameters
     ----------
     kind : {"classifier", "regressor"}, default="classifier"
-        What the network is to be.
+        The kind of estimator.
     random_state : int, RandomState instance or None, default=None
-        The network's.
+        The random state of the network.
     **params
         Other parameters of the network, or of a step: ``tfidf__max_features=30_000``.
 
     Returns
     -------
     Pipeline
-        With the steps ``"tfidf"`` and ``"mlp"``; it takes texts, or with ``tfidf="passthrough"`` their features.
+        A pipeline of ``"tfidf"`` and ``"mlp"``, which takes texts, or with ``tfidf="passthrough"`` their features.
 
     Raises
     ------
@@ -224,7 +223,7 @@ def _network(kind: str) -> Any:
 
 
 def _pipeline(steps: list[tuple[str, Any]], random_state: Any, params: dict[str, Any]) -> Pipeline:
-    """Return the pipeline of the steps with the parameters set, which are the network's if they name no step."""
+    """Return the pipeline with the parameters set; those that name no step are the network's."""
     pipeline, names = Pipeline(steps), [name for name, _ in steps]
     pipeline.set_params(mlp__random_state=random_state)
     return pipeline.set_params(

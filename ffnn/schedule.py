@@ -1,8 +1,8 @@
-"""What a schedule is: a learning rate for each step, the same on every engine.
+"""The base class of schedules, which give a learning rate for each step, the same on every engine.
 
-Where a step stands is said by its number and by the time, in epochs, at which it is taken; the horizon is the
-estimator's ``n_epochs``. So a ``fit`` of k epochs and k calls of ``partial_fit`` take the same steps. Past the horizon
-the rate stays where the schedule ends.
+The rate is a function of a step's number and its time in epochs; the horizon is the estimator's ``n_epochs``. So a
+``fit`` of k epochs and k calls of ``partial_fit`` take the same steps. Beyond the horizon the rate stays at its final
+value.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ __all__ = ["Schedule"]
 
 
 class Schedule(DocumentedMixin, BaseEstimator, ABC):
-    """How the learning rate changes while a network is trained; its parameters are axes of a grid."""
+    """Gives the learning rate of each step; its parameters can be searched over."""
 
     def check(self, name: str = "learning_rate") -> None:
-        """Check the schedule's own parameters; `name` is what it is called in an error.
+        """Check the schedule's own parameters; `name` is its name in errors.
 
         Raises
         ------
@@ -46,11 +46,11 @@ class Schedule(DocumentedMixin, BaseEstimator, ABC):
         Parameters
         ----------
         steps : integer ndarray of shape (n_steps,)
-            The numbers of the steps, counted from the estimator's first, 0.
+            The numbers of the steps, counted from 0, the estimator's first.
         times : float64 ndarray of shape (n_steps,)
             The time of each step in epochs: 2.5 is in the middle of the third.
         horizon : float
-            The time at which the training is meant to end, in epochs.
+            The planned end of the training, in epochs.
 
         Returns
         -------

@@ -1,41 +1,68 @@
-"""What a solver is: how a network is trained.
+"""The base classes of solvers, which train a network.
 
-A stochastic solver's formula is written once, over a builder's operations. The step size (schedule × bias correction)
-is computed in the core, in float64, and given to the builder one a step: engines that compute it themselves drift
-apart.
+A stochastic solver's update is written once, in terms of a builder's operations. The size of each step (schedule × bias
+correction) is computed here in float64 and passed to the builder, since engines that compute it themselves drift apart.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from sklearn.base import BaseEstimator
 
 from ffnn._utils.checks import check_number
 from ffnn._utils.documentation import DocumentedMixin
 from ffnn._utils.keys import parameters_key
-from ffnn.model import Array
+from ffnn.model import Array, EpochPlan, Model
 
 if TYPE_CHECKING:
     from ffnn.lazy_rows import LazyRows
     from ffnn.ops import Ops, Tensor
-    from ffnn.training.epochs import Training
 
-__all__ = ["Solver", "StochasticSolver", "clipped"]
+__all__ = ["Solver", "StochasticSolver", "Training", "clipped"]
+
+
+class Training(Protocol):
+    """A call of ``fit`` or ``partial_fit``, as a solver sees it."""
+
+    model: Model
+    epochs: range
+    weight_decay: float
+
+    def plan(self, epoch: int, solver: StochasticSolver, first_step: int) -> EpochPlan:
+        """Return the plan of an epoch."""
+        ...
+
+    def begin_epoch(self) -> None:
+        """Announce that the next epoch begins; :meth:`end_epoch` does so where it was not called."""
+        ...
+
+    def end_epoch(self, loss: float) -> bool:
+        """Record an epoch's loss; return whether to stop."""
+        ...
+
+    def finish(self, loss: float) -> None:
+        """Record the loss of a run that ended where it began, without an epoch."""
+        ...
 
 
 class Solver(DocumentedMixin, BaseEstimator, ABC):
-    """How a network is trained."""
+    """Trains a network."""
 
-    #: Whether ``weight_decay`` shrinks the weights themselves, at the learning rate, rather than adding the gradient
-    #: of ``weight_decay / 2 * sum(weight ** 2)``.
+    #: Whether ``weight_decay`` shrinks the weights directly, at the learning rate, instead of adding the gradient of
+    #: ``weight_decay / 2 * sum(weight ** 2)``.
     decoupled: ClassVar[bool] = False
-    #: The dtype that ``dtype="auto"`` means whatever the data, or None.
+    #: The dtype for ``dtype="auto"``, or None to choose it by the data.
     dtype: ClassVar[str | None] = None
-    #: Whether it trains by batches, so that ``partial_fit`` exists.
+    #: The value of ``n_epochs="auto"``.
+    n_epochs: ClassVar[int] = 10
+    #: Whether it trains by batches, so that ``partial_fit`` is available.
     stochastic: ClassVar[bool] = True
+    #: Whether the update of each entry of a weight depends on that entry, its gradient and its slots only, so that a
+    #: builder may put several weights into one array.
+    elementwise: ClassVar[bool] = False
 
     def check(self) -> None:
         """Check the solver's own parameters.
@@ -48,26 +75,25 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
 
     @abstractmethod
     def train(self, training: Training) -> None:
-        """Train the model, calling ``training.end_epoch(loss)`` after each epoch until it says to stop."""
+        """Train the model, calling ``training.end_epoch(loss)`` after each epoch until it returns True."""
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on."""
+        """Return a key of everything that a traced program depends on."""
         return parameters_key(self)
 
 
 class StochasticSolver(Solver):
-    """A solver that takes one step a batch.
+    """A solver that takes one step per batch.
 
-    A subclass whose ``__init__`` takes and keeps ``clip_norm`` and ``clip_value`` has its gradients clipped, without
-    more.
+    For gradient clipping, a subclass only takes ``clip_norm`` and ``clip_value`` in ``__init__`` and stores them.
     """
 
-    #: The largest norm of the gradient over all weights, and the largest size of an entry; None is no bound.
+    #: The largest norm of the gradient over all weights, and the largest absolute value of an entry; None for no bound.
     clip_norm: float | None = None
     clip_value: float | None = None
 
     def check(self) -> None:
-        """Check the bounds; a subclass that has more to check calls this too.
+        """Check the bounds; overriding methods must call this one.
 
         Raises
         ------
@@ -86,12 +112,12 @@ class StochasticSolver(Solver):
             )
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on: all parameters but the bounds, which it takes as tensors."""
+        """Return a key of the traced program: all parameters but the bounds, which it takes as tensors."""
         return parameters_key(self, without=("clip_norm", "clip_value"))
 
     @property
     def slots(self) -> Mapping[str, float]:
-        """The names of the arrays that the solver keeps for each weight array, and their initial value."""
+        """The names of the arrays that the solver keeps for each weight array, and their initial values."""
         return {}
 
     def step_sizes(self, learning_rates: Array, first_step: int) -> Array:
@@ -102,7 +128,7 @@ class StochasticSolver(Solver):
         learning_rates : float64 ndarray of shape (n_steps,)
             The scheduled rates.
         first_step : int
-            The number of steps taken before.
+            The number of previous steps.
 
         Returns
         -------
@@ -111,7 +137,7 @@ class StochasticSolver(Solver):
         return learning_rates
 
     def train(self, training: Training) -> None:
-        """Train epoch by epoch, as the training plans them."""
+        """Train epoch by epoch, by the plans of ``training``."""
         model = training.model
         step = model.get_step()
         for epoch in training.epochs:
@@ -122,27 +148,27 @@ class StochasticSolver(Solver):
                 break
 
     def idling(self) -> LazyRows | None:
-        """Return what steps at a zero gradient do, if many of them can be made up for at once; None by default."""
+        """Return the closed form of many steps with zero gradients, or None, the default, if there is none."""
         return None
 
     @abstractmethod
     def update(
         self, ops: Ops, weight: Tensor, gradient: Tensor, slots: Mapping[str, Tensor], step_size: Tensor, dtype: str
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the weight and its slots after one step; none of the arguments is changed.
+        """Return the weight and its slots after one step, without changing the arguments.
 
         Parameters
         ----------
         ops : Ops
             The builder's array operations.
         weight, gradient : tensor
-            Of the same shape.
+            The weight and its gradient, of the same shape.
         slots : mapping of str to tensor
-            By the names in :attr:`slots`, of the weight's shape.
+            Tensors of the weight's shape, by the names in :attr:`slots`.
         step_size : scalar tensor
             The learning rate times the bias correction.
         dtype : str
-            The dtype of all of them.
+            The dtype of all tensors.
         """
 
 
@@ -154,22 +180,22 @@ def clipped(
     clip_norm: Tensor | None = None,
     clip_value: Tensor | None = None,
 ) -> list[Tensor]:
-    """Return a step's gradients within their bound.
+    """Return a step's gradients, clipped.
 
     Parameters
     ----------
     ops : Ops
         The builder's array operations.
     gradients : sequence of tensor
-        Of the mean loss, one a weight; weight decay is not in them yet.
+        The gradients of the mean loss, one per weight, without weight decay.
     dtype : str
-        The network's, in which norms are computed.
+        The network's dtype, in which norms are computed.
     clip_norm : scalar tensor, optional
-        If the norm of all of them together, as one vector, is larger, all are scaled down to it. (As
-        ``torch.nn.utils.clip_grad_norm_`` and Keras's ``global_clipnorm`` do; R. Pascanu, T. Mikolov and Y. Bengio
-        (2013), "On the difficulty of training recurrent neural networks", ICML.)
+        The bound of the norm of all gradients as one vector; if it is exceeded, all are scaled down (as by
+        ``torch.nn.utils.clip_grad_norm_`` and Keras's ``global_clipnorm``; R. Pascanu, T. Mikolov and Y. Bengio (2013),
+        "On the difficulty of training recurrent neural networks", ICML).
     clip_value : scalar tensor, optional
-        Entries beyond it, or below its negative, are set to it.
+        The bound of the absolute value of each entry.
     """
     if clip_value is not None:
         bounds = [ops.cast(clip_value, g.dtype) for g in gradients]

@@ -1,4 +1,4 @@
-"""The builders, inputs, layers, outputs and executors that come with ffnn, registered as a stranger's would be."""
+"""Registers ffnn's built-in plugins, except its two engines, the way a third-party plugin would."""
 
 from __future__ import annotations
 
@@ -48,6 +48,35 @@ def ffnn_outputs() -> dict[str, str]:
 def ffnn_builders() -> dict[str, str]:
     """Register the built-in builder that is no engine's."""
     return {"native": "ffnn_plugins.builders.native:NativeBuilder"}
+
+
+@hookimpl
+def ffnn_solvers() -> dict[str, str]:
+    """Register the built-in solvers."""
+    return {
+        "adam": "ffnn.solvers.adam:Adam",
+        "adamw": "ffnn.solvers.adamw:AdamW",
+        "sgd": "ffnn.solvers.sgd:SGD",
+        "rmsprop": "ffnn.solvers.rmsprop:RMSprop",
+        "adagrad": "ffnn.solvers.adagrad:Adagrad",
+        "lbfgs": "ffnn.solvers.lbfgs:LBFGS",
+    }
+
+
+@hookimpl
+def ffnn_schedules() -> dict[str, str]:
+    """Register the built-in schedules."""
+    return {
+        "constant": "ffnn.schedules.constant:Constant",
+        "cosine": "ffnn.schedules.cosine:Cosine",
+        "cos_log": "ffnn.schedules.cos_log:CosLog",
+        "exponential": "ffnn.schedules.exponential:Exponential",
+        "inverse_scaling": "ffnn.schedules.inverse_scaling:InverseScaling",
+        "linear": "ffnn.schedules.linear:Linear",
+        "one_cycle": "ffnn.schedules.one_cycle:OneCycle",
+        "stepwise": "ffnn.schedules.stepwise:Stepwise",
+        "warm_up": "ffnn.schedules.warm_up:WarmUp",
+    }
 
 
 @hookimpl

@@ -21,13 +21,13 @@ PAGE = ROOT / "docs" / "comparison.md"
 
 SIGNS = {"yes": "✓", "part": "◐", "model": "✎", "no": "–"}
 
-HEAD = """# Beside its peers
+HEAD = """# Comparison with peers
 
 <!-- made by scripts/compare.py from scripts/comparison.toml; change that, and run `make comparison` -->
 
-What ffnn can do, and what those can that do a similar thing: ✓ is yes, ◐ partly, – no, and ✎ that the library takes
-a network of yours, in whose code you write it. A ✓ of ffnn stands for tests, which are named below, and every cell of a
-peer for what was read in its code.
+What ffnn and similar libraries can do: ✓ means yes, ◐ partly, – no, and ✎ that the library takes a network of yours,
+in whose code you write it. Each ✓ of ffnn rests on tests, which are named below, and each cell of a peer on what was
+read in its code.
 
 """
 

@@ -23,6 +23,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 Install = Callable[..., Path]
 
+#: What takes seconds: containers, clusters of Dask, and hosts that the test stops, changes and breaks.
+SLOW_FIXTURES = {"podman", "dask_cluster", "two_slots", "own_ssh_network", "own_cable_network"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what needs a slow fixture, and run all that is slow first.
+
+    So no process is left with a slow test at the end, while the others have nothing to do.
+    """
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 #: The engines that the estimators are tested on, with all that an engine takes.
 BUILDERS = ("tf", "keras") if importlib.util.find_spec("ffnn.builders.keras") else ("tf",)
 

@@ -106,7 +106,7 @@ def test_an_estimator_that_is_not_fitted_says_so(method):
 
 def test_a_training_that_diverges_leaves_the_estimator_as_it_was():
     estimator = regressor(solver="sgd", learning_rate=1e6, n_epochs=50, activation=None)
-    message = "training loss became (nan|inf) in epoch .*Lower learning_rate.*scale X"
+    message = "training loss became (nan|inf) in epoch .*X has values.*Scale.*lower learning_rate"
     assert_refused(estimator, TrainingDivergedError, message, lambda e: e.fit(1e3 * X, Y))
 
 
@@ -119,13 +119,14 @@ FORMATS = [
 ]
 
 
-@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form.__name__)
-def test_every_sparse_format_is_the_same_as_dense(form, builder):
+def test_every_sparse_format_is_the_same_as_dense(builder):
     dense = classifier(builder=builder).fit(SPARSE, Y)
-    sparse = classifier(builder=builder).fit(form(SPARSE), Y)
-    np.testing.assert_allclose(sparse.decision_function(form(SPARSE)), dense.decision_function(SPARSE), rtol=1e-9)
-    assert sparse.network_.input.sparse
     assert not dense.network_.input.sparse
+    for form in FORMATS:
+        sparse, name = classifier(builder=builder).fit(form(SPARSE), Y), form.__name__
+        found, expected = sparse.decision_function(form(SPARSE)), dense.decision_function(SPARSE)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=name)
+        assert sparse.network_.input.sparse, name
 
 
 def test_dense_and_sparse_may_follow_one_another(builder):

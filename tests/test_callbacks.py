@@ -217,6 +217,7 @@ print(mlp.n_iter_, hasattr(mlp, "set_callbacks"))
 """
 
 
+@pytest.mark.slow
 def test_nothing_else_changes_without_them():
     done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["3", "False"], done.stderr

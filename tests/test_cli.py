@@ -61,3 +61,40 @@ def test_help_names_the_commands():
     done = ffnn("--help")
     assert done.returncode == 0
     assert "list the installed plugins" in done.stdout
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command.replace("ffnn ", f"{COMMAND} ", 1)],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["ffnn plugins", "ffnn doctor --help"])
+def test_an_output_that_cannot_be_written_to_gives_no_traceback(command):
+    cut = shell(f"{command} | true; echo ${{PIPESTATUS[0]}}")
+    assert (cut.stdout in ("141\n", "0\n"), cut.stderr) == (True, "")  # 0 where it was written before the reader ended
+    full = shell(f"{command} > /dev/full")
+    assert (full.returncode, full.stderr) == (
+        74,
+        "ffnn: error: standard output cannot be written to: No space left on device\n",
+    )
+    closed = shell(f"{command} >&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_closed_standard_error_puts_nothing_into_the_output(install):
+    site = install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
+    done = shell(f"PYTHONPATH={site} ffnn plugins 2>&-")
+    assert done.returncode == 0
+    assert "no_such_package" not in done.stdout
+    wrong = shell("ffnn doctor --no-such-option 1 2>&-")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_names_that_the_terminal_does_not_have_are_escaped(install):
+    hooks = "from ffnn.plugins import hookimpl\n@hookimpl\ndef ffnn_layers(): return {'größe': 'sound:Scale'}\n"
+    site = install("sound", "any = sound", sound=hooks)
+    done = shell(f"PYTHONPATH={site} PYTHONIOENCODING=ascii HOME=/nonexistent LC_ALL=xx_YY ffnn plugins")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"gr\xf6\xdfe" in done.stdout

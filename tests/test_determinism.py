@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -20,45 +21,54 @@ from ffnn import MLPClassifier
 from ffnn.builders._tensorflow.compiled import whole_batches
 
 ROOT = Path(__file__).parents[1]
-COMPILED = 150  # epochs from which XLA is expected to be worth its compiling here
 X, Y = load_digits(return_X_y=True)
 FRESH = """
-import sys
+import json, sys
 from sklearn.datasets import load_digits
 from ffnn import MLPClassifier
 X, y = load_digits(return_X_y=True)
-builder, n_fits, n_epochs = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-parameters = {"hidden_units": (32,), "n_epochs": n_epochs, "dropout": 0.3, "dtype": "float32", "random_state": 7}
-for _ in range(n_fits):
+parameters = {"hidden_units": (32,), "n_epochs": 2, "dropout": 0.3, "dtype": "float32", "random_state": 7}
+for builder, compiled_by_xla in json.loads(sys.argv[1]):
+    if compiled_by_xla:
+        from ffnn.builders._tensorflow import compiled
+        compiled.WORTH = 0
     estimator = MLPClassifier(**parameters, builder=builder).fit(X, y)
     print(estimator.decision_function(X).tobytes().hex())
 """
+CASES = [("tf", False), ("keras", False), ("tf", True)]  # and whether XLA compiles
 
 
-def fresh_scores(builder, n_fits=1, n_epochs=2, **variables):
+def fresh_scores(cases, **variables):
     """Return the scores of some fits in a process of their own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    command = [sys.executable, "-c", FRESH, builder, str(n_fits), str(n_epochs)]
+    command = [sys.executable, "-c", FRESH, json.dumps(cases)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return [bytes.fromhex(line) for line in done.stdout.splitlines()]
 
 
-def scores(builder, random_state=7, n_epochs=2):
-    parameters = {"hidden_units": (32,), "n_epochs": n_epochs, "dropout": 0.3, "dtype": "float32", "builder": builder}
+@pytest.fixture(scope="module")
+def fresh():
+    return dict(zip(CASES, fresh_scores(CASES), strict=True))
+
+
+def scores(builder, random_state=7):
+    parameters = {"hidden_units": (32,), "n_epochs": 2, "dropout": 0.3, "dtype": "float32", "builder": builder}
     return MLPClassifier(**parameters, random_state=random_state).fit(X, Y).decision_function(X)
 
 
-@pytest.mark.parametrize(("builder", "n_epochs"), [("tf", 2), ("keras", 2), ("tf", COMPILED)])
-def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, n_epochs, monkeypatch):
+@pytest.mark.parametrize(("builder", "compiled_by_xla"), CASES)
+def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, compiled_by_xla, fresh, monkeypatch):
+    if compiled_by_xla:
+        monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", 0)
     watch = Mock(side_effect=whole_batches)
     monkeypatch.setattr("ffnn.builders._tensorflow.traced_steps.whole_batches", watch)
-    expected = scores(builder, n_epochs=n_epochs)
-    assert watch.called == (n_epochs == COMPILED)
-    np.testing.assert_array_equal(scores(builder, n_epochs=n_epochs), expected)
-    assert not np.array_equal(scores(builder, random_state=8, n_epochs=n_epochs), expected)
+    expected = scores(builder)
+    assert watch.called == compiled_by_xla
+    np.testing.assert_array_equal(scores(builder), expected)
+    assert not np.array_equal(scores(builder, random_state=8), expected)
 
     found = []
-    threads = [threading.Thread(target=lambda: found.append(scores(builder, n_epochs=n_epochs))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(scores(builder))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -67,16 +77,17 @@ def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, 
     for other in found:
         np.testing.assert_array_equal(other, expected)
 
-    (fresh,) = fresh_scores(builder, n_epochs=n_epochs)
-    np.testing.assert_array_equal(np.frombuffer(fresh, dtype=np.float32).reshape(expected.shape), expected)
+    elsewhere = np.frombuffer(fresh[builder, compiled_by_xla], dtype=np.float32)
+    np.testing.assert_array_equal(elsewhere.reshape(expected.shape), expected)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("builder", ["tf", "keras"])
-def test_tensorflows_deterministic_mode_takes_a_fit(builder):
+def test_tensorflows_deterministic_mode_takes_a_fit():
     """The mode refuses draws without a seed; its kernels may give other last digits than those outside of it."""
-    first, again = fresh_scores(builder, n_fits=2, TF_DETERMINISTIC_OPS="1")
-    assert first == again
+    cases = [(builder, False) for builder in ("tf", "keras") for _ in range(2)]
+    scores = fresh_scores(cases, TF_DETERMINISTIC_OPS="1")
+    assert scores[0] == scores[1]
+    assert scores[2] == scores[3]
 
 
 @pytest.mark.parametrize("builder", ["tf", "keras"])

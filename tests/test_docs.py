@@ -94,11 +94,9 @@ def test_the_quickstart_runs(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
-def test_the_keras_model_of_ones_own_learns(tmp_path):
+def test_the_keras_model_of_ones_own_learns():
     code = blocks(ROOT / "docs/plugins/builders.md", "python")[0][1]
     code += "\nfrom sklearn.datasets import load_digits\nX, y = load_digits(return_X_y=True)"
     code += "\nassert mlp.fit(X / 16, y).score(X / 16, y) > 0.9"
     code += "\nassert isinstance(mlp.model_, keras.Model)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=500)
-    assert done.returncode == 0, done.stderr
+    exec(compile(code, "docs/plugins/builders.md", "exec"), {"__name__": "__main__"})

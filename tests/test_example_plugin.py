@@ -25,7 +25,7 @@ from ffnn import MLPRegressor
 X, y = load_diabetes(return_X_y=True)
 plain = MLPRegressor((32,), n_epochs=3, random_state=0)
 found = {}
-for parameter in ("builder", "input_layer", "output_layer"):
+for parameter in ("builder", "input_layer", "output_layer", "solver", "learning_rate"):
     found[parameter] = plain.set_params(**{parameter: "example"}).fit(X * 100, y).loss_curve_
     plain = MLPRegressor((32,), n_epochs=3, random_state=0)
 found["plain"] = plain.fit(X * 100, y).loss_curve_
@@ -50,7 +50,8 @@ from ffnn import MLPRegressor
 from ffnn.plugins import registry
 
 messages = {}
-parameters = {"builder": "example", "input_layer": "example", "output_layer": "example", "block": ("example",)}
+names = ("builder", "input_layer", "output_layer", "solver", "learning_rate")
+parameters = {**dict.fromkeys(names, "example"), "block": ("example",)}
 for parameter, value in parameters.items():
     try:
         MLPRegressor(**{parameter: value}).fit([[0.0], [1.0]], [0.0, 1.0])
@@ -100,14 +101,22 @@ def test_a_strangers_plugins_are_used_by_name_and_go_when_they_are_uninstalled(p
     # installed as a stranger's is, but offline: with the build tools that are here
     pip(python, "install", "--no-deps", "--no-build-isolation", "--no-index", EXAMPLE)
     lines = [line for line in run(*listing).splitlines() if "ffnn-example" in line]
-    assert [line.split()[0] for line in lines] == ["builder", "input", "layer", "output", "executor"]
+    assert [line.split()[0] for line in lines] == [
+        "builder",
+        "input",
+        "layer",
+        "output",
+        "solver",
+        "schedule",
+        "executor",
+    ]
     assert all("0.1.0" in line for line in lines)
 
     found = json.loads(run(python, "-c", USE).splitlines()[-1])
     assert found["builder"] == found["plain"]  # it wraps the built-in one
     assert len(found["seconds"]) == 3
     assert all(seconds > 0 for seconds in found["seconds"])
-    for changed in ("input_layer", "output_layer", "block"):
+    for changed in ("input_layer", "output_layer", "block", "solver", "learning_rate"):
         assert found[changed] != found["plain"]
         assert found[changed][-1] < found[changed][0]  # and it learns
     assert "hidden1.scale.factor" in found["weights"]
@@ -118,7 +127,7 @@ def test_a_strangers_plugins_are_used_by_name_and_go_when_they_are_uninstalled(p
     pip(python, "uninstall", "--yes", "ffnn-example")
     assert "ffnn-example" not in run(*listing)
     messages = json.loads(run(python, "-c", GONE))
-    assert set(messages) == {"builder", "input_layer", "output_layer", "block", "executor"}
+    assert set(messages) == {"builder", "input_layer", "output_layer", "block", "solver", "learning_rate", "executor"}
     for message in messages.values():
         assert "'example'" in message
         assert "ffnn plugins" in message

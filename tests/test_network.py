@@ -125,7 +125,7 @@ def test_each_random_stage_draws_with_a_seed_of_its_own():
 def test_a_head_of_another_width_is_refused():
     output = MulticlassOutput(head=("dropout",)).fit(np.array([0, 1, 2]), None, np.ones(3))
     with pytest.raises(
-        ValueError, match=r"MulticlassOutput.head ends with 5 values a row; expected 3, one a score. End it with"
+        ValueError, match=r"MulticlassOutput.head ends with 5 values per row; expected 3, one per score. End it with"
     ):
         describe(
             DenseInput(), output, hidden_units=(5,), block=("affine",), values={"rate": None}, n_features=2,

@@ -30,7 +30,7 @@ class MissingEngineBuilder(Builder):
 
 
 UNITS = "Give the units of each hidden layer, such as .256,. or .256, 128.; .. is a linear model"
-RATE = "It is the share of values dropped: use None for no dropout, or 0.5 to drop half"
+RATE = "It is the fraction of values dropped: use None for no dropout, or 0.5 to drop half"
 
 #: parameter, value, error, what its message says: the parameter, what was expected, what arrived, the remedy
 CASES = [

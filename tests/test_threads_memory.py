@@ -18,6 +18,8 @@ from sklearn.datasets import load_digits
 from ffnn import MLPClassifier
 from tests.conftest import BUILDERS
 
+pytestmark = pytest.mark.slow
+
 X, Y = load_digits(return_X_y=True)
 X = X / 16
 

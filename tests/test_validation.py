@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.training.validation import EarlyStopping
+from ffnn.training.stopping import EarlyStopping
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:600] / 16, Y[:600]
@@ -194,7 +194,7 @@ def test_labels_have_weights_of_their_own(builder):
     ("class_weight", "error", "message"),
     [
         ("even", ValueError, "class_weight='even'"),
-        ({11: 2.0}, ValueError, r"class_weight has the classes \[11\]"),
+        ({"3": 2.0}, ValueError, r"class_weight has the classes \['3'\]"),
         ({1: -2.0}, ValueError, "class_weight.1.=-2.0"),
         (3, TypeError, "class_weight=3: expected a dict"),
     ],

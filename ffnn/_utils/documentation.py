@@ -1,4 +1,4 @@
-"""Links from what scikit-learn shows of an object, in a notebook say, to its page of the documentation."""
+"""Links from scikit-learn's HTML representation of an object to its documentation."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 __all__ = ["DocumentedMixin", "Without", "site"]
 
-#: The pages, by the first module names that fit.
+#: The pages, by prefix of the module's name; the first match counts.
 _PAGES = {
     "ffnn.builders": "plugins/builders",
     "ffnn.classifier": "api/classifier",
     "ffnn.preprocessing": "api/preprocessing",
     "ffnn.regressor": "api/regressor",
-    "ffnn.schedules": "api/schedules",
-    "ffnn.solvers": "api/solvers",
+    "ffnn.schedules": "plugins/schedules",
+    "ffnn.solvers": "plugins/solvers",
     "ffnn_plugins.builders": "plugins/builders",
     "ffnn_plugins.inputs": "plugins/inputs",
     "ffnn_plugins.outputs": "plugins/outputs",
 }
 
-#: Packages whose classes the pages show under the package's name, not under that of the class's own module.
+#: Packages whose classes are documented under the package's name instead of the module's.
 _SHOWN_AS_PACKAGE = ("ffnn.schedules", "ffnn.solvers")
 
 
 def site() -> str:
-    """Return where the documentation is, without a slash at its end; an empty text where nobody has said so.
+    """Return the URL of the documentation without a final slash, or an empty string if it is unknown.
 
-    That is the environment variable ``FFNN_DOCS``, such as ``http://127.0.0.1:8000`` beside ``make docs``, or the URL
-    that ``pyproject.toml`` has under ``[project.urls]`` as ``Documentation``.
+    It is the environment variable ``FFNN_DOCS``, such as ``http://127.0.0.1:8000`` for ``make docs``, or
+    ``Documentation`` under ``[project.urls]`` in ``pyproject.toml``.
     """
     return (os.environ.get("FFNN_DOCS") or _published()).rstrip("/")
 
@@ -39,21 +39,21 @@ def site() -> str:
 def _published() -> str:
     try:
         metadata = importlib.metadata.metadata("ffnn")
-    except importlib.metadata.PackageNotFoundError:  # run from a folder, not installed
+    except importlib.metadata.PackageNotFoundError:  # run from a folder without being installed
         return ""
     urls = dict(entry.split(", ", 1) for entry in metadata.get_all("Project-URL") or [])
     return str(urls.get("Documentation", ""))
 
 
 class Without:
-    """Looks like an object that lacks some attributes.
+    """A proxy of an object that hides some of its attributes.
 
     Parameters
     ----------
     of : object
         The object.
     *names : str
-        What it is to lack.
+        The hidden attributes.
     """
 
     def __init__(self, of: Any, *names: str) -> None:
@@ -72,16 +72,16 @@ class Without:
 
 
 class DocumentedMixin:
-    """Fills in what scikit-learn asks for a link to an object's page.
+    """Gives scikit-learn the link to an object's documentation.
 
-    Where there is no such page, as for the classes of other distributions, or no site, there is no link.
+    There is no link if there is no such page, as for third-party classes, or the site is unknown.
     """
 
     _doc_link_template = "{site}/{page}/#{name}"
 
     @property
     def _doc_link_module(self) -> str:
-        """The distribution whose objects have a link; scikit-learn compares it with that of the object."""
+        """The distribution of the documented objects, which scikit-learn compares with that of the object."""
         return type(self).__module__.partition(".")[0] if self._page and site() else ""
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Passes over large arrays by several threads, since two read nearly twice as fast as one."""
+"""Multithreaded passes over large arrays; two threads read nearly twice as fast as one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["ThreadedChunks", "surely_finite"]
 
 T = TypeVar("T")
 
-#: Bytes from which threads are worth their start: 0.15 ms, where one takes 1 ms to read as many.
+#: The number of bytes from which threads pay off: they start in 0.15 ms, and one thread reads as much in 1 ms.
 LARGE = 2**23
-#: A few threads use up a memory's bandwidth. Two were measured; more may not crowd out what else runs.
+#: The largest number of threads. Few saturate the memory bandwidth (two were measured); more would slow down others.
 MOST_THREADS = 4
 
 
 class ThreadedChunks:
-    """Passes, one after the other, by the same threads: to start these takes as long as to copy a megabyte."""
+    """Runs successive passes in the same threads, whose start takes as long as copying a megabyte."""
 
     def __init__(self) -> None:
         self._n = _n_threads()
-        self._others = ThreadPoolExecutor(max(self._n - 1, 1))  # which starts none before there is work for it
+        self._others = ThreadPoolExecutor(max(self._n - 1, 1))  # starts threads only when there is work
 
     def __enter__(self) -> Self:
         return self
@@ -37,19 +37,19 @@ class ThreadedChunks:
         self._others.shutdown()
 
     def over(self, function: Callable[..., T], *arrays: Array) -> list[T]:
-        """Call a function on parts of arrays, the same rows of each, at once if they are large.
+        """Call a function on chunks of rows of the arrays, in parallel if they are large.
 
         Parameters
         ----------
         function : callable
-            Takes as many arrays, and leaves Python's lock to the others meanwhile, as NumPy does.
+            Takes a chunk of each array, and should release the GIL, as NumPy does.
         *arrays : ndarray of shape (n_rows, ...)
             The arrays.
 
         Returns
         -------
         list
-            What it returned for each part, in order.
+            The results of the chunks, in order.
         """
         n_rows, n_bytes = len(arrays[0]), arrays[0].nbytes
         n = min(self._n, n_rows) if n_bytes >= LARGE else 1
@@ -60,17 +60,16 @@ class ThreadedChunks:
         try:
             first = function(*parts[0])
         finally:
-            wait(rest)  # nobody works on the arrays any longer
+            wait(rest)  # no thread uses the arrays afterwards
         return [first, *(part.result() for part in rest)]
 
 
 def surely_finite(X: Any, dtype: str) -> bool:
-    """Return whether X is a large array of a dtype in which all numbers are finite; False leaves it open.
+    """Return whether X is a large array of the dtype whose numbers are all finite; False means unknown.
 
-    scikit-learn's validation, which sums up all numbers, does so in one thread. It is to be asked where the answer
-    is False.
+    scikit-learn's own check uses one thread. It must be run if the result is False.
     """
-    if sklearn.get_config()["assume_finite"]:  # nobody wants to know
+    if sklearn.get_config()["assume_finite"]:  # the user has disabled the check
         return False
     if type(X) not in (np.ndarray, np.memmap) or X.ndim != 2 or X.dtype.name != dtype or X.nbytes < LARGE:
         return False
@@ -79,7 +78,7 @@ def surely_finite(X: Any, dtype: str) -> bool:
 
 
 def _magnitude(part: Array) -> float:
-    """Return a number that is not finite if one of the array is not: BLAS's sum of squares, which is read faster."""
+    """Return the sum of squares by BLAS, the fastest number that is not finite if any entry is not."""
     with np.errstate(all="ignore"):
         if not part.flags.c_contiguous:
             return float(part.sum())
@@ -88,6 +87,6 @@ def _magnitude(part: Array) -> float:
 
 
 def _n_threads() -> int:
-    """Return how many threads there may be; the variable is set where workers share a machine."""
+    """Return the number of threads to use; the environment variable is set if workers share a machine."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return min(int(allowed) if allowed.isdigit() and int(allowed) else joblib.cpu_count(), MOST_THREADS)

@@ -13,7 +13,9 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
-__all__ = ["import_engine", "prepare_engines"]
+from ffnn._utils.forks import check_not_forked
+
+__all__ = ["check_tensorflow", "import_engine", "prepare_engines"]
 
 
 def import_engine(name: str) -> None:
@@ -24,6 +26,26 @@ def import_engine(name: str) -> None:
         return
     with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
         importlib.import_module(name)
+
+
+def check_tensorflow() -> None:
+    """Refuse to use TensorFlow where it cannot run, if it is imported.
+
+    Raises
+    ------
+    ForkedEngineError
+        In a forked child of a process in which it had run.
+    RuntimeError
+        Where operations are not run, but written into a graph.
+    """
+    check_not_forked("tensorflow")
+    tf = sys.modules.get("tensorflow")
+    # while another thread is at the import, it may lack this still
+    if tf is not None and hasattr(tf, "executing_eagerly") and not tf.executing_eagerly():
+        raise RuntimeError(
+            "TensorFlow does not run operations here, but writes them into a graph. Call fit, predict and the like "
+            "outside of tf.Graph() and of tf.function, and leave out tf.compat.v1.disable_eager_execution()."
+        )
 
 
 def prepare_engines() -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ffnn._utils.checks import check_device, unknown_name
+from ffnn._utils.forks import check_not_forked, note_running
 from ffnn._utils.keys import parameters_key
 from ffnn.builder import Builder
 from ffnn.builders._devices import check_found, keras_devices, placed
-from ffnn.builders._engines import import_engine
+from ffnn.builders._engines import check_tensorflow, import_engine
 from ffnn.model import Model
 
 if TYPE_CHECKING:
@@ -127,10 +128,23 @@ class KerasBuilder(Builder):
 
         return [KerasCallbacks(self.callbacks, run)]
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def check_running(self) -> None:
+        backend = getattr(sys.modules.get("keras"), "backend", None)
+        if backend is None:  # it runs only from build() on
+            return
+        if backend.backend() == "tensorflow":
+            check_tensorflow()
+        check_not_forked(backend.backend())
+
+    def import_engine(self) -> None:
         import_engine("keras")
+
+    def build(self, network: Network, solver: Solver) -> Model:
+        self.import_engine()
         import keras
 
+        self.check_running()  # now that it is known on what Keras runs
+        note_running(keras.backend.backend())
         if self.device is None:
             return self._make(network, solver)
         name = check_found(self.device, keras_devices())

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ffnn._utils.checks import check_device
+from ffnn._utils.forks import note_running
 from ffnn.builder import Builder
 from ffnn.builders._devices import check_found, placed, tensorflow_devices
-from ffnn.builders._engines import import_engine
+from ffnn.builders._engines import check_tensorflow, import_engine
 from ffnn.model import Model
 
 if TYPE_CHECKING:
@@ -41,8 +42,15 @@ class TensorFlowBuilder(Builder):
         check_device("TensorFlowBuilder.device", self.device)
         super().check_installed(parameter)
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def check_running(self) -> None:
+        check_tensorflow()
+
+    def import_engine(self) -> None:
         import_engine("tensorflow")
+
+    def build(self, network: Network, solver: Solver) -> Model:
+        self.import_engine()
+        note_running("tensorflow")
         import tensorflow as tf
 
         from ffnn.builders._tensorflow.model import TensorFlowModel

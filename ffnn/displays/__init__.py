@@ -1,4 +1,4 @@
-"""Plots by scikit-learn's convention: ``from_…`` computes, ``plot`` draws; matplotlib is imported to draw only."""
+"""Displays as in scikit-learn: ``from_…`` computes and ``plot`` draws; matplotlib is imported only for drawing."""
 
 from __future__ import annotations
 

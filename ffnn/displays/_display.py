@@ -1,4 +1,4 @@
-"""What the displays share."""
+"""The base class of the displays, and a helper."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ __all__ = ["Display", "last_step"]
 
 
 class Display:
-    """The base of the displays.
+    """Base class of the displays.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure of that.
+        The figure of the axes.
     """
 
     ax_: Any
     figure_: Any
 
     def _axes(self, ax: Any) -> Any:
-        """Return the axes to draw on, new ones for None, and keep them.
+        """Return the axes to draw on, new ones for None, and store them.
 
         Raises
         ------
@@ -43,7 +43,7 @@ class Display:
 
 
 def last_step(estimator: Any) -> tuple[Any, Any]:
-    """Return the last step of a pipeline and the steps before it; for anything else itself and None."""
+    """Return the last step of a pipeline and the steps before it; for any other estimator, itself and None."""
     if hasattr(estimator, "steps"):
         return estimator[-1], (estimator[:-1] if len(estimator.steps) > 1 else None)
     return estimator, None

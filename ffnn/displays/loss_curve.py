@@ -15,25 +15,25 @@ __all__ = ["LossCurveDisplay"]
 
 
 class LossCurveDisplay(Display):
-    """The loss of each epoch, of the training and of the validation data where there is such.
+    """Plot of the training loss, and the validation loss if there is one, over the epochs.
 
     Parameters
     ----------
     loss_curve : sequence of float
         The training loss of each epoch.
     validation_loss_curve : sequence of float, optional
-        The validation data's.
+        The validation loss of the same epochs, NaN for those without validation data.
     best_epoch : int, optional
         The epoch, counted from 0, whose weights were kept.
     name : str, optional
-        What the curves are called in the legend.
+        The name of the curves in the legend.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure of that.
+        The figure of the axes.
     lines_ : list of matplotlib.lines.Line2D
         The curves, and the line at the best epoch.
     """
@@ -58,11 +58,11 @@ class LossCurveDisplay(Display):
         Parameters
         ----------
         estimator : MLPClassifier, MLPRegressor or Pipeline
-            Fitted; of a pipeline the last step.
+            The fitted estimator, or a pipeline that ends in one.
         name : str, optional
-            What the curves are called in the legend; for several estimators on the same axes.
+            The name of the curves in the legend, for several estimators on the same axes.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         **kwargs
             Passed to matplotlib's ``plot`` of the curves.
 
@@ -73,7 +73,7 @@ class LossCurveDisplay(Display):
         Raises
         ------
         TypeError
-            If it is no estimator of ffnn's.
+            If ``estimator`` is no estimator of ffnn.
         NotFittedError
             If it is not fitted.
         ImportError
@@ -83,7 +83,7 @@ class LossCurveDisplay(Display):
         if not isinstance(mlp, BaseMLP):
             raise TypeError(
                 f"estimator: expected an MLPClassifier, an MLPRegressor, or a pipeline that ends in one; got "
-                f"{type(mlp).__name__}. Of a search, give its best_estimator_."
+                f"{type(mlp).__name__}. For a search, give its best_estimator_."
             )
         check_is_fitted(mlp)
         display = cls(
@@ -100,9 +100,9 @@ class LossCurveDisplay(Display):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         name : str, optional
-            In place of the display's.
+            The name of the curves; that of the display by default.
         **kwargs
             Passed to matplotlib's ``plot`` of the curves.
 
@@ -121,7 +121,7 @@ class LossCurveDisplay(Display):
         epochs = np.arange(1, len(self.loss_curve) + 1)
         self.lines_ = ax.plot(epochs, self.loss_curve, **{"label": f"{prefix}training", **kwargs})
         color = self.lines_[0].get_color()
-        if self.validation_loss_curve:
+        if self.validation_loss_curve is not None and len(self.validation_loss_curve):
             epochs = np.arange(1, len(self.validation_loss_curve) + 1)
             style = {"label": f"{prefix}validation", "linestyle": "--", **kwargs, "color": color}
             self.lines_ += ax.plot(epochs, self.validation_loss_curve, **style)

@@ -16,34 +16,34 @@ from ffnn.model import Array
 
 __all__ = ["PredictionGradientDisplay"]
 
-#: The values of gradients held at a time: X may have many features, and many rows.
-_MOST_VALUES = 2**24
-#: With more outputs than that, a bar is one for all of them.
-_MOST_PARTS = 10
+#: The number of gradient values held at a time, since X may have many features and rows.
+_MAX_VALUES = 2**24
+#: The largest number of outputs for which bars are divided by output.
+_MAX_PARTS = 10
 
 
 class PredictionGradientDisplay(Display):
-    """The features with the largest mean absolute gradient of the outputs before their activation.
+    """Plot of the features with the largest mean absolute gradient of the outputs before their activation.
 
-    A slope is by unit of the feature: features must have one scale before they can be compared.
+    Gradients are per unit of a feature, so features must have the same scale to be comparable.
 
     Parameters
     ----------
     mean_gradient : ndarray of shape (n_outputs, n_features)
         The mean over samples of the absolute gradient.
     feature_names : sequence of str, optional
-        ``x0``, ``x1``, … if not given.
+        The names of the features; ``x0``, ``x1``, … by default.
     output_names : sequence of str, optional
         The names of the outputs.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure of that.
+        The figure of the axes.
     bars_ : list of matplotlib.container.BarContainer
-        The bars, one container an output.
+        The bars, one container per output.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class PredictionGradientDisplay(Display):
         Parameters
         ----------
         estimator : MLPClassifier, MLPRegressor or Pipeline
-            Fitted. Of a pipeline the last step, and its features are those that the steps before make.
+            The fitted estimator, or a pipeline that ends in one; its features are then those after the other steps.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples, as for ``predict``.
         n_features : int, default=10
             The number of features shown.
         feature_names : sequence of str, optional
-            Their names; otherwise those that ``fit`` has seen, or that the steps before have.
+            The names of the features; by default those seen by ``fit``, or those of the other steps' output.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         **kwargs
             Passed to matplotlib's ``barh``.
 
@@ -92,7 +92,7 @@ class PredictionGradientDisplay(Display):
         Raises
         ------
         TypeError, ValueError
-            If it is no estimator of ffnn's, or the names are not as many as the features.
+            If ``estimator`` is no estimator of ffnn, or there is not one name per feature.
         NotFittedError
             If it is not fitted.
         ImportError
@@ -102,14 +102,15 @@ class PredictionGradientDisplay(Display):
         if not isinstance(mlp, BaseMLP):
             raise TypeError(
                 f"estimator: expected an MLPClassifier, an MLPRegressor, or a pipeline that ends in one; got "
-                f"{type(mlp).__name__}. Of a search, give its best_estimator_."
+                f"{type(mlp).__name__}. For a search, give its best_estimator_."
             )
         check_is_fitted(mlp)
         if feature_names is None:
             feature_names = _names(mlp, before)
         elif len(feature_names) != mlp.n_features_in_:
             raise ValueError(
-                f"feature_names: expected {mlp.n_features_in_}, one a feature of the network; got {len(feature_names)}."
+                f"feature_names: expected {mlp.n_features_in_}, one for each feature of the network; got "
+                f"{len(feature_names)}."
             )
         gradient = _mean_gradient(mlp, X if before is None else before.transform(X))
         classes = getattr(mlp, "classes_", range(len(gradient)))
@@ -121,14 +122,14 @@ class PredictionGradientDisplay(Display):
         return display.plot(n_features=n_features, ax=ax, **kwargs)
 
     def plot(self, *, n_features: int = 10, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the bars: the mean over the outputs, each of them a part where they are few.
+        """Draw the bars: the mean over the outputs, divided by output if there are few.
 
         Parameters
         ----------
         n_features : int, default=10
             The number of features shown.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         **kwargs
             Passed to matplotlib's ``barh``.
 
@@ -152,7 +153,7 @@ class PredictionGradientDisplay(Display):
         top = np.argsort(-total, kind="stable")[:n_features]
         names = self.feature_names
         labels = [f"x{i}" if names is None else str(names[i]) for i in top]
-        if len(parts) > _MOST_PARTS:
+        if len(parts) > _MAX_PARTS:
             parts = total[None]
         rows, left = np.arange(len(top)), np.zeros(len(top))
         self.bars_ = []
@@ -169,20 +170,20 @@ class PredictionGradientDisplay(Display):
 
 
 def _names(mlp: BaseMLP, before: Any) -> Any:
-    """Return the names of the network's features, or None where nobody knows them."""
+    """Return the names of the network's features, or None if they are unknown."""
     if before is not None:
         try:
             return before.get_feature_names_out()
-        except (AttributeError, ValueError):  # a step of the user's that names nothing
+        except (AttributeError, ValueError):  # a step that gives no names
             return None
     return getattr(mlp, "feature_names_in_", None)
 
 
 def _mean_gradient(mlp: BaseMLP, X: Any) -> Array:
-    """Return the mean absolute gradient, of shape (n_outputs, n_features), computed some rows at a time."""
+    """Return the mean absolute gradient, of shape (n_outputs, n_features), computed in chunks of rows."""
     X = X if hasattr(X, "shape") else np.asarray(X)
     X = X.tocsr() if hasattr(X, "tocsr") else X
-    size = max(1, _MOST_VALUES // (mlp.network_.n_outputs * mlp.n_features_in_))
+    size = max(1, _MAX_VALUES // (mlp.network_.n_outputs * mlp.n_features_in_))
     total: Any = 0.0
     for rows in gen_batches(X.shape[0], size):
         gradient = mlp.prediction_gradient(X.iloc[rows] if hasattr(X, "iloc") else X[rows])

@@ -14,33 +14,34 @@ from ffnn.model import Array
 
 __all__ = ["SearchDisplay"]
 
-#: With more values of the second parameter than that, points have colours instead of lines.
-_MOST_LINES = 8
-#: Numbers that span more than so many times their smallest have a logarithmic axis.
-_WIDE = 50
+#: The largest number of values of the second parameter that are drawn as lines; with more, points have colours.
+_MAX_LINES = 8
+#: The ratio of the largest to the smallest number from which an axis is logarithmic.
+_LOG_RATIO = 50
 
 
 class SearchDisplay(Display):
-    """The score of each candidate over one parameter or two, with its spread between the splits.
+    """Plot of the candidates' scores over one or two parameters, with their spread between the splits.
 
-    With one parameter, points with the standard deviation as bars. With a second one, a line each of its values; where
-    these are many, as in a random search, coloured points whose area grows with the standard deviation.
+    One parameter is drawn as points with error bars for the standard deviation. A second one adds a line for each of
+    its values or, if there are many, as in a random search, coloured points whose area grows with the standard
+    deviation.
 
     Parameters
     ----------
     parameters : dict of str to sequence
-        The value of each candidate by the parameter's name; one parameter or two, the first on the axis.
+        The value of each candidate by the parameter's name, for one or two parameters, the first on the axis.
     means, spreads : array-like of shape (n_candidates,)
         Mean and standard deviation of each candidate's scores.
     score_name : str, default="score"
-        What the score is called.
+        The name of the score.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn.
+        The axes of the plot.
     figure_ : matplotlib.figure.Figure
-        The figure of that.
+        The figure of the axes.
     """
 
     def __init__(
@@ -66,14 +67,14 @@ class SearchDisplay(Display):
         Parameters
         ----------
         search : GridSearchCV, RandomizedSearchCV or another with ``cv_results_``
-            Fitted.
+            The fitted search.
         parameters : str or sequence of str, optional
-            The parameter on the axis and, where wanted, a second one; otherwise those that the search varied, which
-            must then be one or two. Over the others the best score is taken.
+            The parameter on the axis and, optionally, a second one. The best score over the others is shown. By
+            default those that the search varied, if there are one or two.
         metric : str, optional
-            Which of several scores; ``refit``'s if not given.
+            The score to draw, if there are several; that of ``refit`` by default.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         **kwargs
             Passed to matplotlib's ``errorbar``, or ``scatter``.
 
@@ -84,7 +85,7 @@ class SearchDisplay(Display):
         Raises
         ------
         TypeError, ValueError
-            If it is no search, or the parameters or the metric are not among those of the search.
+            If ``search`` is no search, or has no such parameter or metric.
         NotFittedError
             If it is not fitted.
         ImportError
@@ -112,7 +113,7 @@ class SearchDisplay(Display):
         Parameters
         ----------
         ax : matplotlib.axes.Axes, optional
-            Where to draw; new axes if not given.
+            The axes to draw on; new ones by default.
         **kwargs
             Passed to matplotlib's ``errorbar``, or ``scatter``.
 
@@ -135,7 +136,7 @@ class SearchDisplay(Display):
             ax.set_ylabel(self.score_name)
             return self
         second = _Axis(self.parameters[names[1]])
-        if len(second.distinct) > _MOST_LINES:
+        if len(second.distinct) > _MAX_LINES:
             second.label(ax.yaxis, names[1])
             area = 20 + 180 * spreads / (np.nanmax(spreads) or 1.0)
             points = ax.scatter(x.places, second.places, c=means, s=area, **kwargs)
@@ -155,7 +156,7 @@ class SearchDisplay(Display):
 
 
 class _Axis:
-    """The places of values on an axis: numbers where they are, anything else one after the other."""
+    """The positions of values on an axis: numbers at their value, anything else one after the other."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self.numeric = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
@@ -171,7 +172,7 @@ class _Axis:
         axis.set_label_text(name)
         if not self.numeric:
             axis.set_ticks(range(len(self.distinct)), self.distinct)
-        elif self.places.min() > 0 and self.places.max() > _WIDE * self.places.min():
+        elif self.places.min() > 0 and self.places.max() > _LOG_RATIO * self.places.min():
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
 
 
@@ -191,7 +192,7 @@ def _parameters(results: dict[str, Any], wanted: str | Sequence[str] | None) -> 
         if len(varied) > 2:
             raise ValueError(
                 f"parameters: the search varied {len(varied)}, {', '.join(varied)}; expected the names of one or two "
-                "to draw the scores over. The best over the others is shown."
+                "of them. The best score over the others is shown."
             )
         return (varied or known)[:2]
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -201,9 +202,9 @@ def _parameters(results: dict[str, Any], wanted: str | Sequence[str] | None) -> 
 
 
 def _best_rows(results: dict[str, Any], chosen: list[str], metric: str) -> list[int]:
-    """Return, for each combination of the chosen parameters, the candidate to show.
+    """Return the best candidate for each combination of the chosen parameters.
 
-    That is the one with the best score; in a search by halving, among those that came furthest.
+    In a halving search, only those that reached the latest iteration are compared.
     """
     means = np.nan_to_num(np.asarray(results[f"mean_test_{metric}"], dtype=float), nan=-np.inf)
     rounds = results.get("iter", np.zeros(len(means)))

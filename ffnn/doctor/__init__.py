@@ -1,1 +1,1 @@
-"""``ffnn doctor``: whether the hosts of an executor can be used, without running a search on them."""
+"""The command ``ffnn doctor``, which checks whether the hosts of an executor are usable."""

@@ -1,4 +1,4 @@
-"""The command ``ffnn doctor``, from its arguments to its exit status."""
+"""The main function of ``ffnn doctor``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
+from ffnn._utils.console import show, warn
 from ffnn.doctor import options
 from ffnn.exceptions import FfnnError
 from ffnn.parallel.backend import make_executor
@@ -22,10 +23,10 @@ _USAGE = "usage: ffnn doctor [--executor NAME] [--OPTION VALUE ...] [--json]"
 _DESCRIPTION = f"""\
 {_USAGE}
 
-Look whether the hosts of an executor can be used, without a search: whether they are reached, have the versions
-of this machine, and can start a worker. Prints a table and, for each problem, what to do about it.
+Check whether the hosts of an executor can be used: whether they can be reached, have the versions of this machine,
+and can start a worker. Prints a table and a remedy for each problem.
 
-  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing if not given
+  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing by default
   --OPTION VALUE    an option of the executor, as ffnn.pool(NAME, ...) takes it: workers_per_host=2 is
                     --workers-per-host 2; a list is several values, a dictionary several KEY=VALUE;
                     a value that begins with two dashes is joined: --arguments=--device=/dev/kvm
@@ -62,9 +63,9 @@ def main(argv: Sequence[str]) -> int:
             raise options.UsageError(f"--executor takes one name; got {' '.join(given) or 'none'!r}.")
         name = given[0] if given else "multiprocessing"
         if "help" in words:
-            print(_DESCRIPTION)
+            show(_DESCRIPTION)
             if given:
-                print("\n" + options.describe(registry.load("executor", name, "--executor"), name))
+                show("\n" + options.describe(registry.load("executor", name, "--executor"), name))
             return 0
         as_json = words.pop("json", None)
         if as_json:
@@ -72,13 +73,13 @@ def main(argv: Sequence[str]) -> int:
         kind = registry.load("executor", name, "--executor")
         executor = make_executor(name, options.parse(kind, name, words))
     except (options.UsageError, TypeError, ValueError, FfnnError) as error:
-        print(f"{_USAGE}\nffnn doctor: error: {error}", file=sys.stderr)
+        warn(f"{_USAGE}\nffnn doctor: error: {error}")
         return _BAD_USAGE
     try:
         with _ended(executor), _progress(", ".join(words.get("hosts", [])) or name):
             found = _diagnose(executor, name)
     except KeyboardInterrupt:
-        print("ffnn doctor: interrupted; nothing is left running", file=sys.stderr)
+        warn("ffnn doctor: interrupted; nothing is left running")
         return _INTERRUPTED
     return _show(found, name, as_json is not None)
 
@@ -98,13 +99,13 @@ def _show(found: list[Diagnosis], name: str, as_json: bool) -> int:
 
     here = Diagnosis("here", 0, **{key: value for key, value in look_here().items() if key != "time"})
     data = as_data(found, here, name)
-    print(json.dumps(data, indent=2) if as_json else as_text(found, here))
+    show(json.dumps(data, indent=2) if as_json else as_text(found, here))
     return 0 if data["usable"] else _UNUSABLE
 
 
 @contextlib.contextmanager
 def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
-    """End the executor, whatever happens; a stranger's may hang, but not us."""
+    """Shut down the executor on exit; a third-party executor that hangs is abandoned after a timeout."""
     try:
         yield
     finally:
@@ -112,24 +113,22 @@ def _ended(executor: concurrent.futures.Executor) -> Iterator[None]:
         thread.start()
         thread.join(_END)
         if thread.is_alive():
-            print(f"ffnn doctor: the executor did not shut down within {_END:g} seconds", file=sys.stderr)
+            warn(f"ffnn doctor: the executor did not shut down within {_END:g} seconds")
 
 
 @contextlib.contextmanager
 def _progress(what: str) -> Iterator[None]:
-    """Say on standard error what is waited for: in a terminal with the time, which goes away at the end."""
+    """Show progress on standard error; in a terminal with the elapsed time, and cleared at the end."""
     start, done = time.monotonic(), threading.Event()
     line = f"looking at {what} ..."
 
     def tick() -> None:
         while not done.wait(0.5):
-            sys.stderr.write(f"\r{line} {time.monotonic() - start:.0f} s")
-            sys.stderr.flush()
-        sys.stderr.write(f"\r{' ' * (len(line) + 8)}\r")
-        sys.stderr.flush()
+            warn(f"\r{line} {time.monotonic() - start:.0f} s", end="")
+        warn(f"\r{' ' * (len(line) + 8)}\r", end="")
 
-    if not sys.stderr.isatty():
-        print(line, file=sys.stderr)
+    if sys.stderr is None or not sys.stderr.isatty():
+        warn(line)
         yield
         return
     thread = threading.Thread(target=tick, daemon=True)

@@ -1,4 +1,4 @@
-"""From the words of a command line to the keyword arguments of an executor, whichever it is."""
+"""Converts command-line options to keyword arguments of any executor."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CONSTANTS = {"true": True, "false": False, "none": None}
 
 
 class UsageError(Exception):
-    """The command line is wrong."""
+    """The command line is invalid."""
 
 
 def split(argv: Sequence[str]) -> dict[str, list[str]]:
-    """Collect the values that follow each ``--option``; dashes in a name become underscores.
+    """Collect the values that follow each ``--option``, with dashes in the name replaced by underscores.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def split(argv: Sequence[str]) -> dict[str, list[str]]:
             values = found.setdefault(name.replace("-", "_"), [])
             if equals:
                 values.append(value)
-                values = None  # what follows is no further value of it
+                values = None  # words after --option=value are not its values
         elif values is None:
             raise UsageError(f"{word!r} follows no option; write --option {word}, for instance --hosts {word}.")
         else:
@@ -48,16 +48,16 @@ def split(argv: Sequence[str]) -> dict[str, list[str]]:
 
 
 def parse(kind: type[Any], name: str, words: dict[str, list[str]]) -> dict[str, Any]:
-    """Turn the words that follow each option into what an executor's class takes.
+    """Convert the words that follow each option to the arguments of an executor's class.
 
     Parameters
     ----------
     kind : type
-        The executor's class, whose annotations say what is a list, a dictionary or text.
+        The executor's class, whose annotations tell lists, dictionaries and text apart.
     name : str
-        The name by which the user asked for it.
+        The name that the user gave for it.
     words : dict
-        What :func:`split` returned.
+        The result of :func:`split`.
 
     Raises
     ------
@@ -87,7 +87,7 @@ def parse(kind: type[Any], name: str, words: dict[str, list[str]]) -> dict[str, 
 
 
 def describe(kind: type[Any], name: str) -> str:
-    """List an executor's options, with what its documentation says of each."""
+    """List an executor's options with their documentation."""
     documentation = f"{inspect.getdoc(kind)}\n"
     lines = [f"The options of {name}:"]
     for found in inspect.signature(kind).parameters.values():
@@ -104,7 +104,7 @@ def describe(kind: type[Any], name: str) -> str:
 
 
 def _value(option: str, words: list[str], annotation: str) -> Any:
-    """Turn the words that followed an option into its value."""
+    """Convert the words that follow an option to its value."""
     types = _alternatives(annotation)
     if not words:
         if not annotation or "bool" in types:
@@ -127,7 +127,7 @@ def _value(option: str, words: list[str], annotation: str) -> Any:
 
 
 def _item(word: str, annotation: str) -> Any:
-    """Read one word: as it is where text is wanted, else as the number or constant that it looks like."""
+    """Convert one word: unchanged if the annotation is text, else to a number or constant if it looks like one."""
     inner = re.findall(r"\[([^\[\]]*)\]", annotation)
     types = set(re.findall(r"\w+", inner[-1] if inner else annotation))
     if "str" in types and not types & {"int", "float", "bool"}:
@@ -143,7 +143,7 @@ def _item(word: str, annotation: str) -> Any:
 
 
 def _alternatives(annotation: str) -> list[str]:
-    """Name the types of a union, without their modules and what is in brackets."""
+    """Return the types of a union, without their modules and parameters."""
     flat = re.sub(r"^(?:typing\.)?Optional\[(.*)\]$", r"\1 | None", annotation)
     while (less := re.sub(r"\[[^\[\]]*\]", "", flat)) != flat:
         flat = less

@@ -1,4 +1,4 @@
-"""What was found out about hosts, for a person and for a program."""
+"""Formats diagnoses of hosts as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNKNOWN = "–"
 
 
 def as_text(found: Sequence[Diagnosis], here: Diagnosis) -> str:
-    """Write a table, a column a host, and below it what to do about each problem."""
+    """Return a table with a column per host, and below it a remedy for each problem."""
     assert here.report is not None
     columns = [_here(here), *(_column(diagnosis, here.report) for diagnosis in found)]
     labels = ["", "reached", *_compared(here.report), "CPUs", "memory", "free disk", "clock", "GPUs"]
@@ -28,7 +28,7 @@ def as_text(found: Sequence[Diagnosis], here: Diagnosis) -> str:
 
 
 def as_data(found: Sequence[Diagnosis], here: Diagnosis, executor: str) -> dict[str, Any]:
-    """Return the same as what JSON can hold."""
+    """Return the same as data for JSON."""
     assert here.report is not None
     return {
         "executor": executor,
@@ -135,7 +135,7 @@ def _bytes(count: int) -> str:
 
 
 def _tables(labels: Sequence[str], columns: Sequence[Sequence[str]]) -> list[str]:
-    """Write the table, in several parts if it is wider than the terminal."""
+    """Format the table, in several parts if it is wider than the terminal."""
     width = shutil.get_terminal_size((120, 24)).columns
     first = [labels, columns[0]]
     parts, part, used = [], [*first], _width(*first)
@@ -202,9 +202,13 @@ def _all_usable(found: Sequence[Diagnosis]) -> bool:
 
 
 def _encodable(text: str) -> str:
-    """Write signs that the terminal cannot show in ASCII."""
+    """Replace characters that the terminal cannot show by ASCII, and control characters by escapes."""
+    # the names and messages of hosts are untrusted
+    text = "".join(
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+    )
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        text.encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (LookupError, UnicodeEncodeError):
         return text.replace("≠", "!=").replace("–", "-").encode("ascii", "replace").decode()
     return text

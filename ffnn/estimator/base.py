@@ -6,11 +6,14 @@ import contextlib
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import scipy.sparse
 from sklearn.utils import Tags
-from sklearn.utils.validation import _check_y, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ffnn._utils._private import check_y
 from ffnn._utils.documentation import Without
+from ffnn._utils.sparse_check import checked_sparse
 from ffnn._utils.threads import surely_finite
 from ffnn.estimator.fittable import Fittable
 from ffnn.estimator.fitted import Fitted
@@ -43,7 +46,14 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         """Return the network's scores, of shape (n_samples, n_outputs)."""
         self._check_fitted()
         rows = self._prepared(X)
-        return self._current_model().forward(rows)
+        scores = self._current_model().forward(rows)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"X: the network's scores overflow {scores.dtype} for some of these samples; their predictions would "
+                "mean nothing. Scale X as it was at fit. If it was, the training has diverged without a word: look at "
+                "loss_curve_, and lower learning_rate."
+            )
+        return scores
 
     def predict(self, X: Any) -> Array:
         """Return the predictions for ``X``.
@@ -89,6 +99,10 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         assert state is not None  # set by every fit
         return state
 
+    def _import_engine(self) -> None:
+        """Import what ``fit`` would import first; a worker calls it before a task's clocks run."""
+        Settings.builder_of(self).import_engine()
+
     @property
     def model_(self) -> Any:
         """The engine's own model: a ``keras.Model`` for ``builder="keras"``."""
@@ -121,6 +135,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
 
     def _validate(self, X: Any, y: Any, dtype: str, *, reset: bool) -> tuple[Any, Any]:
         """Return ``X`` as an array or CSR matrix of ``dtype`` and ``y`` as an array, or sparse where it may be."""
+        X, y = checked_sparse("X", X), checked_sparse("y", y)
         X, y = validate_data(
             self,
             X,
@@ -141,15 +156,17 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
 
     def _validate_held(self, y_val: Any) -> Any:
         """Return validation targets as an array, or sparse where they may be."""
-        return self._validate_y(
-            _check_y(y_val, multi_output=True, y_numeric=self._estimator_type_name() == "regressor")
-        )
+        y_val = checked_sparse("y_val", y_val)
+        return self._validate_y(check_y(y_val, numeric=self._estimator_type_name() == "regressor"))
 
     def _learned(self, output: Output) -> None:
         """Set the fitted attributes that come from the output."""
 
     def _check_classes(self, classes: Any) -> None:
         """Refuse other classes than those of the first ``partial_fit``."""
+
+    def _check_same_classes(self, y: Any) -> None:
+        """Refuse targets of other classes than those of the last fit, for another with ``warm_start``."""
 
     @abstractmethod
     def _estimator_type_name(self) -> str:

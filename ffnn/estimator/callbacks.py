@@ -6,19 +6,16 @@ changes.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import scipy.sparse
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
-from ffnn.estimator.fitted import trained_in_place
+from ffnn._utils._private import num_samples, safe_indexing
 from ffnn.model import Array
+from ffnn.training.history import History
 from ffnn.training.listeners import Listener
-
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
 
 __all__ = ["CallbackSupport", "SklearnCallbacks", "tearing_down"]
 
@@ -56,7 +53,7 @@ class SklearnCallbacks(Listener):
         The epochs to come.
     """
 
-    def __init__(self, estimator: BaseMLP, X: Any, y: Any, sample_weight: Any, rows: Array, epochs: range) -> None:
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, rows: Array, epochs: range) -> None:
         self._estimator: Any = estimator
         self._epochs = epochs
         self._fit: Any = None
@@ -66,9 +63,9 @@ class SklearnCallbacks(Listener):
             """Return the rows that are trained on: what is set apart for validation is not shown."""
             if data is None or len(rows) == X_rows:
                 return data
-            return _safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
+            return safe_indexing(data.tocsr() if scipy.sparse.issparse(data) else data, rows)
 
-        X_rows = _num_samples(X)  # of whatever scikit-learn takes for an array
+        X_rows = num_samples(X)  # of whatever scikit-learn takes for an array
         # functions are called only where a callback asks
         self._data: dict[str, Any] = {
             "X": lambda: part(X),
@@ -106,6 +103,11 @@ class SklearnCallbacks(Listener):
         # a copy of the state: a callback may keep the estimator that it is given
         return {
             "estimator": estimator,
-            "reconstruction_attributes": lambda: trained_in_place(estimator),
+            "reconstruction_attributes": lambda: _attributes(estimator),
             **self._data,
         }
+
+
+def _attributes(estimator: Any) -> dict[str, Any]:
+    """Return copies of the attributes that each epoch changes in place."""
+    return {**History.of(vars(estimator)).attributes(), "_fitted": copy.copy(estimator._fitted)}

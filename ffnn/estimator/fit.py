@@ -1,268 +1,264 @@
-"""What ``fit`` and ``partial_fit`` do: from parameters and data to a trained network."""
+"""The way of ``fit`` and ``partial_fit``: from parameters and data to a trained network."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
-import numpy as np
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_consistent_length
-
+from ffnn._utils._private import safe_indexing
+from ffnn._utils.unvalidated import with_shape
 from ffnn.estimator.callbacks import SklearnCallbacks, tearing_down
-from ffnn.estimator.fitted import CURVES, Fitted, trained_in_place
-from ffnn.estimator.settings import Settings, check_weight, root_seed
-from ffnn.model import Array
-from ffnn.output import Output
-from ffnn.training.epochs import Training
+from ffnn.estimator.data import Arguments, Data, Draft
+from ffnn.estimator.fitted import Fitted
+from ffnn.estimator.settings import Settings, root_seed
+from ffnn.estimator.turns import one_at_a_time
+from ffnn.model import Array, Model
+from ffnn.training.epochs import EpochLoop, advice, check_finite_targets
+from ffnn.training.history import History
 from ffnn.training.interrupt import deferred_interrupt
-from ffnn.training.listeners import Listeners, MonitorListener, Run
+from ffnn.training.listeners import Listener, Listeners, MonitorListener, Run
 from ffnn.training.progress_bar import EpochProgressBar
-from ffnn.training.validation import TrainingLossStopping, Validation, ValidationListener, scorer_of, split
+from ffnn.training.stopping import TrainingLossStopping
+from ffnn.training.validation import Validation, ValidationListener
 
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
-    from ffnn.estimator.fittable import Monitor
-
-__all__ = ["Held", "fit"]
-
-_LEARNED = (*CURVES, "best_epoch_", "callbacks_")
+__all__ = ["Fit"]
 
 
-@dataclass(frozen=True)
-class Held:
-    """The validation data that a user gave."""
+class Fit:
+    """One call of ``fit`` or ``partial_fit``.
 
-    X: Any = None
-    y: Any = None
-    sample_weight: Any = None
+    It works on a draft, a shallow copy of the estimator, whose attributes become the estimator's at the end. A call
+    that is refused, fails or is interrupted twice leaves the estimator as it was. Ctrl-C leaves it the last whole
+    epoch.
 
-    @property
-    def given(self) -> bool:
-        """Whether there is any.
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        What is to be fitted.
+    arguments : Arguments
+        Those of the call.
+    """
+
+    def __init__(self, estimator: Any, arguments: Arguments) -> None:
+        self._estimator = estimator
+        self._arguments = replace(arguments, X=with_shape(arguments.X))
+        self._settings = Settings.of(estimator)
+        self._settings.check_monitor(arguments.monitor)
+        if arguments.partial and self._settings.early_stopping:
+            raise ValueError(
+                f"early_stopping={self._settings.early_stopping!r} needs fit, which sees all epochs; set it to False "
+                "for partial_fit."
+            )
+        self._class_weight = getattr(estimator, "class_weight", None)
+        goes_on = arguments.partial or estimator.warm_start
+        self._begins = not (goes_on and hasattr(estimator, "_fitted"))
+        self._draft: Draft = _copy_of(estimator)
+        self._history = History()
+
+    def run(self) -> None:
+        """Fit the estimator.
 
         Raises
         ------
-        ValueError
-            If only a part of it is there.
+        KeyboardInterrupt
+            After Ctrl-C, when the epoch under way has ended.
         """
-        if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
-            have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
-            raise ValueError(f"X_val and y_val belong together; got {' and '.join(f'{n}_val' for n in have)} alone.")
-        return self.X is not None
+        settings, draft = self._settings, self._draft
+        dtype = settings.dtype_for(self._arguments.X) if self._begins else draft.network_.dtype
+        partial = self._arguments.partial
+        data = Data.of(draft, settings, self._arguments, dtype, reset=self._begins)
+        data = self._begin(data, dtype) if self._begins else self._go_on(data)
+        data, order = data.normalized(draft.network_.output, self._class_weight, partial=partial)
+        n_epochs = 1 if partial else settings.n_epochs
+        epochs = range(draft.n_iter_, draft.n_iter_ + n_epochs)
+        with one_at_a_time(draft):  # a monitor or a scorer has the draft, and must not train it
+            interrupted = _train(draft, self, data, order, epochs)
+        self._commit()
+        if interrupted:
+            raise KeyboardInterrupt(
+                f"interrupted after epoch {draft.n_iter_} of {epochs.stop}; the estimator has the weights of that epoch"
+            )
 
+    # -- the network ----------------------------------------------------------------------------------------------
 
-@dataclass
-class _Data:
-    """What is trained on: all samples, and the rows of them that are meant."""
-
-    X: Any
-    y: Any
-    weight: Array
-    rows: Array
-    validation: Validation | None
-
-
-def fit(
-    estimator: BaseMLP,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    monitor: Monitor | None,
-    *,
-    held: Held | None = None,
-    classes: Any = None,
-    partial: bool,
-) -> None:
-    """Train an estimator: from new weights, from those it has (``warm_start``), or for one more epoch (``partial``).
-
-    Whatever is raised, the estimator is then as it was before; but for a Ctrl-C, which leaves it the last whole epoch.
-    """
-    held = held or Held()
-    settings = Settings.of(estimator)
-    settings.check_monitor(monitor)
-    first = not ((partial or estimator.warm_start) and hasattr(estimator, "_fitted"))
-    if partial and settings.early_stopping:
-        raise ValueError(
-            f"early_stopping={settings.early_stopping!r} needs fit, which sees all epochs; set it to False for "
-            "partial_fit."
+    def _begin(self, data: Data, dtype: str) -> Data:
+        """Describe the network for this data; return the data as the classes weigh it."""
+        settings, draft, classes = self._settings, self._draft, self._arguments.classes
+        X, y, weight = data.X, data.y, data.weight
+        if len(data.rows) < X.shape[0]:  # the network learns nothing of the validation data
+            y, weight = safe_indexing(y, data.rows), weight[data.rows]
+        output = settings.output_for(y, classes, draft._estimator_type_name())
+        if self._arguments.partial and classes is None and output.needs_classes:
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit: all labels that any call will bring, such as "
+                "numpy.unique(y) of all data."
+            )
+        output = output.fit(y, classes, weight)
+        data = data.balanced(output, self._class_weight, partial=self._arguments.partial)
+        input = settings.input_for(X).fit(X, settings.batch_size)
+        network = settings.describe(
+            input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
         )
-    dtype = settings.dtype_for(X) if first else estimator.network_.dtype
-    before = dict(estimator.__dict__)
-    try:
-        data = _take(estimator, settings, X, y, sample_weight, held, dtype, reset=first)
-        if first:
-            _start(estimator, settings, data, classes, dtype, partial=partial)
-        else:
-            before.update(trained_in_place(estimator))
-            _go_on(estimator, settings, data, classes, partial=partial)
-        epochs = range(estimator.n_iter_, estimator.n_iter_ + (1 if partial else settings.n_epochs))
-        # a schedule ends with the training; single epochs are those of a training of n_epochs
-        horizon = settings.n_epochs if partial else epochs.stop
-        callbacks = SklearnCallbacks(estimator, X, y, sample_weight, data.rows, epochs)
-        interrupted = _train(estimator, settings, data, epochs, horizon, callbacks, monitor)
-    except BaseException:  # a second Ctrl-C too: as if nothing had been called
-        estimator.__dict__.clear()
-        estimator.__dict__.update(before)
-        raise
-    if interrupted:
-        raise KeyboardInterrupt(
-            f"interrupted after epoch {estimator.n_iter_} of {epochs.stop}; the estimator has the weights of that epoch"
+        attributes = vars(draft)
+        for name in ("validation_loss_curve_", "validation_scores_", "best_epoch_", "callbacks_"):
+            attributes.pop(name, None)
+        draft._fitted = Fitted(network, settings.solver, root_seed(draft.random_state))
+        draft.network_ = network
+        draft.n_iter_ = 0
+        draft._learned(output)
+        return data
+
+    def _go_on(self, data: Data) -> Data:
+        """Take over what parameters may change between two calls, and refuse the others."""
+        draft, settings, given = self._draft, self._settings, self._arguments
+        if given.classes is not None:
+            draft._check_classes(given.classes)
+        if not given.partial:
+            draft._check_same_classes(data.y)
+        old = draft.network_
+        output = copy.copy(old.output)  # the class weights of the last call stay with what it trained
+        data = data.balanced(output, self._class_weight, partial=self._arguments.partial)
+        network = settings.describe(
+            old.input, output, n_features=old.n_features, dtype=old.dtype, compute_dtype=old.compute_dtype
+        )
+        if network.weights != old.weights:
+            parameters = draft.get_params(deep=False)
+            raise ValueError(
+                f"hidden_units={parameters['hidden_units']!r} and block={parameters['block']!r} describe another "
+                "network than the one that is trained already. Set them back; or set warm_start=False and call fit, to "
+                "start anew."
+            )
+        draft._fitted = draft._fitted.branch()
+        draft._fitted.change(network, settings.solver)
+        draft.network_ = network
+        self._history = History.of(vars(draft))
+        return data
+
+    # -- the training ---------------------------------------------------------------------------------------------
+
+    def train(self, data: Data, order: Array, epochs: range) -> bool:
+        """Train the draft; return whether Ctrl-C ended it."""
+        draft, settings, given = self._draft, self._settings, self._arguments
+        network, fitted, history = draft.network_, draft._fitted, self._history
+        # everything that can be refused is refused before an engine is imported
+        rows = network.input.prepare(data.X, network.dtype)
+        targets = network.output.encode(data.y, network.dtype)
+        sizes = self._checked_targets(data, targets, order)
+        advise = functools.partial(advice, settings.schedule if settings.solver.stochastic else None, sizes)
+        model = fitted.model(settings.builder)
+        watch = self._validation_listener(data.validation, model, advise)
+        vars(draft).update(history.attributes())
+        listeners = Listeners([*([] if watch is None else [watch]), *self._followers(data, model, order, epochs)])
+
+        def on_epoch(epoch: int, loss: float) -> bool:
+            history.add_epoch(loss)
+            draft.n_iter_ = epoch + 1
+            rate = loop.learning_rate
+            stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
+            stop = listeners.end_epoch(epoch, stats)
+            return stop | interrupted()
+
+        loop = EpochLoop(
+            model=model,
+            rows=order,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            schedule=settings.schedule,
+            # a schedule ends with the training; single epochs are those of a training of n_epochs
+            horizon=settings.n_epochs if given.partial else epochs.stop,
+            weight_decay=settings.weight_decay,
+            root_seed=fitted.root_seed,
+            on_epoch=on_epoch,
+            on_begin=listeners.begin_epoch,
+            advise=advise,
+        )
+        try:
+            model.load(rows, targets, data.weight.astype(network.dtype))
+            with deferred_interrupt() as interrupted:
+                try:
+                    listeners.begin()
+                    fitted.solver.train(loop)
+                    if watch is not None and not interrupted():
+                        watch.restore()
+                    loop.check_finite()
+                    if not interrupted():
+                        listeners.end()
+                except Exception as error:
+                    if interrupted():  # which must not be lost: what calls fit in a loop goes on after an error
+                        raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
+                    raise
+                return interrupted()
+        finally:  # what refers to the data is in cycles, which only the garbage collector would free
+            listeners.close()
+            model.unload()
+            sizes.clear()
+
+    def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
+        """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""
+        network, validation = self._draft.network_, data.validation
+        check_finite_targets("y", targets, order)
+        sizes = {"X": data.X, "the standardised y": targets}
+        if validation is not None:
+            encoded = network.output.encode(validation.y, network.dtype)
+            check_finite_targets("the validation data's y", encoded, slice(None))
+            sizes |= {"the validation data's X": validation.X, "its standardised y": encoded}
+        return sizes
+
+    def _validation_listener(
+        self, validation: Validation | None, model: Model, advise: Callable[[], str]
+    ) -> ValidationListener | None:
+        if validation is None:
+            return None
+        settings, history = self._settings, self._history
+        scores = validation.scorer is not None
+        history.expect(validation=True, score=scores)
+        return ValidationListener(
+            validation,
+            self._draft.network_,
+            model,
+            history,
+            score=functools.partial(validation.score, self._draft) if scores else None,
+            stopping=(settings.stopping(), settings.stopping()),
+            restores=settings.early_stopping is True,
+            advise=advise,
         )
 
+    def _followers(self, data: Data, model: Model, order: Array, epochs: range) -> list[Listener]:
+        """Return the listeners after the validation, in order."""
+        settings, given, draft = self._settings, self._arguments, self._draft
+        monitor, attributes = given.monitor, vars(draft)
+        n_batches = -(-len(order) // settings.batch_size)
+        followers: list[Listener] = []
+        if settings.early_stopping == "training":
+            # L-BFGS warns by itself where it has not converged
+            followers += [TrainingLossStopping(settings.stopping(), epochs, warns=settings.solver.stochastic)]
+        if settings.verbose:
+            followers += [EpochProgressBar(len(epochs), type(self._estimator).__name__)]
+        followers += settings.builder.listeners(Run(model, epochs, n_batches, settings.verbose, attributes))
+        followers += [SklearnCallbacks(draft, given.X, given.y, given.sample_weight, data.rows, epochs)]
+        if monitor is not None:
+            followers += [MonitorListener(lambda epoch, stats: monitor(epoch, draft, stats))]
+        return followers
 
-def _take(
-    estimator: BaseMLP, settings: Settings, X: Any, y: Any, sample_weight: Any, held: Held, dtype: str, *, reset: bool
-) -> _Data:
-    """Validate the data, and set apart what is not trained on."""
-    given = held.given
-    X, y = estimator._validate(X, y, dtype, reset=reset)
-    weight = check_weight(sample_weight, X)
-    rows = np.arange(X.shape[0])
-    validation = None
-    scorer = scorer_of(estimator)
-    if given:
-        X_val = estimator._checked(held.X, dtype)
-        y_val = estimator._validate_held(held.y)
-        check_consistent_length(X_val, y_val)
-        weight_val = check_weight(held.sample_weight, X_val)
-        validation = Validation(X_val, y_val, weight_val, None if held.sample_weight is None else weight_val, scorer)
-    elif settings.early_stopping is True:
-        rows, test = split(estimator, X, y, weight, root_seed(copy.copy(estimator.random_state)))
-        scored = None if sample_weight is None else weight[test]
-        validation = Validation(_safe_indexing(X, test), _safe_indexing(y, test), weight[test], scored, scorer)
-    return _Data(X, y, weight, rows, validation)
-
-
-def _start(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, dtype: str, *, partial: bool) -> None:
-    """Describe the network for this data and set the fitted attributes of an untrained one."""
-    X, y, weight = data.X, data.y, data.weight
-    if len(data.rows) < X.shape[0]:  # what is set apart teaches nothing
-        y, weight = _safe_indexing(y, data.rows), weight[data.rows]
-    output = settings.output_for(y, classes, estimator._estimator_type_name())
-    if partial and classes is None and output.needs_classes:
-        raise ValueError(
-            "classes must be passed on the first call to partial_fit: all labels that any call will bring, such as "
-            "numpy.unique(y) of all data."
-        )
-    output = output.fit(y, classes, weight)
-    _balance(estimator, output, data, partial=partial)
-    input = settings.input_for(X).fit(X, settings.batch_size)
-    network = settings.describe(input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype)
-    estimator._fitted = Fitted(network, settings.solver, root_seed(estimator.random_state))
-    estimator.network_ = network
-    for name in _LEARNED:
-        estimator.__dict__.pop(name, None)
-    estimator.loss_curve_ = []
-    estimator.n_iter_ = 0
-    estimator._learned(output)
-
-
-def _balance(estimator: BaseMLP, output: Output, data: _Data, *, partial: bool) -> None:
-    """Let each sample, or each label of it, weigh what its class does in this call."""
-    class_weight = getattr(estimator, "class_weight", None)
-    if partial and isinstance(class_weight, str):
-        raise ValueError(
-            f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
-            "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
-        )
-    output.balance(class_weight, _safe_indexing(data.y, data.rows), data.weight[data.rows])
-    if class_weight is not None:
-        data.weight = output.weigh(data.y, data.weight)
-        if data.validation is not None:
-            weight = output.weigh(data.validation.y, data.validation.weight)
-            data.validation = replace(data.validation, weight=weight)
-
-
-def _go_on(estimator: BaseMLP, settings: Settings, data: _Data, classes: Any, *, partial: bool) -> None:
-    """Take over what parameters may change between two calls, and refuse the others."""
-    if classes is not None:
-        estimator._check_classes(classes)
-    old = estimator.network_
-    output = copy.copy(old.output)  # what the last call weighed classes by stays with what it trained
-    _balance(estimator, output, data, partial=partial)
-    network = settings.describe(
-        old.input, output, n_features=old.n_features, dtype=old.dtype, compute_dtype=old.compute_dtype
-    )
-    if network.weights != old.weights:
-        raise ValueError(
-            f"hidden_units={estimator.hidden_units!r} and block={estimator.block!r} describe another network than the "
-            "one that is trained already. Set them back; or set warm_start=False and call fit, to start anew."
-        )
-    estimator._fitted.change(network, settings.solver)
-    estimator.network_ = network
-
-
-def _order(estimator: BaseMLP, data: _Data) -> Array:
-    """Return the rows to train on; one of zero weight is left out, and so the same as one that was never there."""
-    order = data.rows[data.weight[data.rows] > 0]
-    if not len(order):  # weights of zero alone are refused before, so that those of the classes are among the reasons
-        raise ValueError(
-            f"class_weight={estimator.class_weight!r}, times sample_weight, gives none of the {len(data.rows)} samples "
-            "to train on a positive weight. Weigh one of their classes, or leave out the call."
-        )
-    return order.astype(np.int32 if len(data.weight) < 2**31 else np.int64)
+    def _commit(self) -> None:
+        """Let the estimator have what the draft has learned."""
+        vars(self._draft).update(self._history.attributes())
+        attributes = vars(self._estimator)
+        attributes.clear()
+        attributes.update(vars(self._draft))
 
 
 @tearing_down
-def _train(
-    estimator: BaseMLP,
-    settings: Settings,
-    data: _Data,
-    epochs: range,
-    horizon: int,
-    callbacks: SklearnCallbacks,
-    monitor: Monitor | None,
-) -> bool:
-    """Train; return whether a Ctrl-C ended it."""
-    network, fitted = estimator.network_, estimator._fitted
-    # everything that can be refused is refused before an engine is imported
-    order = _order(estimator, data)
-    rows = network.input.prepare(data.X, network.dtype)
-    targets = network.output.encode(data.y, network.dtype)
-    if data.validation is not None:
-        network.output.encode(data.validation.y, network.dtype)
-    model = fitted.model(settings.builder)
-    run = Run(estimator, model, epochs, -(-len(order) // settings.batch_size), settings.verbose)
-    listeners = Listeners(
-        [
-            ValidationListener(estimator, data.validation, settings, model),
-            TrainingLossStopping(settings),
-            EpochProgressBar(settings.verbose, len(epochs), type(estimator).__name__),
-            *settings.builder.listeners(run),
-            callbacks,
-            MonitorListener(monitor, estimator),
-        ]
-    )
+def _train(draft: Any, fit: Fit, data: Data, order: Array, epochs: range) -> bool:
+    """Train a draft, and tear down the callbacks of scikit-learn that it has set up."""
+    return fit.train(data, order, epochs)
 
-    def on_epoch(epoch: int, loss: float) -> bool:
-        estimator.loss_curve_.append(loss)
-        estimator.n_iter_ = epoch + 1
-        rate = training.learning_rate
-        stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
-        return listeners.end_epoch(epoch, stats) | interrupted()
 
-    training = Training(
-        model=model,
-        rows=order,
-        epochs=epochs,
-        batch_size=settings.batch_size,
-        schedule=settings.schedule,
-        horizon=horizon,
-        weight_decay=settings.weight_decay,
-        root_seed=fitted.root_seed,
-        on_epoch=on_epoch,
-        on_begin=listeners.begin_epoch,
-    )
-    try:
-        model.load(rows, targets, data.weight.astype(network.dtype))
-        with deferred_interrupt() as interrupted:
-            listeners.begin()
-            fitted.solver.train(training)
-            if not interrupted():
-                listeners.end()
-            return interrupted()
-    finally:
-        listeners.close()
-        model.unload()
+def _copy_of(estimator: Any) -> Any:
+    """Return another object with the same attributes."""
+    draft = object.__new__(type(estimator))
+    vars(draft).update(vars(estimator))
+    return draft

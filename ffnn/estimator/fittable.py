@@ -1,4 +1,4 @@
-"""The half of the estimators that is trained: their parameters, ``fit`` and ``partial_fit``."""
+"""The estimators' parameters, ``fit`` and ``partial_fit``."""
 
 from __future__ import annotations
 
@@ -10,27 +10,34 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from ffnn._utils.documentation import DocumentedMixin
-from ffnn.estimator import fit as fitting
 from ffnn.estimator.callbacks import CallbackSupport
-from ffnn.solver import Solver
-from ffnn.solvers import SOLVERS
+from ffnn.estimator.data import Arguments
+from ffnn.estimator.fit import Fit
+from ffnn.estimator.turns import one_at_a_time
+from ffnn.exceptions import FfnnError
+from ffnn.plugins import registry
+from ffnn.training.validation import Held
 
 if TYPE_CHECKING:
     from ffnn.builder import Builder
-    from ffnn.estimator.base import BaseMLP
     from ffnn.input import Input
     from ffnn.layer import Layer
     from ffnn.output import Output
     from ffnn.schedules import Schedule
+    from ffnn.solver import Solver
 
 __all__ = ["Fittable", "Monitor"]
 
-Monitor = Callable[[int, "BaseMLP", dict[str, float]], Any]
+#: Called with the number of an epoch, the estimator and the epoch's figures.
+Monitor = Callable[[int, Any, dict[str, float]], Any]
 
 
 def _has_partial_fit(estimator: Fittable) -> bool:
-    solver = estimator.solver
-    known = SOLVERS.get(solver, Solver) if isinstance(solver, str) else solver  # a wrong one is refused by the call
+    solver: Any = estimator.solver
+    try:
+        known = registry.load("solver", solver) if isinstance(solver, str) else solver
+    except FfnnError:
+        return True  # the call refuses it
     if not getattr(known, "stochastic", True):
         raise AttributeError(
             "partial_fit exists for the solvers that train by batches; 'lbfgs' takes all data at once."
@@ -39,13 +46,13 @@ def _has_partial_fit(estimator: Fittable) -> bool:
 
 
 class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
-    """What :class:`ffnn.estimator.base.BaseMLP` is trained by."""
+    """Has the parameters of the estimators, and trains them."""
 
     def __init__(
         self,
         hidden_units: int | Sequence[int] = (256,),
         batch_size: int = 64,
-        n_epochs: int = 10,
+        n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
         builder: str | Builder = "tf",
@@ -53,7 +60,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         input_layer: str | Input = "auto",
         output_layer: str | Output = "auto",
         solver: str | Solver = "adam",
-        learning_rate: float | Schedule | Callable[[int], float] = 1e-3,
+        learning_rate: float | str | Schedule | Callable[[int], float] = 1e-3,
         weight_decay: float = 0.0,
         early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
@@ -63,7 +70,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         dtype: str = "auto",
         device: str | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         random_state: Any = None,
         transform_layer_index: int = -1,
     ) -> None:
@@ -137,13 +144,14 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used; the estimator is then as it was before.
         TrainingDivergedError
-            If the loss becomes infinite or NaN; the estimator is then as it was before.
+            If a loss or a weight becomes infinite or NaN; the estimator is then as it was before.
         KeyboardInterrupt
             After Ctrl-C: the epoch is finished first, and the estimator keeps its weights. A second Ctrl-C acts at once
             and leaves the estimator as it was before.
         """
-        held = fitting.Held(X_val, y_val, sample_weight_val)
-        fitting.fit(self, X, y, sample_weight, monitor, held=held, partial=False)
+        held = Held(X_val, y_val, sample_weight_val)
+        with one_at_a_time(self):
+            Fit(self, Arguments(X, y, sample_weight, held, monitor=monitor)).run()
         return self
 
     @available_if(_has_partial_fit)  # type: ignore[untyped-decorator]  # scikit-learn carries no types
@@ -177,5 +185,6 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         TypeError, ValueError
             If a parameter or the data cannot be used.
         """
-        fitting.fit(self, X, y, sample_weight, monitor, classes=classes, partial=True)
+        with one_at_a_time(self):
+            Fit(self, Arguments(X, y, sample_weight, classes=classes, monitor=monitor, partial=True)).run()
         return self

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+import os
 import threading
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ffnn._utils.forks import check_not_forked
 from ffnn._utils.keys import parameters_key
 from ffnn.builder import Builder
 from ffnn.model import Model, State
@@ -17,12 +18,9 @@ from ffnn.solver import Solver
 from ffnn.training.epochs import initial_generator
 
 if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
+    pass
 
-__all__ = ["CURVES", "Fitted", "trained_in_place"]
-
-#: The attributes to which each epoch adds a number.
-CURVES = ("loss_curve_", "validation_loss_curve_", "validation_scores_")
+__all__ = ["Fitted"]
 
 
 class Fitted:
@@ -48,6 +46,8 @@ class Fitted:
         self._state: State | None = None
         self._model: Model | None = None
         self._built_by: Hashable = None
+        self._builder: Builder | None = None  # of the model
+        self._process = -1  # in which it lives
         self._lock = threading.RLock()
 
     def model(self, builder: Builder) -> Model:
@@ -57,9 +57,13 @@ class Fitted:
         ------
         EngineNotInstalledError
             If the builder's engine is not there.
+        ForkedEngineError
+            In a forked child of the process in which the model was made.
         ValueError
             If the state is that of another architecture, as a user's own Keras model may be.
         """
+        self._check_usable()
+        builder.check_running()
         key = builder.structure()
         with self._lock:
             if self._model is None or self._built_by != key:
@@ -68,6 +72,7 @@ class Fitted:
                 model = builder.build(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
+                self._builder, self._process = builder, os.getpid()
             return self._model
 
     def change(self, network: Network, solver: Solver) -> None:
@@ -87,11 +92,33 @@ class Fitted:
             self._model = None
             self.network, self.solver = network, solver
 
+    def branch(self) -> Fitted:
+        """Return what a further training goes on with: the model itself. This one keeps a copy of its state.
+
+        So an estimator stays as it is while a draft of it is trained, at the cost of one copy of the network.
+        """
+        with self._lock:
+            other = Fitted(self.network, self.solver, self.root_seed)
+            other._built_by, other._builder, other._process = self._built_by, self._builder, self._process
+            state = self.state
+            other._model, other._state = self._model, None if self._model is not None else state
+            self._model, self._state = None, state
+        return other
+
     @property
     def state(self) -> State | None:
         """A copy of the whole state as arrays; None before the first model."""
+        self._check_usable()
         with self._lock:
             return self._state if self._model is None else self._model.get_state()
+
+    def _check_usable(self) -> None:
+        """Refuse to touch a model whose engine cannot run here, or was left behind where this process was forked."""
+        if self._model is None or self._builder is None:
+            return
+        if self._process != os.getpid():
+            check_not_forked()
+        self._builder.check_running()
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -104,9 +131,3 @@ class Fitted:
     def __setstate__(self, saved: dict[str, Any]) -> None:
         Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
         self._state = saved["_state"]
-
-
-def trained_in_place(estimator: BaseMLP) -> dict[str, Any]:
-    """Return a copy, which no epoch to come changes, of the attributes of an estimator that each one does."""
-    curves = {name: list(getattr(estimator, name)) for name in CURVES if hasattr(estimator, name)}
-    return {**curves, "_fitted": copy.copy(estimator._fitted)}

@@ -9,6 +9,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ffnn._utils.sparse_check import checked_sparse
 from ffnn._utils.threads import surely_finite
 from ffnn.model import Array, Model, Rows
 
@@ -90,8 +91,9 @@ class HiddenLayersMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         network = self.network_
         return network.input.prepare(self._checked(X, network.dtype), network.dtype)
 
-    def _checked(self, X: Any, dtype: str) -> Any:
+    def _checked(self, X: Any, dtype: str, name: str = "X") -> Any:
         """Return samples like those of ``fit`` as an array or CSR matrix of a dtype."""
+        X = checked_sparse(name, X)
         finite = surely_finite(X, dtype)
         return validate_data(self, X, accept_sparse="csr", dtype=dtype, reset=False, ensure_all_finite=not finite)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from ffnn._utils.checks import (
+    check_batch_size,
+    check_classes,
     check_device,
     check_flag,
     check_integer,
@@ -20,23 +21,24 @@ from ffnn._utils.checks import (
     check_rate,
     check_share,
     check_units,
+    check_verbose,
     unknown_name,
 )
+from ffnn._utils.unvalidated import n_values
 from ffnn.builder import Builder
+from ffnn.estimator.memory import check_memory
 from ffnn.input import Input
 from ffnn.layer import Layer
 from ffnn.network import Network, describe
-from ffnn.output import Output
+from ffnn.output import Output, encoded_by, values_met
 from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.training.stopping import EarlyStopping
 from ffnn.training.validation import check_scorer
 
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
-
-__all__ = ["Settings", "check_weight", "root_seed"]
+__all__ = ["Settings", "root_seed"]
 
 #: ``dtype="auto"`` means float64 for a dense X of up to so many values: there rounding shows and speed does not.
 TINY = 2**15
@@ -64,11 +66,12 @@ class Settings:
     validation_fraction: float
     n_iter_no_change: int
     tol: float
+    scoring: Any
     dtype: str
     verbose: bool
 
     @classmethod
-    def of(cls, estimator: BaseMLP) -> Self:
+    def of(cls, estimator: BaseEstimator) -> Self:
         """Return the checked parameters of an estimator.
 
         Raises
@@ -82,8 +85,10 @@ class Settings:
         solver = clone(resolve_solver(e.solver))
         return cls(
             hidden_units=check_units(e.hidden_units),
-            batch_size=check_integer("batch_size", e.batch_size, "It is the number of samples a step; 64 is usual."),
-            n_epochs=check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data."),
+            batch_size=check_batch_size(e.batch_size),
+            n_epochs=solver.n_epochs
+            if isinstance(e.n_epochs, str) and e.n_epochs == "auto"
+            else check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data; or use 'auto'."),
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
             builder=cls.builder_of(e),
@@ -99,8 +104,9 @@ class Settings:
                 "n_iter_no_change", e.n_iter_no_change, "It is the number of epochs without improvement; 10 is usual."
             ),
             tol=check_number("tol", e.tol, "It is what counts as an improvement; 1e-4 is usual."),
+            scoring=e.scoring,
             dtype=_dtype(e.dtype, solver),
-            verbose=bool(check_number("verbose", int(e.verbose) if e.verbose is True else e.verbose, "Use 0 or 1.")),
+            verbose=check_verbose(e.verbose),
         )
 
     @staticmethod
@@ -123,6 +129,10 @@ class Settings:
         builder.check_installed()
         return builder
 
+    def stopping(self) -> EarlyStopping:
+        """Return what decides when to stop."""
+        return EarlyStopping(self.n_iter_no_change, self.tol)
+
     def check_monitor(self, monitor: Any) -> None:
         """Refuse a monitor that cannot be called."""
         if monitor is not None and not callable(monitor):
@@ -133,13 +143,9 @@ class Settings:
 
     def dtype_for(self, X: Any) -> str:
         """Return the network's dtype: the one named, or for ``"auto"`` the solver's, or one by the data's size."""
-        if self.dtype == _MIXED:
-            return "float32"
         if self.dtype != "auto":
-            return self.dtype
-        shape = getattr(X, "shape", None)
-        tiny = shape is None or np.prod(shape, dtype=np.float64) <= TINY
-        return self.solver.dtype or ("float64" if tiny else "float32")
+            return "float32" if self.dtype == _MIXED else self.dtype
+        return self.solver.dtype or ("float64" if n_values(X) <= TINY else "float32")
 
     @property
     def compute_dtype(self) -> str | None:
@@ -152,15 +158,16 @@ class Settings:
         if self.input_layer != "auto":
             chosen = clone(registry.resolve("input", self.input_layer, "input_layer", Input))
             return chosen
-        for _, found in registry.usable("input"):
-            if found.accepts(X):
-                chosen = found()
-                return chosen
+        first = registry.choose("input", Input, lambda found: found.accepts(X))
+        if first is not None:
+            return first
         raise ValueError(f"input_layer='auto': no input plugin accepts an X of type {type(X).__name__}. Name one.")
 
     def output_for(self, y: Any, classes: Any, estimator_type: str) -> Output:
         """Return the output to take ``y`` with, not yet fitted."""
         chosen: Output
+        if classes is not None and estimator_type == "classifier":
+            classes = check_classes(classes)
         if self.output_layer != "auto":
             chosen = clone(registry.resolve("output", self.output_layer, "output_layer", Output))
             if chosen.estimator_type != estimator_type:
@@ -169,13 +176,14 @@ class Settings:
                     f"{estimator_type}'s. Use 'auto', or the other estimator."
                 )
             return chosen
-        for _, found in registry.usable("output"):
-            if found.estimator_type == estimator_type and found.accepts(y, classes):
-                chosen = found()
-                return chosen
+        first = registry.choose(
+            "output", Output, lambda found: found.estimator_type == estimator_type and found.accepts(y, classes)
+        )
+        if first is not None:
+            return first
         raise ValueError(
-            f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}. A classifier takes one "
-            "label a row, or an indicator matrix of 0, 1 and, for missing, -1."
+            f"output_layer='auto': no output takes a y of shape {y.shape} and dtype {y.dtype}{values_met(y)}. A "
+            "classifier takes one label a row, or an indicator matrix of 0, 1 and, for missing, -1." + encoded_by(y)
         )
 
     def describe(
@@ -188,7 +196,6 @@ class Settings:
         TypeError, ValueError
             If a layer is unknown, has a value that is out of range, or cannot be trained by the solver.
         """
-        _recipe("output_layer.head", output.head)
         network = describe(
             input,
             output,
@@ -199,6 +206,7 @@ class Settings:
             dtype=dtype,
             compute_dtype=compute_dtype,
         )
+        check_memory(network.weights, dtype, f"hidden_units={self.hidden_units!r} and {n_features} features")
         if network.extras and not self.solver.stochastic:
             layer, _, name = next(iter(network.extras)).rpartition(".")
             raise ValueError(
@@ -224,23 +232,6 @@ def root_seed(random_state: Any) -> int:
             f"random_state={random_state!r}: expected an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or "
             "None. An integer makes fit repeatable."
         ) from error
-
-
-def check_weight(sample_weight: Any, X: Any) -> np.ndarray[Any, Any]:
-    """Return the sample weights as a float64 array of shape (n_samples,); ones for None.
-
-    Raises
-    ------
-    ValueError
-        If one is negative or not finite, if all are zero, or if there are not as many as samples.
-    """
-    if sample_weight is not None and np.asarray(sample_weight).size and not np.any(np.asarray(sample_weight)):
-        raise ValueError(
-            "sample_weight: expected at least one positive weight, got zeros only. Leave out sample_weight to weigh "
-            "all samples alike."
-        )
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    return np.asarray(weight)
 
 
 def _activation(value: Any) -> Any:
@@ -274,7 +265,9 @@ def _early_stopping(value: Any) -> bool | str:
 def _end(kind: Any, value: Any, base: type) -> Any:
     """Check an ``input_layer`` or ``output_layer`` without keeping what a name stands for."""
     if not (isinstance(value, str) and value == "auto"):
-        registry.resolve(kind, value, f"{kind}_layer", base)
+        end: Any = registry.resolve(kind, value, f"{kind}_layer", base)
+        if isinstance(end, Output):
+            _recipe("output_layer.head", end.head)
     return value
 
 
@@ -282,7 +275,7 @@ def _dtype(value: Any, solver: Solver) -> str:
     names = ("auto", *_DTYPES, _MIXED)
     try:
         name = value if isinstance(value, str) else str(np.dtype(value).name)
-    except TypeError:
+    except (TypeError, ValueError):
         name = ""
     if value is None or name not in names:
         raise unknown_name("dtype", value, names, "leave it at 'auto'")

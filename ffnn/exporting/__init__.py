@@ -1,4 +1,4 @@
-"""Estimators as models that run without ffnn: TensorFlow's SavedModel, Keras's file, ONNX."""
+"""Exports estimators as models that run without ffnn: SavedModel, Keras and ONNX."""
 
 from __future__ import annotations
 

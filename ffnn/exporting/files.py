@@ -1,4 +1,4 @@
-"""Exporting: what may be exported, in which format, and where it lies."""
+"""The function ``export``: checks its arguments, chooses the format and writes the file."""
 
 from __future__ import annotations
 
@@ -9,92 +9,95 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils.atomic_files import replacing
+from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._utils.checks import unknown_name
 from ffnn.builders._engines import prepare_engines
 from ffnn.estimator.settings import Settings
 from ffnn.exceptions import ExportError
-from ffnn.exporting.subject import Subject
+from ffnn.exporting.fitted import FittedPipeline
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
 
 __all__ = ["export"]
 
-#: The formats, by the suffix that a path has for each.
+#: The formats by the suffix of the path.
 _SUFFIXES = {".onnx": "onnx", ".keras": "keras", "": "savedmodel"}
 
 
 def export(estimator: Any, path: str | os.PathLike[str], format: str | None = None, *, X: Any = None) -> None:
     """Export a fitted estimator, or a pipeline that ends in one, as a model that runs without ffnn and scikit-learn.
 
-    A SavedModel and an ONNX model take rows as the user has them and give what the estimator gives: for a classifier
-    ``label``, decoded, and ``probabilities``; for a regressor ``value``, in the unit of y. A Keras file is the
-    network as the Keras model that ``model_`` is with ``builder="keras"``, without labels. Dropout and noise are off.
-    Whatever builder trained the estimator, the model is the same.
+    SavedModel and ONNX models take rows as the estimator does and return its results: for a classifier the decoded
+    ``label`` and the ``probabilities``; for a regressor the ``value``, in the unit of y. A Keras file contains the
+    network only, as the Keras model that ``model_`` is with ``builder="keras"``, without labels. Dropout and noise are
+    off. The model does not depend on the builder that trained the estimator.
 
-    What is at ``path`` already is replaced, by a model that is complete or not there: it is written beside its place
-    and then moved.
+    An existing file at ``path`` is replaced atomically: the model is written beside it and then moved.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, Pipeline or search
-        What is fitted. Of a search its ``best_estimator_`` is exported. A pipeline with transformers can be exported
-        to ONNX.
+        The fitted estimator. For a search, its ``best_estimator_`` is exported. A pipeline with transformers can be
+        exported to ONNX only.
     path : str or PathLike
-        The file, or for a SavedModel the folder. Such a folder is replaced only if it is a SavedModel or empty.
+        The file, or for a SavedModel the folder. An existing folder is replaced only if it is a SavedModel or empty.
     format : {"onnx", "keras", "savedmodel"}, optional
-        Left out, it follows from the path: ``.onnx``, ``.keras``, or no suffix for a SavedModel.
+        The format; by default the one of the path's suffix: ``.onnx``, ``.keras``, or none for a SavedModel.
     X : array-like, DataFrame or sequence of str, optional
-        A few rows of the kind that the model is to take: their dtype becomes that of the model's input, and a
-        DataFrame's columns become inputs of their own. Without it a model takes strings where a pipeline begins with
-        a vectorizer of texts, and otherwise numbers of the network's dtype (``estimator.network_.dtype``).
+        A few example rows: the model's input gets their dtype, and each column of a DataFrame becomes an input. By
+        default the model takes strings if a pipeline begins with a text vectorizer, and otherwise numbers of the
+        network's dtype (``estimator.network_.dtype``).
 
     Raises
     ------
     NotFittedError
         If the estimator is not fitted.
     ExportError
-        If it cannot be exported in that format, with what can be done instead. (It is a ``ValueError``.)
+        If it cannot be exported in that format; the message gives an alternative. (It is a ``ValueError``.)
     TypeError, ValueError
-        If an argument cannot be used.
+        If an argument is invalid.
     ImportError
         If a library that the format needs is not installed.
     OSError
-        If the model cannot be written there.
+        If the model cannot be written to ``path``.
     """
-    subject = Subject.of(estimator)
+    fitted = FittedPipeline.of(estimator)
     target, name = _target(path, format)
+    fitted.check_rows(X)
     if name != "onnx":
-        subject.check_alone(name)
+        fitted.check_alone(name)
         prepare_engines()
     if name != "keras":
-        _check_output(subject.network.output)
+        _check_output(fitted.network.output)
     write = _WRITERS[name]
     with replacing(target) as beside:
-        write(subject, beside, X)
+        write(fitted, beside, X)
 
 
 def _target(path: Any, format: Any) -> tuple[Path, str]:
-    """Return the place, which a symbolic link leads to, and the format."""
+    """Return the path, with symbolic links resolved, and the format."""
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path={path!r}: expected the name of a file or a folder, such as 'model.onnx'; got "
             f"{type(path).__name__}. It is ffnn.export(estimator, path)."
         )
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"path={path!r}: the name of a file has no null character. Name another.")
+    check_kind(Path(os.fsdecode(path)))
     target = Path(os.path.realpath(os.fsdecode(path)))
-    otherwise = "None, to go by the suffix of path: .onnx, .keras, or none for a SavedModel"
+    otherwise = "None to use the suffix of path: .onnx, .keras, or none for a SavedModel"
     if format is None:
         suffix = Path(os.fsdecode(path)).suffix
         if suffix not in _SUFFIXES:
             raise ValueError(
-                f"path={os.fspath(path)!r}: the suffix {suffix!r} says no format. Expected .onnx, .keras, or none for "
-                "a SavedModel; or say format='onnx', 'keras' or 'savedmodel'."
+                f"path={os.fspath(path)!r}: the suffix {suffix!r} names no format. Expected .onnx, .keras, or none for "
+                "a SavedModel. Or give format='onnx', 'keras' or 'savedmodel'."
             )
         format = _SUFFIXES[suffix]
-    if format not in _WRITERS:
+    if not isinstance(format, str) or format not in _WRITERS:
         raise unknown_name("format", format, _WRITERS, otherwise)
     if format == "keras" and target.suffix != ".keras":
-        raise ValueError(f"path={os.fspath(path)!r}: Keras reads only files that end in .keras. Name it so.")
+        raise ValueError(f"path={os.fspath(path)!r}: Keras reads only files that end in .keras. Add that suffix.")
     if format == "savedmodel":
         _check_folder(target)
     elif target.is_dir():
@@ -106,7 +109,7 @@ def _check_folder(target: Path) -> None:
     if target.is_dir():
         if any(target.iterdir()) and not (target / "saved_model.pb").is_file():
             raise FileExistsError(
-                f"{target} is a folder with other things than a SavedModel in it, which would be lost. Name one in "
+                f"{target} is a folder with contents other than a SavedModel, which would be lost. Name a folder in "
                 f"it, such as {target / 'model'}, or remove it."
             )
     elif target.exists():
@@ -114,9 +117,9 @@ def _check_folder(target: Path) -> None:
 
 
 def _check_output(output: Output) -> None:
-    """Refuse an output whose `export` is not the same as its `decode` and `probabilities`.
+    """Refuse an output whose `export` disagrees with its `decode` and `probabilities`.
 
-    A subclass that overrides one of them alone would export something else than the estimator predicts.
+    A subclass that overrides only one of them would export other results than the estimator predicts.
     """
     scores = np.random.default_rng(0).normal(size=(16, output.n_outputs_))
     exported = output.export(NumpyOps(), scores)
@@ -128,38 +131,38 @@ def _check_output(output: Output) -> None:
         same = np.allclose if numbers else np.array_equal
         if name not in exported or exported[name].shape != value.shape or not same(exported[name], value):
             raise ExportError(
-                f"{type(output).__name__}.export gives another {name!r} than the estimator does. Write the method so "
-                "that it does what decode and probabilities do, or use format='keras', which does not call it."
+                f"{type(output).__name__}.export gives another {name!r} than the estimator does. Make the method agree "
+                "with decode and probabilities, or use format='keras', which does not call it."
             )
 
 
-# -- formats; each imports its libraries itself
+# -- formats, each of which imports its own libraries
 
 
-def _write_onnx(subject: Subject, path: Path, X: Any) -> None:
+def _write_onnx(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.exporting.onnx_file import onnx_model
 
-    path.write_bytes(onnx_model(subject, X).SerializeToString())
+    path.write_bytes(onnx_model(fitted, X).SerializeToString())
 
 
-def _write_keras(subject: Subject, path: Path, X: Any) -> None:
+def _write_keras(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.builders._keras.export import save_keras
 
-    save_keras(Settings.builder_of(subject.mlp), subject.network, subject.mlp._state().weights, path)
+    save_keras(Settings.builder_of(fitted.mlp), fitted.network, fitted.mlp._state().weights, path)
 
 
-def _write_savedmodel(subject: Subject, path: Path, X: Any) -> None:
+def _write_savedmodel(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.builders._tensorflow.export import save_tensorflow
 
-    network, weights, scores = subject.network, subject.mlp._state().weights, None
+    network, weights, scores = fitted.network, fitted.mlp._state().weights, None
     if not network.weights.keys() <= weights.keys():
         from ffnn.builders._keras.export import own_model_scores
 
-        scores = own_model_scores(Settings.builder_of(subject.mlp), network)
-    save_tensorflow(network, weights, subject.dtype(X), path, scores)
+        scores = own_model_scores(Settings.builder_of(fitted.mlp), network)
+    save_tensorflow(network, weights, fitted.dtype(X), path, scores)
 
 
-_WRITERS: dict[str, Callable[[Subject, Path, Any], None]] = {
+_WRITERS: dict[str, Callable[[FittedPipeline, Path, Any], None]] = {
     "onnx": _write_onnx,
     "keras": _write_keras,
     "savedmodel": _write_savedmodel,

@@ -1,4 +1,4 @@
-"""The format ``onnx``: an estimator, or a whole pipeline, as skl2onnx converts it."""
+"""The format ``onnx``: converts an estimator, or a whole pipeline, by skl2onnx."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from sklearn.utils import get_tags
 
 from ffnn._version import __version__
 from ffnn.exceptions import ExportError
-from ffnn.exporting.subject import Subject
+from ffnn.exporting.fitted import FittedPipeline
 
 __all__ = ["onnx_model"]
 
-#: What a file of protocol buffers can hold, less what is no weight.
+#: The largest size of the weights: the limit of protocol buffers, with room for the rest of the model.
 _MOST_BYTES = 2**31 - 2**24
-#: scikit-learn's pattern of a word, and the same in RE2, whose \\w is ASCII's.
+#: scikit-learn's token pattern, and its equivalent in RE2, where \\w is ASCII only.
 _PATTERN = r"(?u)\b\w\w+\b"
 _PATTERN_IN_RE2 = r"[\p{L}\p{N}_][\p{L}\p{N}_]+"
 _LOCALE = "C.UTF-8"
 
 
-def onnx_model(subject: Subject, X: Any) -> Any:
+def onnx_model(fitted: FittedPipeline, X: Any) -> Any:
     """Return the model.
 
     Parameters
     ----------
-    subject : Subject
-        What is exported.
+    fitted : FittedPipeline
+        The fitted estimator or pipeline.
     X : array-like, DataFrame, sequence of str or None
-        A few rows, whose dtypes the model is to take.
+        A few rows with the dtypes of the model's inputs.
 
     Raises
     ------
     ExportError
-        If something in it has no form in ONNX.
+        If a part of it cannot be converted to ONNX.
     ImportError
         If onnx or skl2onnx is not installed.
     """
@@ -46,34 +46,34 @@ def onnx_model(subject: Subject, X: Any) -> Any:
         raise ImportError(
             f"format='onnx' needs onnx and skl2onnx ({error}). Install them with: python -m pip install 'ffnn[onnx]'"
         ) from error
-    n_bytes = sum(array.nbytes for array in subject.mlp._state().weights.values())
+    n_bytes = sum(array.nbytes for array in fitted.mlp._state().weights.values())
     if n_bytes > _MOST_BYTES:
         raise ExportError(
-            f"format='onnx': the weights have {n_bytes / 2**30:.1f} GiB; a file of ONNX holds 2. Use "
+            f"format='onnx': the weights have {n_bytes / 2**30:.1f} GiB; an ONNX file holds at most 2. Use "
             "format='savedmodel', fewer features or hidden_units, or dtype='float32'."
         )
     try:
         model = skl2onnx.to_onnx(
-            subject.whole, initial_types=_initial_types(subject, X), options=_options(subject.whole) or None
+            fitted.whole, initial_types=_initial_types(fitted, X), options=_options(fitted.whole) or None
         )
         onnx.checker.check_model(model)
-        _check_runs(subject, model, X)
+        _check_runs(fitted, model, X)
     except (ExportError, TypeError):
         raise
-    except Exception as error:  # whatever a converter says of what it was not made for
-        hint = "" if X is not None else " Where columns of X have several types, give some rows: export(..., X=X)."
+    except Exception as error:  # converters raise anything for unsupported steps
+        hint = "" if X is not None else " If the columns of X have several types, give some rows: export(..., X=X)."
         raise ExportError(
-            f"format='onnx': the {type(subject.whole).__name__} cannot be converted: {type(error).__name__}: "
-            f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X before."
+            f"format='onnx': the {type(fitted.whole).__name__} cannot be converted: {type(error).__name__}: "
+            f"{error}{hint} Or export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         ) from error
     model.producer_name, model.producer_version = "ffnn", __version__
     return model
 
 
 def _options(step: Any) -> dict[int, dict[str, str]]:
-    """Return what skl2onnx shall do otherwise than by default, so that texts are split as scikit-learn splits them."""
+    """Return the options of skl2onnx by which texts are tokenised as in scikit-learn."""
     if isinstance(step, CountVectorizer):  # or a TfidfVectorizer, which is one
-        # what every Linux has, a container too, unlike onnxruntime's en_US.UTF-8
+        # a locale that every Linux has, even in a container, unlike onnxruntime's en_US.UTF-8
         own = {"locale": _LOCALE}
         if step.analyzer == "word" and step.token_pattern == _PATTERN:
             own["tokenexp"] = _PATTERN_IN_RE2
@@ -84,18 +84,18 @@ def _options(step: Any) -> dict[int, dict[str, str]]:
     return {key: own for part in inside for key, own in _options(part).items()}
 
 
-def _check_runs(subject: Subject, model: Any, X: Any) -> None:
-    """Run the model where onnxruntime is installed: it lacks some operations, and skl2onnx is not always exact."""
+def _check_runs(fitted: FittedPipeline, model: Any, X: Any) -> None:
+    """Compare the model with the pipeline if onnxruntime is installed, since skl2onnx is not always exact."""
     try:
         onnxruntime = importlib.import_module("onnxruntime")
     except ImportError:
         return
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong comes as an exception too
+    options.log_severity_level = 4  # errors are raised as exceptions too
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    if X is None or not subject.transformers:
+    if X is None or not fitted.transformers:
         return
-    whole, is_classifier = subject.whole, hasattr(subject.mlp, "predict_proba")
+    whole, is_classifier = fitted.whole, hasattr(fitted.mlp, "predict_proba")
     expected = whole.predict_proba(X) if is_classifier else whole.predict(X)
     result = session.run(["probabilities" if is_classifier else "value"], _feed(session, X))[0]
     near = 1e-3 * np.abs(expected).max(initial=1e-9)
@@ -103,13 +103,13 @@ def _check_runs(subject: Subject, model: Any, X: Any) -> None:
         row = int(np.abs(result - expected).reshape(len(expected), -1).max(axis=1).argmax())
         raise ExportError(
             f"format='onnx': for row {row} of X the model gives {result[row]}, the pipeline {expected[row]}. skl2onnx "
-            f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in subject.transformers)}). "
-            "Export the last step, ffnn.export(pipeline[-1], path), and transform X before."
+            f"converts one of its steps inexactly ({', '.join(type(step).__name__ for step in fitted.transformers)}). "
+            "Export the last step, ffnn.export(pipeline[-1], path), and transform X first."
         )
 
 
 def _feed(session: Any, X: Any) -> dict[str, Any]:
-    """Return rows as what a session takes."""
+    """Return rows as the inputs of a session."""
     dtypes = {
         "tensor(float)": np.float32,
         "tensor(double)": np.float64,
@@ -122,14 +122,14 @@ def _feed(session: Any, X: Any) -> dict[str, Any]:
     return {name: np.asarray(X, dtype=dtype) for name, dtype in inputs.items()}
 
 
-def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:
-    """Return the model's inputs, each with its name and type."""
-    first = (*subject.transformers, subject.mlp)[0]
+def _initial_types(fitted: FittedPipeline, X: Any) -> list[tuple[str, Any]]:
+    """Return the names and types of the model's inputs."""
+    first = (*fitted.transformers, fitted.mlp)[0]
     if X is None:
         tags = get_tags(first).input_tags
         if tags.string and not tags.two_d_array:
             return [("X", _type("U", [None]))]
-        return [("X", _type(subject.mlp.network_.dtype, [None, first.n_features_in_]))]
+        return [("X", _type(fitted.mlp.network_.dtype, [None, first.n_features_in_]))]
     if hasattr(X, "columns") and hasattr(X, "dtypes"):
         return [(_column(name), _type(dtype, [None, 1])) for name, dtype in zip(X.columns, X.dtypes, strict=True)]
     array = X if hasattr(X, "dtype") else np.asarray(X)
@@ -137,7 +137,7 @@ def _initial_types(subject: Subject, X: Any) -> list[tuple[str, Any]]:
 
 
 def _type(dtype: Any, shape: list[Any]) -> Any:
-    """Return skl2onnx's type for a dtype of NumPy's or pandas's."""
+    """Return skl2onnx's type for a dtype of NumPy or pandas."""
     from skl2onnx.common import data_types
 
     kind = getattr(dtype, "kind", None) or np.dtype(dtype).kind
@@ -150,10 +150,10 @@ def _type(dtype: Any, shape: list[Any]) -> Any:
         return data_types.StringTensorType(shape)
     if kind == "b":
         return data_types.BooleanTensorType(shape)
-    raise TypeError(f"X has the dtype {dtype}, which ONNX does not have; expected numbers, booleans or strings.")
+    raise TypeError(f"X has the dtype {dtype}, which ONNX lacks; expected numbers, booleans or strings. Convert X.")
 
 
 def _column(name: Any) -> str:
     if not isinstance(name, str):
-        raise TypeError(f"X has a column {name!r}; expected strings, which name the inputs of the model.")
+        raise TypeError(f"X has a column {name!r}; expected strings, which name the model's inputs. Rename the column.")
     return name

@@ -1,7 +1,8 @@
 """Compiled kernels, for what no engine has an operation for: plain C, built with the package, called through ctypes.
 
 There is a library a level of the processor's instructions; :func:`load` takes the best that runs here. Where the
-package was built without a compiler there is none, and whoever would use one goes another way.
+package was built without a compiler there is none, and whoever would use one goes another way. The environment variable
+``FFNN_KERNELS`` names another folder to take libraries from, such as one of libraries built with sanitizers.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def describe() -> str:
 
 
 def _open(name: str, level: int, folder: Path) -> ctypes.CDLL | None:
+    folder = Path(os.environ.get("FFNN_KERNELS") or folder)
     try:
         return ctypes.CDLL(str(folder / f"{name}-{level}.so"))
     except OSError:

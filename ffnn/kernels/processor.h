@@ -1,21 +1,29 @@
-/* What the processor has, for all kernels: its vectors, how it treats tiny numbers, and the level of its instructions. */
+/* For all kernels: the processor's vectors, how it treats tiny numbers, the level of its instructions, and the check of
+ * columns. */
 #include <stdint.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-#define WIDTH 16
-/* Vectors of units at a time: as many sums as the processor has registers for. */
+/* Vectors as wide as the registers: gcc puts wider ones through memory. As many units at a time as there are registers
+ * for their sums. */
 #if defined(__AVX512F__)
-#define VECS 8
-#elif defined(__AVX__) || defined(__aarch64__)
-#define VECS 4
+#define WIDTH 16
+#elif defined(__AVX__)
+#define WIDTH 8
 #else
-#define VECS 2
+#define WIDTH 4
 #endif
+#define VECS 8
+typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 #define INLINE static inline __attribute__((always_inline))
+
+#if defined(__clang__)
+#define ONE_COPY __attribute__((noinline))
+#else
+#define ONE_COPY __attribute__((noinline, noclone))
+#endif
 
 /* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
 INLINE unsigned int flush_tiny(void) {
@@ -34,6 +42,13 @@ INLINE void restore_tiny(unsigned int before) {
 #else
     (void)before;
 #endif
+}
+
+/* Whether a column is not one of so many; a negative one is larger than any, seen as unsigned. */
+INLINE int any_outside(const int32_t *columns, int64_t n, int64_t n_features) {
+    int found = 0;
+    for (int64_t k = 0; k < n; k++) found |= (uint32_t)columns[k] >= (uint32_t)n_features;
+    return found;
 }
 
 /* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */

@@ -59,10 +59,12 @@ struct pass {
     int32_t every; /* whether each step is one of all rows */
 
     int32_t now; /* the number of steps when this pass is over */
-    int64_t memory;
-    const double *moves;                      /* (memory + 1, 2): what k idle steps move a weight by */
-    const double *mean_decays, *square_decays; /* what k idle steps multiply the means by */
-    const double *logs;                       /* of what the steps up to each have multiplied an idle weight by */
+    int64_t n_ends; /* of segments; what is known of their steps is as the class Clock of idling.py has it */
+    const int32_t *ends;
+    const double *sums; /* (..., 2) */
+    const double *logs; /* NULL where no step shrinks a weight */
+    const double *mean_decays, *square_decays, *ratio_decays; /* the mean's and the square's by k idle steps, and the
+                                                                 first of the ratios; the second is the mean's */
 
     int32_t *bounds; /* (n_lanes, n_next, 2): room for the part of each row that is a lane's */
     int32_t *counts; /* (n_lanes, lane_size): room to count the entries of each feature */
@@ -88,28 +90,47 @@ static void running_totals(int32_t *counts, int32_t n) {
 /* Rows ahead of the one at hand whose weights are asked for. */
 #define AHEAD 4
 
-/* What idle steps have done to a row. */
+/* What idle steps do to a row until some step, that of the end of a segment at most. */
 struct idle {
     float kept, first, second, mean, square;
+    int32_t until;
+    int64_t segment; /* that of the next steps */
 };
 
-static struct idle idle_of(const struct pass *p, int32_t then) {
-    int64_t gap = p->now - then;
-    const double *moves = p->moves + 2 * (gap < p->memory ? gap : p->memory);
-    double kept = p->logs ? exp(p->logs[p->now] - p->logs[then]) : 1;
-    return (struct idle){(float)kept, (float)moves[0], (float)moves[1], (float)p->mean_decays[gap],
-                         (float)p->square_decays[gap]};
+static int64_t segment_of(const struct pass *p, int32_t then) {
+    int64_t segment = p->n_ends;
+    while (segment > 0 && p->ends[segment - 1] > then) segment--;
+    return segment;
 }
 
-INLINE void catch_up(const struct pass *p, const struct idle *idle, int64_t at, int n) {
+static struct idle idle_of(const struct pass *p, int32_t then, int64_t segment) {
+    const int32_t end = p->ends[segment], to = end < p->now ? end : p->now, gap = to - then;
+    const double kept = p->logs ? exp(p->logs[to + segment] - p->logs[then + segment]) : 1;
+    const double *from = p->sums + 2 * (then + segment), *rest = p->sums + 2 * (to + segment);
+    return (struct idle){(float)kept,
+                         (float)(kept * from[0] - p->ratio_decays[gap] * rest[0]),
+                         (float)(kept * from[1] - p->mean_decays[gap] * rest[1]),
+                         (float)p->mean_decays[gap],
+                         (float)p->square_decays[gap],
+                         to,
+                         segment + 1};
+}
+
+/* One copy of this, so that it rounds alike wherever it is called from: nothing may depend on who brings a row up to
+ * date. */
+ONE_COPY static void catch_up(const struct pass *p, const struct idle *idle, int64_t at, int n) {
     float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
-    const struct idle f = *idle;
+    struct idle f = *idle;
     const float epsilon = p->epsilon;
-    for (int t = 0; t < n; t++) {
-        float root = sqrtf(v[t]), share = root / (root + epsilon), step = m[t] / (root + epsilon);
-        w[t] = f.kept * w[t] - step * (f.first * share + f.second * (1 - share));
-        m[t] *= f.mean;
-        v[t] *= f.square;
+    for (;;) {
+        for (int t = 0; t < n; t++) {
+            float root = sqrtf(v[t]), share = root / (root + epsilon), step = m[t] / (root + epsilon);
+            w[t] = f.kept * w[t] - step * (f.first * share + f.second * (1 - share));
+            m[t] *= f.mean;
+            v[t] *= f.square;
+        }
+        if (f.until == p->now) break;
+        f = idle_of(p, f.until, f.segment);
     }
 }
 
@@ -236,7 +257,7 @@ static int next_feature(const struct pass *p, struct walk *walk, struct feature 
         walk->next_starts++;
     }
     f->waited = !p->every && met != c && p->last[f->j] != p->now;
-    if (f->waited) f->idle = idle_of(p, p->last[f->j]);
+    if (f->waited) f->idle = idle_of(p, p->last[f->j], segment_of(p, p->last[f->j]));
     return 1;
 }
 
@@ -291,12 +312,25 @@ static void go_through(const struct pass *p, int64_t lane) {
     }
 }
 
+/* Whether idle steps do nothing to a row, as no batch has ever met its feature. */
+static int is_at_rest(const struct pass *p, int64_t at) {
+    for (int64_t t = 0; t < p->n_units; t++)
+        if (p->square[at + t] != 0 || p->mean[at + t] != 0) return 0;
+    return !p->logs;
+}
+
 static void make_up(const struct pass *p, int64_t lane) {
     for (int64_t j = first_of(p, lane); j < first_of(p, lane + 1); j++) {
-        if (p->last[j] == p->now) continue;
-        struct idle idle = idle_of(p, p->last[j]);
-        catch_up(p, &idle, j * p->n_units, (int)p->n_units);
+        const int64_t at = j * p->n_units;
+        const int32_t then = p->last[j];
+        if (then == p->now) continue;
         p->last[j] = p->now;
+        if (is_at_rest(p, at)) continue;
+        const struct idle idle = idle_of(p, then, segment_of(p, then));
+        int64_t u = 0; /* the parts of a row that a pass takes */
+        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, &idle, at + u, VECS * WIDTH);
+        for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, &idle, at + u, WIDTH);
+        if (u < p->n_units) catch_up(p, &idle, at + u, (int)(p->n_units - u));
     }
 }
 

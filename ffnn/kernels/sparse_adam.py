@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ffnn.kernels import load
-from ffnn.kernels.csr import CSR, gather
+from ffnn.kernels.csr import CSR, check_array, check_arrays, gather, lengths_of
 from ffnn.kernels.threads import Threads
 from ffnn.lazy_rows import Clock
 from ffnn.model import Array
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["Slots", "SparseAdam"]
 
 
-#: Parts of the features that threads take; more threads find no work.
-LANES = 16
+#: Parts of the features that threads take, at most and at least; more threads find no work.
+LANES, FEWEST_LANES = 16, 2
+#: Bytes of the products of a batch, of which each lane makes its own; there are fewer lanes where they would take more.
+PRODUCTS = 2**27
 #: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
 _PAD = 16
 _TRIPLE = np.dtype([("column", np.int32), ("row", np.int32), ("value", np.float32)])
@@ -55,8 +57,9 @@ class _Pass(ctypes.Structure):
         *[(name, ctypes.c_float) for name in ("bound", "decay", "shrink")],
         ("every", ctypes.c_int32),
         ("now", ctypes.c_int32),
-        ("memory", ctypes.c_int64),
-        *[(name, ctypes.c_void_p) for name in ("moves", "mean_decays", "square_decays", "logs")],
+        ("n_ends", ctypes.c_int64),
+        *[(name, ctypes.c_void_p) for name in ("ends", "sums", "logs")],
+        *[(name, ctypes.c_void_p) for name in ("mean_decays", "square_decays", "ratio_decays")],
         *[(name, ctypes.c_void_p) for name in ("bounds", "counts", "room", "more_room")],
         ("lane", ctypes.c_int32),
     )
@@ -83,7 +86,7 @@ class SparseAdam:
 
     A pass takes one step, of the batch at hand, and returns the products of the next batch, which was fetched, with the
     weight as it then is. So an epoch is ``begin``, a pass without slopes, and a pass a batch, before the last of which
-    nothing is fetched.
+    nothing is fetched. An epoch that ended so before its last step goes on by ``hold`` and ``fetch``.
 
     Parameters
     ----------
@@ -98,25 +101,32 @@ class SparseAdam:
         assert library is not None  # takes() has been asked
         assert idling is not None
         self._library = library
-        self._decays = (idling.decays["mean"], idling.decays["square"])
+        self._decays = {"mean": idling.decays["mean"], "square": idling.decays["square"], "ratio": idling.ratios[0]}
         self._clock = Clock(idling)
         self._plan: EpochPlan | None = None
         self._step, self._shrinks = -1, False
-        lane_size = -(-n_features // LANES)
-        self._batch, self._next = (_Transposed(LANES * (lane_size + 1)) for _ in range(2))
+        self._shrank = False  # in a step that rows wait for
+        self._n_rows = 0  # of the batch at hand
         self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
         self._pass = _Pass(
             n_features=n_features,
             n_units=n_units,
-            n_lanes=LANES,
-            lane_size=lane_size,
             pitch=-(-n_units // _PAD) * _PAD + _PAD,
             mean_rest=np.float32(1) - np.float32(solver.beta_1),
             square_rest=np.float32(1) - np.float32(solver.beta_2),
             epsilon=solver.epsilon,
-            memory=idling.memory,
         )
-        self._point(last=np.zeros(n_features, np.int32), counts=np.empty(LANES * lane_size, np.int32))
+        self._point(last=np.zeros(n_features, np.int32))
+        self._divide(LANES)
+
+    def _divide(self, n_lanes: int) -> None:
+        """Divide the features into lanes."""
+        p = self._pass
+        if n_lanes == p.n_lanes:
+            return
+        p.n_lanes, p.lane_size = n_lanes, -(-p.n_features // n_lanes)
+        self._batch, self._next = (_Transposed(n_lanes * (p.lane_size + 1)) for _ in range(2))
+        self._point(counts=np.empty(n_lanes * p.lane_size, np.int32))
 
     @staticmethod
     def takes(solver: Solver) -> bool:
@@ -127,6 +137,11 @@ class SparseAdam:
             and solver.idling() is not None
             and load("sparse_adam") is not None
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether rows should be settled before another epoch begins."""
+        return self._clock.is_full
 
     @property
     def waiting(self) -> bool:
@@ -149,12 +164,16 @@ class SparseAdam:
         """
         self._plan, self._step, self._shrinks = plan, -1, shrinks
         p = self._pass
+        rows = min(plan.batch_size, len(plan.order))
+        self._divide(int(np.clip(PRODUCTS // (4 * rows * p.pitch), FEWEST_LANES, LANES)))
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
         p.every, p.now = decays, self._clock.now
-        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
+        self.hold(slots)
         if not decays:
-            self._look_back(*self._clock.advance(plan, shrinks), shrinks=shrinks)
+            self._shrank |= shrinks
+            self._clock.advance(plan, shrinks)
+            self._look_back()
 
     def fetch(self, x: CSR, rows: Array | None = None) -> None:
         """Take the next batch: some rows of a data set, or all of it; never during a pass.
@@ -165,10 +184,17 @@ class SparseAdam:
             The data set.
         rows : int32 ndarray, optional
             The rows.
+
+        Raises
+        ------
+        ValueError
+            If an array has another dtype, or a row or an index is outside.
         """
         rows = np.arange(len(x.splits) - 1, dtype=np.int32) if rows is None else rows
+        check_arrays(x)
+        check_array("rows", rows, np.int32, (rows.size,))
         splits = np.zeros(len(rows) + 1, np.int32)
-        np.cumsum(x.splits[rows + 1] - x.splits[rows], out=splits[1:])
+        np.cumsum(lengths_of(x, rows), out=splits[1:])
         batch = CSR(splits, *(self._room(name, kind, splits[-1]) for name, kind in _FETCHED))
         gather(self._library, x, rows, batch, self._pass.n_features)
         self._point(splits=splits)
@@ -198,18 +224,17 @@ class SparseAdam:
         self._next.make_room(n_stored)
         for room in ("room", "more_room"):
             self._room(room, _TRIPLE, n_stored)
-        self._room("bounds", np.int32, LANES * p.n_next * 2)
-        products = self._room("products", np.float32, LANES * p.n_next * p.pitch)
+        self._room("bounds", np.int32, p.n_lanes * p.n_next * 2)
+        products = self._room("products", np.float32, p.n_lanes * p.n_next * p.pitch)
         p.features, p.starts, p.entries = self._batch.pointers
         p.next_features, p.next_starts, p.next_entries = self._next.pointers
-        if not p.every:
-            p.moves = self._arrays["moves"][self._step + 1].ctypes.data
         threads.run(self._library.ffnn_pass, p)
         if not p.n_next:
             self._let_go()
             return None
-        n_rows, p.n_next = p.n_next, 0
-        return np.asarray(products.reshape(LANES, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
+        n_rows = self._n_rows = p.n_next
+        p.n_next = 0
+        return np.asarray(products.reshape(p.n_lanes, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
 
     def _next_step(self, slopes: Array) -> None:
         """Say what the next pass does."""
@@ -219,35 +244,42 @@ class SparseAdam:
         p.step_size = plan.step_sizes[self._step]
         p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
         p.now += not p.every
+        check_array("slopes", slopes, np.float32, (self._n_rows, p.n_units))
         padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
         padded[:, : p.n_units] = slopes
 
     def settle(self, slots: Slots, threads: Threads) -> None:
         """Take the steps that rows have waited for."""
-        now = self._clock.now
-        moves = self._clock.moves(np.array([now]))
-        self._point(weight=slots.weight, mean=slots.mean, square=slots.square)
-        self._look_back(moves, self._clock.logs, shrinks=True)
-        self._pass.now, self._pass.moves = now, moves.ctypes.data
+        self.hold(slots)
+        self._look_back()
+        self._pass.now = self._clock.now
         threads.run(self._library.ffnn_settle, self._pass)
         self._clock.reset()
+        self._shrank = False
         self._arrays["last"][:] = 0
         self._let_go()
+
+    def hold(self, slots: Slots) -> None:
+        """Take the weight and its means; a pass after which no batch comes lets go of them."""
+        arrays = {"weight": slots.weight, "mean": slots.mean, "square": slots.square}
+        for name, array in arrays.items():
+            check_array(name, array, np.float32, (self._pass.n_features, self._pass.n_units))
+        self._point(**arrays)
 
     def _let_go(self) -> None:
         """Hold no memory that is not one's own."""
         for name in ("weight", "mean", "square"):
             self._arrays.pop(name)
 
-    def _look_back(self, moves: Array, logs: Array, *, shrinks: bool) -> None:
+    def _look_back(self) -> None:
         """Point to what idle steps have done."""
-        gaps = np.arange(self._clock.now + 1)
-        self._arrays["moves"] = moves
-        self._point(
-            mean_decays=np.power(self._decays[0], gaps), square_decays=np.power(self._decays[1], gaps), logs=logs
-        )
-        if not shrinks:
+        clock = self._clock
+        self._pass.n_ends = len(clock.ends)
+        self._point(ends=clock.ends, sums=clock.sums, logs=clock.logs)
+        if not self._shrank:
             self._pass.logs = None
+        gaps = np.arange(int(np.diff(clock.ends, prepend=0).max()) + 1)
+        self._point(**{f"{name}_decays": np.power(decay, gaps) for name, decay in self._decays.items()})
 
     def _point(self, **arrays: Array) -> None:
         for name, array in arrays.items():

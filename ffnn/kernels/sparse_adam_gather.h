@@ -1,8 +1,8 @@
 /* Rows that are copied from a data set into a batch, each in the order of its columns. */
 
-/* Rows on their way from a data set to a batch. Kept in step with the class _Gather of sparse_adam.py. */
+/* Rows on their way from a data set to a batch. Kept in step with the class _Gather of csr.py. */
 struct gather {
-    int64_t n_rows;
+    int64_t n_rows, n_from, n_stored, n_features; /* of the batch; rows and entries of the data set, and its width */
     const int32_t *rows;
     const int32_t *from_splits, *from_columns;
     const float *from_values;
@@ -39,17 +39,26 @@ static int is_sorted(const int32_t *columns, int32_t n) {
     return sorted;
 }
 
-/* Copy rows, each in the order of its columns. `counts` has room for two tables of digits. */
-void ffnn_gather(const struct gather *g, int32_t *counts) {
+/* Copy rows, each in the order of its columns. `counts` has room for two tables of digits. Return 0; or 1 once a row, or
+ * an index in it, turns out to be outside of the data set. */
+int ffnn_gather(const struct gather *g, int32_t *counts) {
     for (int64_t i = 0; i < g->n_rows; i++) {
-        const int32_t from = g->from_splits[g->rows[i]], to = g->splits[i], n = g->splits[i + 1] - to;
+        const int32_t row = g->rows[i], to = g->splits[i], n = g->splits[i + 1] - to;
+        if (row < 0 || row >= g->n_from) return 1;
+        const int32_t from = g->from_splits[row];
+        if (from < 0 || n < 0 || (int64_t)from + n > g->n_stored || g->from_splits[row + 1] != from + n) return 1;
+        if (!n) continue;
         const int32_t *columns = g->from_columns + from;
         const float *values = g->from_values + from;
-        if (is_sorted(columns, n)) {
+        const int sorted = is_sorted(columns, n);
+        if (sorted ? columns[0] < 0 || columns[n - 1] >= g->n_features : any_outside(columns, n, g->n_features))
+            return 1;
+        if (sorted) {
             memcpy(g->columns + to, columns, n * sizeof *columns);
             memcpy(g->values + to, values, n * sizeof *values);
         } else {
             sort(g, columns, values, n, to, counts);
         }
     }
+    return 0;
 }

@@ -14,8 +14,6 @@
 #define CACHED (1 << 19)
 /* Entries that a row is to have among some features; to look for fewer takes longer than to fetch weights again. */
 #define FEWEST 4
-/* VECS at most; that of the processor may be less than what some code here, left out there, is written for. */
-#define MOST_VECS 8
 /* Entries ahead of the one at hand whose weights are asked for. */
 #define AHEAD 8
 
@@ -27,11 +25,12 @@ struct products {
     const float *weight; /* (n_features, n_units) */
     float *products;     /* (n_rows, n_units) */
     int32_t lane;        /* the next group of rows that nobody has taken */
+    int32_t outside;     /* set where a column is not one of the features */
 };
 
 /* Add to some units of a row what some entries make of their weights; n_vecs is a constant wherever this is inlined. */
 INLINE void add(const struct products *p, int32_t from, int32_t to, int32_t end, int64_t u, int n_vecs, float *row) {
-    vec sums[MOST_VECS], *product = (vec *)(row + u);
+    vec sums[VECS], *product = (vec *)(row + u);
 #pragma GCC unroll 8
     for (int t = 0; t < n_vecs; t++) sums[t] = product[t];
     for (int32_t k = from; k < to; k++) {
@@ -51,7 +50,7 @@ INLINE void add(const struct products *p, int32_t from, int32_t to, int32_t end,
 static void add_all(const struct products *p, int32_t from, int32_t to, int32_t end, float *row) {
     int64_t u = 0;
     for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) add(p, from, to, end, u, VECS, row);
-    if (VECS > 4 && u + 4 * WIDTH <= p->n_units) {
+    if (u + 4 * WIDTH <= p->n_units) {
         add(p, from, to, end, u, 4, row);
         u += 4 * WIDTH;
     }
@@ -94,7 +93,12 @@ void ffnn_products(struct products *p) {
     for (;;) {
         const int64_t first = GROUP * (int64_t)__atomic_fetch_add(&p->lane, 1, __ATOMIC_RELAXED);
         if (first >= p->n_rows) break;
-        multiply(p, first, p->n_rows - first < GROUP ? p->n_rows - first : GROUP);
+        const int64_t n = p->n_rows - first < GROUP ? p->n_rows - first : GROUP;
+        const int32_t from = p->splits[first];
+        if (any_outside(p->columns + from, p->splits[first + n] - from, p->n_features))
+            __atomic_store_n(&p->outside, 1, __ATOMIC_RELAXED);
+        else
+            multiply(p, first, n);
     }
     restore_tiny(before);
 }

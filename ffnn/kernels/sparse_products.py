@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 
+import numpy as np
+
 from ffnn.kernels import load
-from ffnn.kernels.csr import CSR
+from ffnn.kernels.csr import CSR, check_array, check_whole
 from ffnn.kernels.threads import Threads
 from ffnn.model import Array
 
@@ -22,7 +24,7 @@ class _Products(ctypes.Structure):
     _fields_ = (
         *[(name, ctypes.c_int64) for name in ("n_rows", "n_features", "n_units")],
         *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "weight", "products")],
-        ("lane", ctypes.c_int32),
+        *[(name, ctypes.c_int32) for name in ("lane", "outside")],
     )
 
 
@@ -44,10 +46,20 @@ def multiply(x: CSR, weight: Array, products: Array, n_threads: int) -> None:
         What is written to; in memory row by row, as all the others.
     n_threads : int
         How many threads may compute.
+
+    Raises
+    ------
+    ValueError
+        If an array has another dtype or shape, or an index is outside.
     """
     library = load("sparse_products")
     assert library is not None  # is_there() has been asked
+    check_array("weight", weight, np.float32, (len(weight), products.shape[1]))
+    check_array("products", products, np.float32, products.shape)
+    check_whole(x, len(products))
     arrays = (x.splits, x.columns, x.values, weight, products)
     argument = _Products(len(products), *weight.shape, *[array.ctypes.data for array in arrays])
     with Threads(max(1, min(n_threads, -(-len(products) // _GROUP)))) as threads:
         threads.run(library.ffnn_products, argument)
+    if argument.outside:
+        raise ValueError(f"x has columns that are not from 0 to {len(weight) - 1}, the rows of the weight.")

@@ -1,4 +1,4 @@
-"""A network as part of the ONNX model that skl2onnx makes."""
+"""Adds a network to the ONNX model that skl2onnx makes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from ffnn.exceptions import ExportError
 from ffnn.model import Arrays
 from ffnn.network import Network
+from ffnn.onnx._private import parse_simple_model
 from ffnn.onnx.ops import OnnxOps
 from ffnn.onnx.tensor import Array, Graph, OnnxTensor
 from ffnn.ops import NumpyOps, SparseRows
@@ -19,12 +20,11 @@ __all__ = ["add_operations", "allow_options", "convert", "output_types"]
 
 
 def allow_options(kind: type) -> None:
-    """Let skl2onnx take the options for a class of estimators that it gives to every classifier in a pipeline.
+    """Make skl2onnx accept for a class of estimators the options that it passes to every classifier of a pipeline.
 
-    What they say of probabilities, in which form they come, is ignored: they come as a matrix.
+    The options for the form of probabilities are ignored: they are always a matrix.
     """
     from skl2onnx import update_registered_converter
-    from skl2onnx._parse import _parse_sklearn_simple_model
 
     def calculate(operator: Any) -> None:
         operator.raw_operator.onnx_shape_calculator()(operator)
@@ -33,7 +33,7 @@ def allow_options(kind: type) -> None:
         operator.raw_operator.onnx_converter()(scope, operator, container)
 
     def parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-        return _parse_sklearn_simple_model(scope, model, inputs, custom_parsers)
+        return parse_simple_model(scope, model, inputs, custom_parsers)
 
     allowed = {"zipmap": None, "nocl": None, "output_class_labels": None}
     alias = f"Ffnn{kind.__name__}"
@@ -41,7 +41,7 @@ def allow_options(kind: type) -> None:
 
 
 def output_types(network: Network) -> dict[str, Any]:
-    """Return the type of each output by its name."""
+    """Return the ONNX type of each output by name."""
     from skl2onnx.common import data_types
 
     kinds = {
@@ -53,49 +53,51 @@ def output_types(network: Network) -> dict[str, Any]:
 
 
 def convert(network: Network, weights: Arrays, scope: Any, operator: Any, container: Any) -> None:
-    """Add the operations of a network to the model, as a converter of skl2onnx does.
+    """Add the operations of a network to the model; a converter for skl2onnx.
 
     Parameters
     ----------
     network : Network
         The description.
     weights : dict of str to ndarray
-        What was learned.
+        The trained weights.
     scope, operator, container
-        skl2onnx's: what names there are, what comes and goes, and where nodes are added.
+        skl2onnx's arguments: the names in use, the inputs and outputs, and the container of the nodes.
 
     Raises
     ------
     ExportError
-        If what the network does is none of ONNX's operations.
+        If the network cannot be expressed in ONNX's operations.
     """
     for other in scope.operators.values():
         if other.raw_operator is not None and any(result in other.inputs for result in operator.outputs):
             raise ExportError(
                 f"{type(operator.raw_operator).__name__} is in the middle of a pipeline, where it transforms; "
-                "in ONNX it predicts. Let it be the last step."
+                "in ONNX it can only predict. Make it the last step."
             )
-    network = dataclasses.replace(network, compute_dtype=None)  # what onnxruntime does not have on CPUs
+    network = dataclasses.replace(network, compute_dtype=None)  # onnxruntime lacks bfloat16 on CPUs
     if network.weights.keys() - weights.keys():
         raise ExportError(
-            "The network was made by the builder, such as KerasBuilder(build=...), and ffnn does not know what it "
-            "does. Use format='savedmodel' or 'keras', or what its engine has: estimator.model_.export(path)."
+            "The network was made by the builder, such as KerasBuilder(build=...), so ffnn cannot translate it. "
+            "Use format='savedmodel' or 'keras', or the engine's own export: estimator.model_.export(path)."
         )
 
     def outputs(ops: OnnxOps, x: OnnxTensor) -> list[Any]:
         tensors = {name: ops.tensor(weights[name]) for name in network.weights}
         scores = network.apply(ops, network.entering(ops, x), tensors)
         scores = scores.dense(ops) if isinstance(scores, SparseRows) else scores
+        # ONNX cannot raise errors: NaN and infinity give NaN, even where an activation would return a number
+        scores = scores + ops.sum(x * 0, axis=1, keepdims=True)
         return list(network.output.export(ops, scores).values())
 
     try:
         add_operations(outputs, network.n_features, network.dtype, scope, operator, container)
     except ExportError:
         raise
-    except Exception as error:  # whatever a layer of somebody's makes of tensors that are none of its engine's
+    except Exception as error:  # a third-party layer may raise anything for these tensors
         raise ExportError(
-            f"The network cannot be written in ONNX's operations: {type(error).__name__}: {error} What calls an "
-            "engine's own functions can be exported by format='savedmodel'."
+            f"The network cannot be written in ONNX's operations: {type(error).__name__}: {error} If it calls an "
+            "engine's own functions, use format='savedmodel'."
         ) from error
 
 
@@ -112,26 +114,26 @@ def add_operations(
     Parameters
     ----------
     function : callable
-        ``function(ops, x)`` returns what ``operator`` gives.
+        ``function(ops, x)`` returns the outputs of ``operator``.
     width : int
         The number of features.
     dtype : str
-        Of the ``x`` that the function takes.
+        The dtype of ``x``.
     scope, operator, container
-        skl2onnx's.
+        skl2onnx's arguments, as for :func:`convert`.
     """
     from skl2onnx.common.data_types import guess_numpy_type
 
     graph = Graph(scope.get_unique_operator_name("ffnn"))
     ops = OnnxOps(graph)
-    # skl2onnx gives the columns of a table one by one; one that is missing shows when the model runs
+    # skl2onnx passes the columns of a table one by one; a missing one is noticed when the model runs
     width = width if len(operator.inputs) == 1 else 1
     examples = [np.zeros((2, width), guess_numpy_type(variable.type)) for variable in operator.inputs]
     columns = [
         ops.cast(OnnxTensor(graph, variable.onnx_name, example), dtype)
         for variable, example in zip(operator.inputs, examples, strict=True)
     ]
-    with np.errstate(all="ignore"):  # of the examples, which mean nothing
+    with np.errstate(all="ignore"):  # the values of the example rows do not matter
         results = function(ops, columns[0] if len(columns) == 1 else ops.concatenate(columns, 1))
     for name, value in graph.constants.items():
         _add_constant(container, name, value)

@@ -1,6 +1,6 @@
-"""The array operations of :class:`ffnn.ops.Ops`, each of which adds nodes to an ONNX graph.
+"""The operations of :class:`ffnn.ops.Ops` as nodes of an ONNX graph.
 
-A network is written down by calling it once with these. Only what a prediction needs is here.
+Calling a network once with them records it. Only the operations that predictions need are implemented.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ffnn.ops import NumpyOps
 
 __all__ = ["OnnxOps"]
 
-#: Operations of one tensor that ONNX has under another name, with the same meaning in float64.
+#: Unary operations and their names in ONNX, which computes the same in float64.
 _UNARY = {
     "abs": "Abs", "cos": "Cos", "exp": "Exp", "log": "Log", "log_softmax": "LogSoftmax", "relu": "Relu",
     "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sqrt": "Sqrt", "tanh": "Tanh",
@@ -27,19 +27,19 @@ Tensor = Any
 
 
 class OnnxOps:
-    """Array operations that write down what they are to do.
+    """Array operations that add nodes to a graph.
 
     Parameters
     ----------
     graph : Graph
-        Where they write it.
+        The graph.
     """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
     def tensor(self, value: Tensor, dtype: Any = None) -> OnnxTensor:
-        """Return a value as a tensor of the graph: itself, or a constant."""
+        """Return a value as a tensor of the graph, which is a constant unless it is one already."""
         if isinstance(value, OnnxTensor):
             return value
         return self._graph.constant(np.asarray(value, dtype=dtype))
@@ -54,7 +54,7 @@ class OnnxOps:
 
         return operation
 
-    # -- element by element
+    # -- elementwise
 
     def log1p(self, x: Tensor) -> Tensor:
         return self.log(1 + self.tensor(x))
@@ -70,7 +70,7 @@ class OnnxOps:
         return self._graph.binary("Min", np.minimum, x, y)
 
     def where(self, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        x, y = self._graph.alike(x, y)
+        x, y = self._graph.common_dtype(x, y)
         condition = self.tensor(condition)
         return self._graph.node("Where", [condition, x, y], np.where(condition.like, x.like, y.like))
 
@@ -90,7 +90,7 @@ class OnnxOps:
         content = onnx.numpy_helper.from_array(np.full(1, value, x.dtype))
         return self._graph.node("ConstantOfShape", [shape], np.full_like(x.like, value), value=content)
 
-    # -- activations; ONNX keeps the constants of its own in float32, and onnxruntime has most of them in float32 alone
+    # -- activations; ONNX's have constants in float32, and onnxruntime implements most of them for float32 only
 
     def elu(self, x: Tensor) -> Tensor:
         return self.where(x > 0, x, self.exp(self.minimum(x, 0)) - 1)
@@ -109,7 +109,7 @@ class OnnxOps:
 
     def gelu(self, x: Tensor) -> Tensor:
         x = self.tensor(x)
-        # so that in float64 the error function is as exact as float32
+        # the error function in float32, so that in float64 the result is as exact as in float32
         scaled = self.cast(x * 0.7071067811865476, "float32")
         erf = self._graph.node("Erf", [scaled], scaled.like)
         return 0.5 * x * (1 + self.cast(erf, x.dtype))
@@ -145,7 +145,7 @@ class OnnxOps:
         return [shape[i] for i in range(x.like.ndim)]
 
     def _as_shape(self, shape: Sequence[Any]) -> Any:
-        """Return numbers, some of which may be known only when the model runs, as one vector."""
+        """Return the sizes, which may include tensors of the graph, as one vector."""
         if not any(isinstance(n, OnnxTensor) for n in shape):
             return self.tensor(shape, np.int64)
         one = self.tensor([1], np.int64)
@@ -161,7 +161,7 @@ class OnnxOps:
         return self._graph.node("Transpose", [x], np.transpose(x.like, axes), perm=list(axes))
 
     def concatenate(self, xs: Sequence[Tensor], axis: int = 0) -> Tensor:
-        tensors = self._graph.alike(*xs)
+        tensors = self._graph.common_dtype(*xs)
         return self._graph.node("Concat", tensors, np.concatenate([x.like for x in tensors], axis), axis=axis)
 
     def arange(self, n: Any, dtype: str) -> Tensor:
@@ -171,7 +171,7 @@ class OnnxOps:
 
     def take(self, x: Tensor, indices: Tensor) -> Tensor:
         x, indices = self.tensor(x), self.tensor(indices)
-        like = np.take(x.like, indices.like, axis=0, mode="clip")  # an example's indices may lie anywhere
+        like = np.take(x.like, indices.like, axis=0, mode="clip")  # the indices of the example may be out of range
         return self._graph.node("Gather", [x, indices], like, axis=0)
 
     def one_hot(self, x: Tensor, n: int, dtype: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Tensors of an ONNX graph, and the graph that they are written down in."""
+"""ONNX graphs and their tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Operand = Any
 
 @dataclass(frozen=True)
 class Node:
-    """An operation in a graph: its type, the names of what it takes and gives, and its attributes."""
+    """An operation in a graph: its type, the names of its inputs and its output, and its attributes."""
 
     op_type: str
     inputs: list[str]
@@ -29,12 +29,12 @@ class Node:
 
 @dataclass
 class Graph:
-    """What a network does, as ONNX's operations in order.
+    """The ONNX operations of a network, in order.
 
     Parameters
     ----------
     prefix : str
-        What the names of its values begin with.
+        The prefix of the names of its values.
     """
 
     prefix: str
@@ -42,13 +42,13 @@ class Graph:
     constants: dict[str, Array] = field(default_factory=dict)
 
     def constant(self, value: Array) -> OnnxTensor:
-        """Return a tensor that the model has in its file."""
+        """Return a tensor that is stored in the model's file."""
         name = f"{self.prefix}_constant_{len(self.constants)}"
         self.constants[name] = value
         return OnnxTensor(self, name, value)
 
     def node(self, op_type: str, inputs: Sequence[OnnxTensor], like: Any, **attributes: Any) -> OnnxTensor:
-        """Return what a new operation gives; ``like`` is what NumPy makes of the inputs' likes."""
+        """Add an operation and return its output; ``like`` is NumPy's result for the inputs' ``like``."""
         name = f"{self.prefix}_{len(self.nodes)}"
         self.nodes.append(Node(op_type, [x.name for x in inputs], name, attributes))
         return OnnxTensor(self, name, np.asarray(like))
@@ -62,8 +62,8 @@ class Graph:
             return x
         return self.node("Cast", [x], x.like.astype(dtype), to=onnx.helper.np_dtype_to_tensor_dtype(dtype))
 
-    def alike(self, *operands: Operand) -> list[OnnxTensor]:
-        """Return tensors of one dtype: that of those that are tensors already, unless theirs cannot hold the others."""
+    def common_dtype(self, *operands: Operand) -> list[OnnxTensor]:
+        """Return the operands as tensors of one dtype: that of the tensors, or float64 for integers and fractions."""
         tensors = [x.like for x in operands if isinstance(x, OnnxTensor)]
         others = [np.asarray(x) for x in operands if not isinstance(x, OnnxTensor)]
         dtype = np.result_type(*tensors) if tensors else np.result_type(*others)
@@ -75,8 +75,8 @@ class Graph:
         ]
 
     def binary(self, op_type: str, function: Callable[[Any, Any], Any], x: Operand, y: Operand) -> OnnxTensor:
-        """Return what an operation makes of two operands, of which one at least is a tensor."""
-        x, y = self.alike(x, y)
+        """Add an operation on two operands, at least one of them a tensor, and return its output."""
+        x, y = self.common_dtype(x, y)
         if op_type == "Div" and x.dtype.kind in "biu":
             x, y = self.cast(x, np.float64), self.cast(y, np.float64)
         with np.errstate(all="ignore"):
@@ -89,14 +89,14 @@ class OnnxTensor:
     Parameters
     ----------
     graph : Graph
-        Whose value it is.
+        The graph of the value.
     name : str
-        Its name there.
+        Its name in the graph.
     like : ndarray
-        What NumPy computes for some example rows in its place: it has the dtype and the axes, whatever the network is.
+        NumPy's result for some example rows, which has the dtype and the axes of the value.
     """
 
-    __array_ufunc__ = None  # an array on the left leaves its operators to this class
+    __array_ufunc__ = None  # an array on the left defers to this class's operators
     __hash__ = None  # type: ignore[assignment]  # == makes a tensor
 
     def __init__(self, graph: Graph, name: str, like: Array) -> None:
@@ -111,7 +111,7 @@ class OnnxTensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a constant; what depends on the number of rows has none yet."""
+        """The shape of a constant; that of other values is unknown until the model runs."""
         if self.name in self.graph.constants:
             return tuple(self.like.shape)
         raise ExportError("The shape of a value is not known before an ONNX model runs. Use ops.shape(x) in the layer.")
@@ -125,7 +125,7 @@ class OnnxTensor:
                 x = self.graph.node("Gather", [x, index], np.take(x.like, part, axis), axis=axis)
                 continue
             if not isinstance(part, slice):
-                raise ExportError(f"x[{key!r}]: expected integers and slices, which are what can be written in ONNX.")
+                raise ExportError(f"x[{key!r}]: expected integers and slices, as ONNX supports nothing else.")
             if part != slice(None):
                 first, last, step = part.start or 0, part.stop, part.step or 1
                 bounds = (first, np.iinfo(np.int64).max if last is None else last, axis, step)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 import functools
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from joblib._parallel_backends import ParallelBackendBase, SequentialBackend
-
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
+from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.parallel.tasks.budget import cpu_count
 from ffnn.plugins import registry
 
@@ -42,6 +43,10 @@ class FfnnBackend(ParallelBackendBase):
     -----
     The executor bounds what runs at the same time. ``n_jobs`` says only whether to use it: 1 means here, in
     sequence, and any other number, or None, means on the executor.
+
+    joblib lets all ``Parallel`` in a thread share one backend, even those of generators that are not used up. So
+    :meth:`configure` gives each of them a backend of its own on the same executor: no ``Parallel`` cancels the tasks of
+    another or uses the hashes of its data.
     """
 
     default_n_jobs = -1
@@ -57,7 +62,12 @@ class FfnnBackend(ParallelBackendBase):
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
+        self._is_one_parallels = False
+        self._clear()
+
+    def _clear(self) -> None:
         self._progress = Progress(False)
+        self._hashes = Hashes()
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
@@ -81,21 +91,32 @@ class FfnnBackend(ParallelBackendBase):
         return _TASKS_PER_WORKER * self.n_workers
 
     def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
-        """Prepare for a ``Parallel``; joblib's options for processes mean nothing here."""
+        """Prepare for a ``Parallel``; joblib's options for processes mean nothing here.
+
+        Raises
+        ------
+        joblib._parallel_backends.FallbackToBackend
+            As joblib wants it, with the backend that the ``Parallel`` is to use and to configure instead: its own.
+        """
+        if not self._is_one_parallels:
+            own = copy.copy(self)
+            own._clear()
+            own._is_one_parallels = True
+            raise FallbackToBackend(own)
         self.parallel = parallel
         self._aborted = False
         return self.effective_n_jobs(n_jobs)
 
     def start_call(self) -> None:
-        """Prepare for one call of a ``Parallel``, during which data does not change in place."""
+        """Prepare for one call of the ``Parallel``; it makes one at a time."""
         self._aborted = False
         self._progress = Progress(self._show)
+        self._hashes = Hashes(watchful=getattr(self.parallel, "return_generator", False))
         getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
-        getattr(self._executor, "begin_call", _nothing)()
 
     def stop_call(self) -> None:
         """Note that the call is over."""
-        getattr(self._executor, "end_call", _nothing)()
+        self._hashes = Hashes()
         self._progress.close(self)
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
@@ -128,7 +149,8 @@ class FfnnBackend(ParallelBackendBase):
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
-        future = self._executor.submit(func)
+        with self._hashes.shared():
+            future = self._executor.submit(func)
         self._progress.add(future, func, self)
         with self._lock:
             self._futures.add(future)

@@ -4,6 +4,11 @@ scikit-learn turns an exception in ``fit`` into ``error_score``, but a lost work
 the same batch is run once more with a stand-in for the estimator, whose ``fit`` raises what happened:
 scikit-learn then builds the failed result itself, or raises it under ``error_score="raise"``. joblib has
 no public hook for this; what is relied upon is that a batch has ``items`` of (function, args, kwargs).
+
+One function of scikit-learn's fits an estimator and knows ``error_score``: ``_fit_and_score``, which searches,
+``cross_validate``, ``learning_curve``, ``validation_curve`` and others call. Nothing else may see a stand-in: a
+function that saves an estimator would save this one. (``cross_val_predict`` and ``learning_curve`` with
+``exploit_incremental_learning`` raise what ``fit`` raises, and so does a lost worker there.)
 """
 
 from __future__ import annotations
@@ -12,6 +17,8 @@ import copy
 from typing import Any
 
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import _validation
+from sklearn.utils.parallel import _FuncWrapper
 
 __all__ = ["FailedEstimator", "stand_in"]
 
@@ -38,24 +45,25 @@ class FailedEstimator(BaseEstimator):
 
 
 def stand_in(batch: Any, error: Exception) -> Any | None:
-    """Make the batch that fails as scikit-learn expects; None if it is not one call with an estimator."""
+    """Make the batch that fails as scikit-learn expects; None if it is not one call that knows ``error_score``."""
     items = getattr(batch, "items", None)
     if not isinstance(items, list) or len(items) != 1:
         return None
     function, args, kwargs = items[0]
+    if not _knows_error_score(function):
+        return None
     failed = FailedEstimator(error)
-    if "estimator" in kwargs and _fits(kwargs["estimator"]):
-        kwargs = {**kwargs, "estimator": failed}
+    if args:  # the estimator is its first parameter
+        args = (failed, *args[1:])
     else:
-        places = [index for index, value in enumerate(args) if _fits(value)]
-        if not places:
-            return None
-        args = (*args[: places[0]], failed, *args[places[0] + 1 :])
+        kwargs = {**kwargs, "estimator": failed}
     again = copy.copy(batch)
     again.items = [(function, args, kwargs)]
     again.stands_in = True  # so that it is not counted as one more task
     return again
 
 
-def _fits(value: Any) -> bool:
-    return not isinstance(value, type) and hasattr(value, "fit") and hasattr(value, "get_params")
+def _knows_error_score(function: Any) -> bool:
+    if isinstance(function, _FuncWrapper):  # scikit-learn's own delayed()
+        function = function.function
+    return function is _validation._fit_and_score

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import joblib
+import numpy as np
 
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.progress import Progress
@@ -46,14 +48,19 @@ def pool(
     TypeError, ValueError
         If the name or an option is wrong; nothing has been started then.
 
+    Notes
+    -----
+    joblib keeps its configuration for each thread by itself. In another thread than the one that has entered the pool,
+    enter ``joblib.parallel_config("ffnn", executor=pool)``.
+
     Examples
     --------
     >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    if progress is not None and not isinstance(progress, bool):
+    if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    return Pool(make_executor(name, options), Progress(progress))
+    return Pool(make_executor(name, options), Progress(None if progress is None else bool(progress)))
 
 
 def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
@@ -98,6 +105,7 @@ class Pool(concurrent.futures.Executor):
         self._executor = executor
         self._progress = progress
         self._context: Any = None
+        self._pid: int | None = None
 
     @property
     def executor(self) -> concurrent.futures.Executor:
@@ -116,20 +124,15 @@ class Pool(concurrent.futures.Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
+        self._pid = self._pid or os.getpid()
         future = self._executor.submit(fn, *args, **kwargs)
         self._progress.add(future, fn, self)
         return future
 
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        getattr(self._executor, "begin_call", _nothing)()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        getattr(self._executor, "end_call", _nothing)()
-
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
+        if self._pid not in (None, os.getpid()):  # this is a fork of the process in which the pool is in use
+            return
         try:
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
@@ -144,6 +147,7 @@ class Pool(concurrent.futures.Executor):
         if self._context is not None:
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
+        self._pid = self._pid or os.getpid()
         self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
         return self
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import sys
 import threading
 import time
 from typing import Any, Protocol
+
+from ffnn.exceptions import ExecutorError
+from ffnn.parallel.output import STDERR
+from ffnn.parallel.words import plural, size_in_words
 
 __all__ = ["Progress"]
 
@@ -34,11 +39,12 @@ class Progress:
         self._lock = threading.Lock()
         self._bar: Any = None
         self._closed = False
+        self._broken = False  # whether the bar cannot be drawn
         self._began: float | None = None
         self._ended = 0.0
         self._expected = 0
         self._submitted = self._done = self._failed = self._cancelled = 0
-        self._seconds: float | None = 0.0
+        self._seconds = 0.0  # of work: what tasks took that ended by themselves
 
     def add(self, future: concurrent.futures.Future[Any], call: Any, pool: _Counted) -> None:
         """Count a task, and how it ends."""
@@ -58,15 +64,11 @@ class Progress:
             took = (self._ended - self._began) if self._began is not None and self._ended else 0.0
             parts = [f"{self._done} done"]
             parts += [f"{count} {what}" for count, what in self._troubles(pool) if count]
-            n_hosts = getattr(pool.executor, "n_hosts", None) or 1
-            n_left_out = getattr(pool.executor, "n_left_out", 0)
-            without = f" ({n_left_out} left out)" if n_left_out else ""
-            hosts = f" of {_plural(n_hosts, 'host')}{without}" if n_hosts > 1 else ""
-            where = _plural(pool.n_workers, "worker") + hosts
-            line = f"{_plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
+            where = _where(pool)
+            line = f"{plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
             sent = getattr(pool.executor, "bytes_sent", None)
             if sent:
-                line += f"; {_size(sent)} sent"
+                line += f"; {size_in_words(sent)} sent"
             if took and self._seconds:
                 speed = self._seconds / took
                 line += f"; {self._seconds:.1f} s of work, {speed:.1f} times as fast as in sequence"
@@ -78,9 +80,10 @@ class Progress:
             bar, self._bar = self._bar, None
             already, self._closed = self._closed, True
         if bar is not None:
-            bar.close()
+            with contextlib.suppress(Exception):  # as everywhere: a stream that cannot be written to ends nothing
+                bar.close()
         if self._show and not already and self._submitted:
-            print(self.summary(pool), file=sys.stderr)
+            STDERR.write(f"{self.summary(pool)}\n")
 
     def _count(self, future: concurrent.futures.Future[Any], pool: _Counted) -> None:
         with self._lock:
@@ -91,25 +94,30 @@ class Progress:
                 self._failed += 1
             else:
                 self._done += 1
-            seconds = getattr(future, "seconds", None)
-            if seconds is not None and self._seconds is not None:
-                self._seconds += seconds
+            if not isinstance(None if future.cancelled() else future.exception(), ExecutorError):
+                # what was ended, or died, and what it took to start it again, is no work
+                self._seconds += getattr(future, "seconds", None) or 0.0
             self._refresh(pool, ended=1)
 
     def _refresh(self, pool: _Counted, ended: int = 0) -> None:
-        if not self._show or self._closed:
-            return
+        if self._show and not self._closed and not self._broken:
+            try:
+                self._draw(pool, ended)
+            except Exception:
+                self._broken = True
+
+    def _draw(self, pool: _Counted, ended: int) -> None:
         if self._bar is None:
             from tqdm.auto import tqdm
 
             link = getattr(pool.executor, "dashboard_link", None)
             if link:
-                print(f"dashboard: {link}", file=sys.stderr)
-            self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=sys.stderr)
+                STDERR.write(f"dashboard: {link}\n")
+            self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
         bar = self._bar
         over = self._done + self._failed + self._cancelled
         bar.total = max(self._expected, self._submitted)
-        counts = [(min(pool.n_workers, self._submitted - over), "running"), *self._troubles(pool)]
+        counts = [(min(_n_left(pool), self._submitted - over), "running"), *self._troubles(pool)]
         bar.set_postfix_str(", ".join(f"{count} {what}" for count, what in counts if count), refresh=False)
         if ended:
             bar.update(ended)
@@ -135,17 +143,19 @@ def _somebody_looks() -> bool:
         return True
     try:
         return sys.stderr.isatty()
-    except (AttributeError, ValueError):
+    except Exception:  # it is None, closed, or a stranger's
         return False
 
 
-def _size(n_bytes: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 1000 or unit == "GB":
-            break
-        n_bytes /= 1000
-    return f"{n_bytes:.0f} {unit}" if unit == "bytes" else f"{n_bytes:.1f} {unit}"
+def _n_left(pool: _Counted) -> int:
+    return int(getattr(pool.executor, "n_workers_left", pool.n_workers))
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _where(pool: _Counted) -> str:
+    """Say on how many workers and hosts the tasks ran, and how many were left out."""
+    left, n_hosts = _n_left(pool), getattr(pool.executor, "n_hosts", None) or 1
+    where = f"{left} of {plural(pool.n_workers, 'worker')}" if left < pool.n_workers else plural(left, "worker")
+    n_left_out = getattr(pool.executor, "n_left_out", 0)
+    if n_hosts > 1:
+        where += f" ({n_left_out} of {n_hosts} hosts left out)" if n_left_out else f" of {n_hosts} hosts"
+    return where

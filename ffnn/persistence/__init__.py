@@ -1,4 +1,4 @@
-"""Estimators as files that run nothing when they are read: JSON and arrays, in one file of the format safetensors."""
+"""Saves and loads estimators as safetensors files of JSON and arrays; reading them runs no code."""
 
 from __future__ import annotations
 

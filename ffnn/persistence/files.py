@@ -1,7 +1,8 @@
-"""Saving and loading: the file, whether it is whole, and where it lies.
+"""The functions ``save`` and ``load``, and the layout of the file.
 
-The file has an entry an array and two texts: what the arrays are parts of, as JSON, and the SHA-256 of the whole file
-with that text zeroed, so that one changed bit is seen. Anything that reads safetensors can read the weights.
+The file is in the safetensors format. It has one entry per array and two texts: the estimator as JSON, which refers to
+the arrays, and the SHA-256 of the file with the digest zeroed, which detects any change. Any reader of safetensors can
+read the weights.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ffnn._utils.atomic_files import replacing
+from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._version import __version__
 from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import PersistenceError
+from ffnn.persistence.reader import Reader
 from ffnn.persistence.records import ESTIMATORS, FORMAT, describe, restore
-from ffnn.persistence.values import KEEP, Reader, Writer, check
+from ffnn.persistence.values import JOBLIB, Writer, check
 
 __all__ = ["load", "save"]
 
-#: From each earlier format's contents to those of the next.
+#: Functions that convert the contents of each earlier format to the next one.
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 _DTYPES = {
     "BOOL": "?", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "u1", "U16": "<u2", "U32": "<u4",
@@ -38,49 +40,48 @@ Json = dict[str, Any]
 
 
 def save(estimator: BaseMLP, path: str | os.PathLike[str]) -> None:
-    """Save an estimator, fitted or not, in a file that runs nothing when it is read.
+    """Save an estimator, fitted or not, in a file that runs no code when it is read.
 
-    :func:`load` gives the estimator back: it predicts the same, bit for bit, and ``partial_fit`` goes on as if nothing
-    had been in between. The file is complete or not there: it is written beside its place and then moved.
+    The estimator that :func:`load` returns makes the same predictions, bit for bit, and its ``partial_fit`` continues
+    the training exactly. The file is written atomically: beside ``path``, and then moved.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        The estimator, not a subclass of yours and not a pipeline around it. Its parameters are plain values and
-        objects of ffnn's and of registered plugins' classes; a function, as an activation or as
-        ``KerasBuilder(build=...)``, cannot be saved.
+        The estimator, not a subclass and not a pipeline. Its parameters must be plain values or instances of classes of
+        ffnn and of registered plugins; functions, as an activation or as ``KerasBuilder(build=...)``, cannot be saved.
     path : str or PathLike
-        The file, of any extension. One that is there is replaced.
+        The file, with any extension. An existing file is replaced, unless it is a device, a pipe or a socket.
 
     Raises
     ------
     PersistenceError
-        If the estimator, or a parameter of its, cannot be saved; no file is touched then. (It is a ``ValueError``.)
+        If the estimator or one of its parameters cannot be saved; no file is changed then. (It is a ``ValueError``.)
     TypeError
         If ``path`` is no path.
     OSError
-        If the file cannot be written there.
+        If the file cannot be written.
     """
     kind = type(estimator)
     if ESTIMATORS.get(kind.__name__) is not kind:
         raise PersistenceError(_no_estimator(estimator))
-    target = _path(path)
+    target = Path(os.path.realpath(_path(path)))  # replaces the target of a symbolic link, not the link
     writer = Writer()
     try:
         contents = json.dumps(describe(estimator, writer), allow_nan=False)
     except RecursionError as error:
         raise PersistenceError("estimator: one of its parameters contains itself, and cannot be saved.") from error
     data = safetensors.numpy.save(writer.arrays, {"ffnn": contents, "sha256": _NO_DIGEST})
-    head, rest = data[: _header_end(data)], data[_header_end(data) :]
+    head, rest = data[: _header_end(data)], memoryview(data)[_header_end(data) :]
     digest = hashlib.sha256(data).hexdigest()
     _write(target, head.replace(_digest(_NO_DIGEST), _digest(digest)), rest)
 
 
 def load(path: str | os.PathLike[str]) -> BaseMLP:
-    """Return the estimator that :func:`save` put in a file.
+    """Load an estimator from a file written by :func:`save`.
 
-    No engine is started. Nothing in the file is run: it can name ffnn's own classes and those of the plugins that are
-    installed here, and give them plain values, no more.
+    No engine is started, and no code of the file is run: it can only name classes of ffnn and of installed plugins, and
+    give them plain values.
 
     Parameters
     ----------
@@ -95,14 +96,14 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
     Raises
     ------
     PersistenceError
-        If the file is damaged, was not made by :func:`save`, is from a later ffnn that writes another format, or needs
-        a plugin that is not installed. (It is a ``ValueError``.)
+        If the file is damaged, was not written by :func:`save`, has the format of a later ffnn, or needs a plugin that
+        is not installed. (It is a ``ValueError``.)
     TypeError
         If ``path`` is no path.
     OSError
-        If there is no such file, or it cannot be read.
+        If the file does not exist or cannot be read.
     """
-    source = _path(path)
+    source = _path(path, pipes=True)
     data = source.read_bytes()
     try:
         contents = _contents(data)
@@ -110,12 +111,12 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
             name: np.frombuffer(entry["data"], dtype=_DTYPES[entry["dtype"]]).reshape(entry["shape"])
             for name, entry in safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
         }
-        return restore(contents, Reader(arrays))
+        return restore(contents, Reader(arrays, len(data)))
     except PersistenceError as error:
         raise PersistenceError(f"{source}: {error}") from error.__cause__
-    except Exception as error:  # whatever numbers and names out of place make of the code that takes them
+    except Exception as error:  # misplaced numbers and names may raise anything
         raise PersistenceError(
-            f"{source}: the contents do not fit together ({type(error).__name__}: {error}). The file was not written "
+            f"{source}: the contents are inconsistent ({type(error).__name__}: {error}). The file was not written "
             "by ffnn.save, or was changed afterwards."
         ) from error
 
@@ -123,21 +124,24 @@ def load(path: str | os.PathLike[str]) -> BaseMLP:
 # -- the file -----------------------------------------------------------------------------------------------------
 
 
-def _path(path: Any) -> Path:
+def _path(path: Any, *, pipes: bool = False) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(
             f"path={path!r}: expected the name of a file, such as 'model.ffnn'; got {type(path).__name__}. "
             "It is ffnn.save(estimator, path) and ffnn.load(path)."
         )
-    target = Path(os.path.realpath(os.fsdecode(path)))  # what a symbolic link leads to is replaced, not the link
+    if "\0" in os.fsdecode(path):
+        raise ValueError(f"path={path!r}: the name of a file has no null character. Name another.")
+    target = Path(os.fsdecode(path))
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a folder; name a file in it, such as {target / 'model.ffnn'}.")
+    check_kind(target, pipes=pipes)  # before links are resolved: /dev/stdout leads to a pipe that has no path
     return target
 
 
-def _write(path: Path, *parts: bytes) -> None:
-    """Write a file that is, at any moment and after a crash, the old one or the whole new one."""
-    with replacing(path) as beside, open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+def _write(path: Path, *parts: bytes | memoryview) -> None:
+    """Write a file atomically: at any moment, and after a crash, it is the old one or the complete new one."""
+    with replacing(path) as beside, beside.open("wb") as file:
         for part in parts:
             file.write(part)
 
@@ -147,12 +151,12 @@ def _header_end(data: bytes) -> int:
 
 
 def _digest(digest: str) -> bytes:
-    # in the JSON beside it, which is a text in the header, quotes have backslashes
+    # found once only, since the quotes of the other JSON, a string in the header, are escaped by backslashes
     return b'"sha256":"%s"' % digest.encode()
 
 
 def _contents(data: bytes) -> Json:
-    """Return what a file says, after a look at whether the file is whole and can be read by this version."""
+    """Return the contents of a file, after checking that it is intact and readable by this version."""
     end = _header_end(data)
     try:
         texts = json.loads(data[8:end])["__metadata__"]
@@ -160,7 +164,7 @@ def _contents(data: bytes) -> Json:
         made_in, version = contents["format"], str(contents["ffnn"])
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         hint = " It looks like a pickle: joblib.load reads those." if data[:1] == b"\x80" else ""
-        raise PersistenceError(f"This is no file of ffnn.save, or a damaged one.{hint}") from error
+        raise PersistenceError(f"The file was not written by ffnn.save, or is damaged.{hint}") from error
     check(type(made_in) is int and made_in >= 1, f"The file says that its format is {made_in!r}")
     if made_in > FORMAT:
         raise PersistenceError(
@@ -168,9 +172,10 @@ def _contents(data: bytes) -> Json:
             f"reads formats up to {FORMAT}. Install ffnn {version} or a later one."
         )
     digest = str(texts.get("sha256"))
-    zeroed = data[:end].replace(_digest(digest), _digest(_NO_DIGEST)) + data[end:]
-    if hashlib.sha256(zeroed).hexdigest() != digest:
-        raise PersistenceError("The file is damaged: it is not what was written. Copy it anew from where it came.")
+    found = hashlib.sha256(data[:end].replace(_digest(digest), _digest(_NO_DIGEST)))
+    found.update(memoryview(data)[end:])  # no copy
+    if found.hexdigest() != digest:
+        raise PersistenceError("The file is damaged: its checksum does not match. Copy it again from its source.")
     for step in range(made_in, FORMAT):
         contents = _MIGRATIONS[step](contents)
     return dict(contents)
@@ -183,14 +188,14 @@ def _no_estimator(estimator: Any) -> str:
         return f"estimator={estimator!r}: {expected}; the estimator comes first, ffnn.save(estimator, path)."
     if isinstance(estimator, BaseMLP):
         return (
-            f"estimator: {expected}, got the subclass {name}, which no file may name. {KEEP} Or save "
-            "an estimator of the class itself, and keep what the subclass adds beside it."
+            f"estimator: {expected}, got the subclass {name}, which a file cannot name. {JOBLIB} Or save "
+            "an estimator of the class itself, and store separately what the subclass adds."
         )
     if hasattr(estimator, "best_estimator_"):
         return f"estimator: {expected}, got a {name}. Save its best_estimator_."
     if hasattr(estimator, "steps"):
         return (
             f"estimator: {expected}, got a {name}. Save its last step, ffnn.save(pipeline[-1], path), and the steps "
-            "before it with skops.io.dump; or all of it with joblib.dump, whose files are for trusted hands only."
+            "before it with skops.io.dump; or all of it with joblib.dump, whose files must come from a trusted source."
         )
     return f"estimator: {expected}, got {type(estimator).__module__}.{name}."

@@ -1,4 +1,4 @@
-"""An estimator as JSON and arrays, and back."""
+"""Converts estimators to JSON and arrays, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from ffnn.layer import Layer
 from ffnn.model import Arrays, State
 from ffnn.network import Network, Stage
 from ffnn.output import Output
-from ffnn.persistence.values import Reader, Writer, check, set_attributes
+from ffnn.persistence.reader import Reader, set_attributes
+from ffnn.persistence.values import Writer, check
 from ffnn.regressor import MLPRegressor
 from ffnn.solver import Solver
 
@@ -24,24 +25,24 @@ __all__ = ["ESTIMATORS", "FORMAT", "describe", "restore"]
 
 #: The format that this version writes.
 FORMAT = 1
-#: What a file can hold.
+#: The classes of estimators that can be saved.
 ESTIMATORS: dict[str, type[BaseMLP]] = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
-#: What of an estimator's attributes is saved in a form of its own, or belongs to a process: callbacks.
-_APART = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
+#: The attributes of an estimator that are saved in a special form or, as callbacks, not at all.
+_SEPARATE_ATTRIBUTES = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
 
 Json = dict[str, Any]
 
 
 def describe(estimator: BaseMLP, writer: Writer) -> Json:
-    """Return what there is to say of an estimator; its arrays go to the writer.
+    """Return an estimator as JSON; its arrays go to the writer.
 
     Raises
     ------
     PersistenceError
-        If a parameter of its cannot be saved.
+        If one of its parameters cannot be saved.
     """
     parameters = estimator.get_params(deep=False)
-    attributes = {name: v for name, v in vars(estimator).items() if name not in (*parameters, *_APART)}
+    attributes = {name: v for name, v in vars(estimator).items() if name not in (*parameters, *_SEPARATE_ATTRIBUTES)}
     requests = getattr(estimator, "_metadata_request", None)
     fitted: Fitted | None = getattr(estimator, "_fitted", None)
     return {
@@ -82,13 +83,13 @@ def _describe_fitted(fitted: Fitted, writer: Writer) -> Json:
 
 
 def restore(contents: Json, reader: Reader) -> BaseMLP:
-    """Return the estimator that is described.
+    """Return the estimator that the JSON describes.
 
     Raises
     ------
     PersistenceError
-        If it is described wrongly, or with what this version or this installation does not have. Other errors are
-        those of the code that numbers and names out of place reach.
+        If the description is invalid, or needs what this version or installation lacks. Misplaced numbers and names
+        may raise other errors.
     """
     check(contents["estimator"] in ESTIMATORS, f"The file has an estimator {contents['estimator']!r}")
     kind = ESTIMATORS[contents["estimator"]]
@@ -99,7 +100,7 @@ def restore(contents: Json, reader: Reader) -> BaseMLP:
             f"The file has parameters that {kind.__name__} does not have in ffnn {__version__}: "
             f"{', '.join(unknown)}. It was made by ffnn {contents['ffnn']}: install that or a later one."
         )
-    estimator = kind(**parameters)  # a parameter that came after the file has its default
+    estimator = kind(**parameters)  # parameters added after the file was written have their defaults
     requested = reader.read(contents["requests"])
     if requested is not None:
         requests: Any = estimator._get_metadata_request()
@@ -111,7 +112,7 @@ def restore(contents: Json, reader: Reader) -> BaseMLP:
         estimator._fitted = _fitted(contents["fitted"], reader)
         estimator.network_ = estimator._fitted.network
     attributes = {name: reader.read(value) for name, value in contents["attributes"].items()}
-    check(not set(_APART) & set(attributes), "The file sets what it must not")
+    check(not set(_SEPARATE_ATTRIBUTES) & set(attributes), "The file sets reserved attributes")
     set_attributes(estimator, attributes)
     _check_attributes(estimator)
     return estimator
@@ -126,9 +127,10 @@ def _fitted(saved: Json, reader: Reader) -> Fitted:
     for name, array in [*weights.items(), *slots.items()]:
         check(isinstance(array, np.ndarray), f"The file has no array for {name}")
     for name, weight in network.weights.items():
-        # a builder may have weights of other names, and others beside these
-        array = weights.get(name, np.zeros(weight.shape, network.dtype))
-        check((array.shape, array.dtype) == (weight.shape, network.dtype), f"{name} has the shape {array.shape}")
+        # builders may have weights of other names, or additional ones
+        array = weights.get(name)
+        fits = array is None or (array.shape, array.dtype) == (weight.shape, network.dtype)
+        check(fits, f"{name} has another shape or dtype")
     _check_slots(slots, weights, getattr(solver, "slots", {}))
     fitted = Fitted(network, solver, seed)
     fitted.__setstate__({**fitted.__getstate__(), "_state": State(weights, slots, step)})
@@ -139,13 +141,16 @@ def _network(saved: Json, reader: Reader) -> Network:
     taken, output = reader.read(saved["input"]), reader.read(saved["output"])
     check(isinstance(taken, Input) and isinstance(output, Output), "The file's network has no input, or no output")
     check(saved["dtype"] in ("float32", "float64"), f"The file's network has the dtype {saved['dtype']!r}")
-    computes = saved.get("compute_dtype")  # files of earlier versions have none
+    computes = saved.get("compute_dtype")  # missing in files of earlier versions
     check(computes in (None, "bfloat16"), f"The file's network computes in {computes!r}")
     stages: list[Stage] = []
     width = saved["n_features"]
     for stage in saved["stages"]:
         layer = taken if stage["layer"] is None else reader.read(stage["layer"])
-        check(isinstance(stage["name"], str) and isinstance(layer, (Layer, Input)), "The file's network has odd layers")
+        check(
+            isinstance(stage["name"], str) and isinstance(layer, (Layer, Input)),
+            "The file's network has invalid layers",
+        )
         leaving = layer.n_outputs(width)
         check([width, leaving] == stage["widths"], f"The widths of {stage['name']} are not those of its neighbours")
         stages.append(Stage(stage["name"], layer, width, leaving))
@@ -154,7 +159,7 @@ def _network(saved: Json, reader: Reader) -> Network:
     check(width == output.n_outputs_, "The file's network does not end with its output")
     network = Network(taken, tuple(stages), output, saved["n_features"], saved["dtype"], computes)
     hash(network.structure())
-    check(np.isfinite(network.scalars()).all(), "The file's network has odd numbers")
+    check(np.isfinite(network.scalars()).all(), "The file's network has parameters that are not finite")
     return network
 
 
@@ -168,7 +173,7 @@ def _check_slots(slots: Arrays, weights: Arrays, names: Any) -> None:
 
 
 def _check_attributes(estimator: Any) -> None:
-    """Refuse fitted attributes of which ``predict`` or ``partial_fit`` would make nonsense."""
+    """Refuse fitted attributes with which ``predict`` or ``partial_fit`` would return nonsense."""
     if not hasattr(estimator, "_fitted"):
         return
     output, n_features = estimator.network_.output, estimator.network_.n_features
@@ -177,7 +182,10 @@ def _check_attributes(estimator: Any) -> None:
     check(estimator.n_features_in_ == n_features, "n_features_in_ is not the width of the network")
     check(_is_count(estimator.n_iter_), f"n_iter_ is {estimator.n_iter_!r}")
     check(all(type(loss) is float for loss in estimator.loss_curve_), "loss_curve_ has more than numbers")
-    check(len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features, "feature_names_in_ is odd")
+    check(
+        len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features,
+        "feature_names_in_ has another length",
+    )
     if kind == "classifier":
         check(np.array_equal(estimator.classes_, output.classes_), "classes_ are not those of the output")
 

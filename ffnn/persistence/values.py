@@ -1,15 +1,12 @@
-"""Values as JSON and arrays, and back: what a saved estimator is made of.
+"""Writes the values of an estimator as JSON and arrays.
 
-What JSON does not have stands in it as an object that says what it *is*: ``{"is": "tuple", "items": [1, 2]}``. Reading
-calls no function and imports no module that the file names: an object is one of ffnn's own classes or a registered
-plugin's, by its name, and its parameters are plain values again.
+Types that JSON lacks are objects with the key ``is``: ``{"is": "tuple", "items": [1, 2]}``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,52 +14,63 @@ from sklearn.base import BaseEstimator
 
 from ffnn import schedules, solvers
 from ffnn.builder import Builder
-from ffnn.exceptions import FfnnError, PersistenceError
+from ffnn.exceptions import PersistenceError
 from ffnn.input import Input
 from ffnn.layer import Layer
 from ffnn.model import Array
 from ffnn.output import Output
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import Kind
+from ffnn.schedule import Schedule
+from ffnn.solver import Solver
 
-__all__ = ["KEEP", "Reader", "Writer", "check", "set_attributes"]
+__all__ = ["FITTED_KINDS", "JOBLIB", "KINDS", "OWN_CLASSES", "TEXT_FACTOR", "Writer", "check", "parameters_of"]
 
 Json = Any
 
-#: The classes of plugins, by kind, of which an instance can be a parameter.
-_KINDS: dict[Kind, type[Any]] = {"builder": Builder, "input": Input, "layer": Layer, "output": Output}
-#: What learns something that its parameters do not say.
-_LEARNERS = (Input, Output)
-#: ffnn's own classes that are no plugins, by their names: solvers and schedules.
-_OWN: dict[str, type[Any]] = {
+#: The base classes of plugins whose instances can be parameters, by kind.
+KINDS: dict[Kind, type[Any]] = {
+    "builder": Builder,
+    "input": Input,
+    "layer": Layer,
+    "output": Output,
+    "schedule": Schedule,
+    "solver": Solver,
+}
+#: The classes with learned attributes beside their parameters.
+FITTED_KINDS = (Input, Output)
+#: The solvers and schedules by the names of their classes, which files of format 1 have.
+OWN_CLASSES: dict[str, type[Any]] = {
     name: found
     for module in (schedules, solvers)
     for name, found in ((name, getattr(module, name)) for name in module.__all__)
     if isinstance(found, type) and issubclass(found, BaseEstimator)
 }
-#: The dtypes that arrays are stored in as they are; of the others, texts and objects are lists, times are integers.
+#: The dtypes of arrays that are stored unchanged; texts and objects become lists, times become integers.
 _STORED = {"bool", "float16", "float32", "float64"} | {f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64)}
 
-#: What an array of texts may take in memory: a few bytes of a hostile file could ask for all there is.
-_MOST_BYTES = 2**30
+#: The memory allowed for arrays of texts, in multiples of the file's size; NumPy pads texts to the longest one.
+TEXT_FACTOR = 16
+#: The size from which an array whose texts exceed `TEXT_FACTOR` is stored as code points.
+_PADDED_BYTES = 2**16
 
-#: The remedy where nothing else helps.
-KEEP = "Or keep the estimator by joblib.dump, whose files run what is in them: they are for trusted hands only."
+#: The remedy of last resort.
+JOBLIB = "Or save the estimator with joblib.dump, whose files can run code and must come from a trusted source."
 
 
 def check(condition: Any, message: str) -> None:
-    """Refuse a file whose contents do not make sense."""
+    """Raise PersistenceError unless a condition on the contents of a file holds."""
     if not condition:
         raise PersistenceError(f"{message}. The file was not written by ffnn.save, or was changed afterwards.")
 
 
 class Writer:
-    """Turns values into JSON, and arrays into entries of :attr:`arrays`.
+    """Converts values to JSON, and arrays to entries of :attr:`arrays`.
 
     Attributes
     ----------
     arrays : dict of str to ndarray
-        The arrays by the names that the JSON has for them.
+        The arrays by their names in the JSON.
     """
 
     def __init__(self) -> None:
@@ -74,14 +82,14 @@ class Writer:
         Parameters
         ----------
         value : object
-            A plain value, an array, a container of such, or an object of ffnn's or a registered plugin's class.
+            A plain value, an array, a container of such, or an instance of a class of ffnn or a registered plugin.
         where : str
-            The parameter or attribute that it is, for the error message.
+            The parameter or attribute that holds it, for the error message.
 
         Raises
         ------
         PersistenceError
-            If it is something else.
+            If the value has another type.
         """
         kind = type(value)
         if value is None or kind in (bool, int, str) or (kind is float and math.isfinite(value)):
@@ -114,150 +122,55 @@ class Writer:
         dtype = value.dtype
         native = np.array(value, order="C", dtype=dtype.newbyteorder("="))
         if dtype.kind in "OU":
-            items = self._items(native.ravel().tolist(), where)
+            texts = native.ravel().tolist()
+            if dtype.kind == "U" and native.nbytes > max(_PADDED_BYTES, TEXT_FACTOR * sum(map(len, texts))):
+                points = self._store(native.ravel().view(np.uint32), where)
+                return {"is": "text array", "dtype": dtype.str, "shape": list(value.shape), "name": points}
+            items = self._items(texts, where)
             return {"is": "list array", "dtype": dtype.str, "shape": list(value.shape), "items": items}
         if dtype.kind in "mM":
             native = native.view(np.int64)
         if native.dtype.name not in _STORED:
             raise PersistenceError(f"{where}: an array of dtype {dtype} cannot be saved; expected numbers or texts.")
+        return {"is": "array", "dtype": dtype.str, "name": self._store(native, where)}
+
+    def _store(self, array: Array, where: str) -> str:
+        """Add an array under a unique name, and return the name."""
         name, n = where, 1
         while name in self.arrays:
             name, n = f"{where}#{n}", n + 1
-        self.arrays[name] = native
-        return {"is": "array", "dtype": dtype.str, "name": name}
+        self.arrays[name] = array
+        return name
 
     def _object(self, value: Any, where: str) -> Json:
-        for kind, base in _KINDS.items():
+        for kind, base in KINDS.items():
             if isinstance(value, base):
                 return {"is": kind, **self._name_of(kind, value, where), **self._contents(value, where)}
-        name = type(value).__name__
-        if _OWN.get(name) is type(value):
-            return {"is": "own", "name": name, **self._contents(value, where)}
         raise PersistenceError(_refusal(value, where))
 
     def _name_of(self, kind: Kind, value: Any, where: str) -> dict[str, str]:
-        """Return the name that an object's class is registered under, and by whom."""
+        """Return the registered name of an object's class, and the distribution that registered it."""
         path = f"{type(value).__module__}:{type(value).__qualname__}"
         for entry in registry.entries():
             if entry.kind == kind and entry.error is None and entry.target == path:
                 return {"name": entry.name} | ({} if entry.built_in else {"origin": entry.origin})
         raise PersistenceError(
-            f"{where}={value!r}: its class, {path}, is not registered as a plugin, so that a file cannot name it. "
-            f"Register it: docs/plugins says how. {KEEP}"
+            f"{where}={value!r}: its class, {path}, is not registered as a plugin, so a file cannot name it. "
+            f"Register it as described in docs/plugins. {JOBLIB}"
         )
 
     def _contents(self, value: Any, where: str) -> dict[str, Json]:
-        parameters = _parameters(value)
+        parameters = parameters_of(value)
         contents = {"parameters": {name: self.write(v, f"{where}.{name}") for name, v in parameters.items()}}
-        if isinstance(value, _LEARNERS):
-            # a parameter that a method has the name of, such as an output's loss, stands under a private one
+        if isinstance(value, FITTED_KINDS):
+            # a parameter with the name of a method, such as an output's loss, is stored in a private attribute
             learned = {name: v for name, v in vars(value).items() if name.removeprefix("_") not in parameters}
             contents["learned"] = {name: self.write(v, f"{where}.{name}") for name, v in learned.items()}
         return contents
 
 
-class Reader:
-    """Turns what a :class:`Writer` wrote back into values.
-
-    Parameters
-    ----------
-    arrays : mapping of str to ndarray
-        The arrays by name.
-    """
-
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self._arrays = arrays
-        self._readers: dict[str, Callable[[dict[str, Json]], Any]] = {
-            "float": lambda json: float(json["value"]),
-            "tuple": lambda json: tuple(map(self.read, json["items"])),
-            "dict": lambda json: {self.read(k): self.read(v) for k, v in json["items"]},
-            "scalar": lambda json: self._array(json["of"])[()],
-            "dtype": self._dtype,
-            "random state": self._random_state,
-            "array": self._array,
-            "list array": self._array,
-            "own": self._own,
-            **dict.fromkeys(_KINDS, self._plugin),
-        }
-
-    def read(self, json: Json) -> Any:
-        """Return the value.
-
-        Raises
-        ------
-        PersistenceError
-            If the JSON says something that no writer says, or names a plugin that is not there.
-        """
-        if isinstance(json, list):
-            return [self.read(item) for item in json]
-        if not isinstance(json, dict):
-            return json
-        check(json.get("is") in self._readers, f"The file has a value of a kind that is not known, {json.get('is')!r}")
-        return self._readers[json["is"]](json)
-
-    def _array(self, json: dict[str, Json]) -> Array:
-        dtype = np.dtype(str(json["dtype"]))
-        if json["is"] == "list array":
-            check(dtype.kind in "OU", f"The file has a list for an array of dtype {dtype}")
-            items = [self.read(item) for item in json["items"]]
-            check(all(v is None or isinstance(v, (str, bool, int, float)) for v in items), "An array has odd values")
-            check(dtype.itemsize * len(items) <= _MOST_BYTES, f"The file has {len(items)} values of dtype {dtype}")
-            array: Array = np.empty(len(items), dtype)
-            array[:] = items
-            return array.reshape(json["shape"])
-        stored = self._arrays[json["name"]]
-        if dtype.kind in "mM":
-            check(stored.dtype == np.int64, f"The file has {stored.dtype} for an array of dtype {dtype}")
-            return stored.view(dtype.newbyteorder("="))
-        check(stored.dtype == dtype.newbyteorder("="), f"The file has {stored.dtype} for an array of dtype {dtype}")
-        return stored.astype(dtype, copy=False)
-
-    def _dtype(self, json: dict[str, Json]) -> Any:
-        dtype = np.dtype(str(json["name"]))
-        return dtype.type if json["type"] else dtype
-
-    def _random_state(self, json: dict[str, Json]) -> np.random.RandomState:
-        state = self.read(json["state"])
-        check(state["bit_generator"] == "MT19937", "The file has a random state of another generator")
-        made = np.random.RandomState(0)
-        made.set_state(state)
-        return made
-
-    def _own(self, json: dict[str, Json]) -> Any:
-        check(json["name"] in _OWN, f"The file has an object of a class that is not known, {json['name']!r}")
-        return self._make(_OWN[json["name"]], json)
-
-    def _plugin(self, json: dict[str, Json]) -> Any:
-        kind, name = json["is"], json["name"]
-        check(isinstance(name, str), f"The file names a {kind} by {name!r}")
-        try:
-            found = registry.load(kind, name)
-        except FfnnError as error:
-            origin = json.get("origin")
-            remedy = f" It came from {origin}; install that, in that version or a later one." if origin else ""
-            raise PersistenceError(f"The file needs the {kind} {name!r}: {error}{remedy}") from error
-        check(issubclass(found, _KINDS[kind]), f"The file has the {kind} {name!r}, which is none")
-        return self._make(found, json)
-
-    def _make(self, found: type[Any], json: dict[str, Json]) -> Any:
-        made = found(**{name: self.read(value) for name, value in json["parameters"].items()})
-        learned = {name: self.read(value) for name, value in json.get("learned", {}).items()}
-        check(not learned or isinstance(made, _LEARNERS), f"The file has learned values for a {found.__name__}")
-        set_attributes(made, learned)
-        return made
-
-
-def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
-    """Set learned attributes, but nothing that stands in the place of a method or a parameter."""
-    for name, value in attributes.items():
-        # None in the class says that nothing has been learned yet
-        own = name in _parameters(target) or getattr(type(target), name, None) is not None
-        own = own or name.startswith("__")
-        check(name.isidentifier() and not own, f"The file sets {type(target).__name__}.{name}, which is not learned")
-        vars(target)[name] = value
-
-
-def _parameters(value: Any) -> dict[str, Any]:
+def parameters_of(value: Any) -> dict[str, Any]:
+    """Return the parameters of an instance of a class of ffnn or a plugin."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     parameters: dict[str, Any] = value.get_params(deep=False)
@@ -267,10 +180,10 @@ def _parameters(value: Any) -> dict[str, Any]:
 def _refusal(value: Any, where: str) -> str:
     if callable(value) and not isinstance(value, (BaseEstimator, type)):
         return (
-            f"{where}={value!r}: a function cannot be saved in a file that runs nothing when it is read. Use a "
-            f"registered name, such as activation='tanh', or register a plugin of yours: docs/plugins says how. {KEEP}"
+            f"{where}={value!r}: a function cannot be saved in a file that runs no code when it is read. Use a "
+            f"registered name, such as activation='tanh', or register a plugin as described in docs/plugins. {JOBLIB}"
         )
     return (
         f"{where}={value!r}: a {type(value).__module__}.{type(value).__qualname__} cannot be saved; expected plain "
-        f"values, arrays, or objects of ffnn's and of registered plugins' classes. Change it with set_params. {KEEP}"
+        f"values, arrays, or instances of classes of ffnn and registered plugins. Change it with set_params. {JOBLIB}"
     )

@@ -1,6 +1,6 @@
-"""The registry of plugins: what a distribution says it has, and how a name becomes a class.
+"""The plugin registry: finds the plugins of installed distributions and resolves names to classes.
 
-A plugin author needs :data:`hookimpl` and the entry-point group ``ffnn``; everything else asks
+Plugin authors need :data:`hookimpl` and the entry-point group ``ffnn``; ffnn itself uses
 :mod:`ffnn.plugins.registry`.
 """
 

@@ -1,10 +1,10 @@
-"""The hooks through which a distribution registers what it has, one hook a kind of plugin.
+"""The hooks through which distributions register plugins, one for each kind.
 
-A hook returns names and where their classes live, as text, and imports none of them: listing all plugins of a
-machine starts no engine.
+A hook returns names and the locations of their classes as text and imports none of them, so listing all plugins of
+a machine starts no engine.
 """
 
-# a specification has no body
+# hook specifications have no body
 # mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
@@ -16,19 +16,21 @@ import pluggy
 __all__ = ["GROUP", "HOOKS", "Kind", "hookimpl", "hookspec"]
 
 GROUP: Final = "ffnn"
-"""The entry-point group, and pluggy's name of the project."""
+"""The entry-point group, and the name of the project for pluggy."""
 
-Kind = Literal["builder", "input", "layer", "output", "executor"]
-"""The five kinds of plugin."""
+Kind = Literal["builder", "input", "layer", "output", "solver", "schedule", "executor"]
+"""The kinds of plugin."""
 
 HOOKS: Final[dict[Kind, str]] = {
     "builder": "ffnn_builders",
     "input": "ffnn_inputs",
     "layer": "ffnn_layers",
     "output": "ffnn_outputs",
+    "solver": "ffnn_solvers",
+    "schedule": "ffnn_schedules",
     "executor": "ffnn_executors",
 }
-"""The hook of each kind, in the order in which they are listed."""
+"""The hook of each kind, in the order of the listing."""
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -37,7 +39,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def ffnn_builders() -> dict[str, str]:
-    """Register builders: what turns a network into a trainable model on one engine.
+    """Register builders, which turn a network into a trainable model of an engine.
 
     Returns
     -------
@@ -49,19 +51,19 @@ def ffnn_builders() -> dict[str, str]:
 
 @hookspec
 def ffnn_inputs() -> dict[str, str]:
-    """Register inputs: what takes X as the user gave it to the engine.
+    """Register inputs, which convert the user's X for the engine.
 
     Returns
     -------
     dict of str to str
         ``{name: "package.module:Class"}``; the class derives from ``ffnn.input.Input`` and is selected by
-        ``MLPClassifier(input_layer=name)``, or by what it accepts where ``input_layer="auto"``.
+        ``MLPClassifier(input_layer=name)``, or with ``input_layer="auto"`` if it accepts X.
     """
 
 
 @hookspec
 def ffnn_layers() -> dict[str, str]:
-    """Register layers: one step of a hidden block.
+    """Register layers, the steps of a hidden block.
 
     Returns
     -------
@@ -73,19 +75,43 @@ def ffnn_layers() -> dict[str, str]:
 
 @hookspec
 def ffnn_outputs() -> dict[str, str]:
-    """Register outputs: what owns the targets, their encoding, their loss and their decoding.
+    """Register outputs, which define the encoding of the targets, the loss and the decoding of predictions.
 
     Returns
     -------
     dict of str to str
         ``{name: "package.module:Class"}``; the class derives from ``ffnn.output.Output`` and is selected by
-        ``MLPClassifier(output_layer=name)``, or by the targets that it takes where ``output_layer="auto"``.
+        ``MLPClassifier(output_layer=name)``, or with ``output_layer="auto"`` if it accepts the targets.
+    """
+
+
+@hookspec
+def ffnn_solvers() -> dict[str, str]:
+    """Register solvers, which train a network.
+
+    Returns
+    -------
+    dict of str to str
+        ``{name: "package.module:Class"}``; the class derives from ``ffnn.solver.Solver`` and is selected by
+        ``MLPClassifier(solver=name)``.
+    """
+
+
+@hookspec
+def ffnn_schedules() -> dict[str, str]:
+    """Register schedules, which set the learning rate of each step.
+
+    Returns
+    -------
+    dict of str to str
+        ``{name: "package.module:Class"}``; the class derives from ``ffnn.schedule.Schedule`` and is selected by
+        ``MLPClassifier(learning_rate=name)``.
     """
 
 
 @hookspec
 def ffnn_executors() -> dict[str, str]:
-    """Register executors: what runs tasks somewhere else.
+    """Register executors, which run tasks in other processes or on other machines.
 
     Returns
     -------

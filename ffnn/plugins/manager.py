@@ -1,21 +1,22 @@
-"""Finds the installed plugins, registers each with pluggy, and collects what they claim.
+"""Finds the installed plugins, registers each with pluggy, and collects the names they register.
 
-Plugins are loaded one at a time, and each hook is called on its own: whatever one of them does wrong becomes
-an :class:`Entry` with an error, and the next one is not affected.
+Plugins are loaded one at a time, and each hook is called on its own: a failure becomes an :class:`Entry` with an error
+and does not affect other plugins.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, distributions, entry_points
 from typing import Any, Final
 
 import pluggy
 
 from ffnn.plugins import hookspecs
+from ffnn.plugins.guard import describe_error, one_line, safe_repr
 from ffnn.plugins.hookspecs import GROUP, HOOKS
 
 __all__ = ["Entry", "discover"]
@@ -23,15 +24,16 @@ __all__ = ["Entry", "discover"]
 BUILT_IN: Final = "ffnn"
 RESERVED: Final = frozenset({"auto"})  # the parameters' word for "let the plugins choose"
 TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
-LEFT_OUT = (Exception, SystemExit)  # a plugin that calls sys.exit() must not end the program either
+MAX_NAMES: Final = 1000  # per hook, since a mapping may be endless
+LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the listing: a name that a plugin registered, or a plugin that went wrong."""
+    """One line of the listing: a registered name, or a plugin that failed."""
 
     kind: str
-    """One of the five kinds, or ``"plugin"`` for what concerns a whole entry point."""
+    """The kind of plugin, or ``"plugin"`` for an entry that concerns a whole entry point."""
     name: str
     """The registered name, or the entry point's."""
     target: str
@@ -39,16 +41,16 @@ class Entry:
     distribution: str
     version: str
     error: str | None = None
-    """Why the entry cannot be used, if it cannot."""
+    """The reason why the entry cannot be used, if any."""
 
     @property
     def origin(self) -> str:
-        """Distribution and version in words."""
+        """The distribution and its version, for a message."""
         return f"{self.distribution} {self.version}"
 
     @property
     def label(self) -> str:
-        """What the entry is, in words, for a message."""
+        """The description of the entry for a message."""
         return f"{self.kind} {self.name!r} ({self.target}) of {self.origin}"
 
     @property
@@ -58,14 +60,29 @@ class Entry:
 
 
 def discover() -> list[Entry]:
-    """Load every installed plugin and list what they register, built-in ones first, problems included."""
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
+    """Load every installed plugin and list the registered names and the problems, built-in plugins first."""
     found: list[Entry] = []
-    for point in sorted(entry_points(group=GROUP), key=_precedence):
-        found += _register(manager, point)
+    loaded: list[object] = []
+    for point in sorted(_entry_points(), key=_precedence):
+        found += _register(point, loaded)
     order = [*HOOKS, "plugin"]
     return sorted(_mark_conflicts(found), key=lambda entry: (order.index(entry.kind), not entry.built_in))
+
+
+def _entry_points() -> list[EntryPoint]:
+    """Return the entry points of ffnn's group, without distributions whose metadata cannot be read."""
+    try:
+        return list(entry_points(group=GROUP))
+    except Exception:  # the whole call fails if one file cannot be read
+        found: dict[str, list[EntryPoint]] = {}
+        for distribution in distributions():
+            try:
+                name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
+                if name not in found:  # the first one on the path wins, as in imports
+                    found[name] = [point for point in distribution.entry_points if point.group == GROUP]
+            except Exception:
+                continue
+        return [point for points in found.values() for point in points]
 
 
 def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
@@ -76,39 +93,51 @@ def _precedence(point: EntryPoint) -> tuple[bool, str, str]:
 def _origin(point: EntryPoint) -> tuple[str, str]:
     try:
         metadata: Any = point.dist.metadata if point.dist is not None else {}
-        return metadata.get("Name") or "unknown", metadata.get("Version") or "?"
-    except Exception:  # some Pythons raise where a half-removed distribution has entry points but no metadata
+        return one_line(str(metadata.get("Name") or "unknown")), one_line(str(metadata.get("Version") or "?"))
+    except Exception:  # some Python versions raise if a partly removed distribution lacks metadata
         return "unknown", "?"
 
 
-def _register(manager: pluggy.PluginManager, point: EntryPoint) -> Iterator[Entry]:
-    """Import one plugin and ask each of its hooks."""
-    distribution, version = _origin(point)
+def _register(point: EntryPoint, loaded: list[object]) -> Iterator[Entry]:
+    """Import one plugin and call each of its hooks."""
+    origin = _origin(point)
 
     def problem(error: str) -> Entry:
-        return Entry("plugin", point.name, point.value, distribution, version, error)
+        return Entry("plugin", one_line(point.name), one_line(point.value), *origin, error)
 
-    name = f"{distribution}: {point.name}"  # two distributions may give their entry points the same name
     try:
         plugin = point.load()
-        manager.register(plugin, name)
-    except LEFT_OUT as error:
-        if manager.has_plugin(name):  # pluggy raises half-way through a registration
-            manager.unregister(name=name)
-        yield problem(f"could not be loaded: {type(error).__name__}: {error}")
+        if any(plugin is other for other in loaded):
+            yield problem("is the same object as that of another entry point; remove one of the two")
+            return
+        loaded.append(plugin)
+        callers = _hook_callers(plugin)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        yield problem(f"could not be loaded: {describe_error(error)}")
         return
-    callers = manager.get_hookcallers(plugin) or []
     if not callers:
         yield problem("has no hooks: mark each of its hook functions with @ffnn.plugins.hookimpl")
     kinds = {hook: kind for kind, hook in HOOKS.items()}
     for caller in callers:
-        if not caller.has_spec():  # what pluggy's check_pending() stops at, here for each hook of one plugin
-            yield problem(f"has a hook {caller.name!r}, which does not exist; {_hooks_like(caller.name)}")
+        if not caller.has_spec():  # like pluggy's check_pending(), but for each hook
+            name = one_line(caller.name)
+            yield problem(f"has a hook {name!r}, which does not exist; {_hooks_like(name)}")
             continue
         for implementation in caller.get_hookimpls():
-            if implementation.plugin is plugin:
-                origin = (distribution, version)
-                yield from _ask(kinds[caller.name], caller.name, implementation.function, origin, problem)
+            yield from _call_hook(kinds[caller.name], caller.name, implementation.function, origin, problem)
+
+
+def _hook_callers(plugin: object) -> list[pluggy.HookCaller]:
+    """Return a plugin's hooks, using a separate manager.
+
+    A shared manager would compare the plugins with each other, and their ``__eq__`` cannot be trusted.
+    """
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin, "plugin")
+    return manager.get_hookcallers(plugin) or []
 
 
 def _hooks_like(name: str) -> str:
@@ -116,27 +145,54 @@ def _hooks_like(name: str) -> str:
     return f"did you mean {near[0]!r}?" if near else f"the hooks are {', '.join(HOOKS.values())}"
 
 
-def _ask(kind: str, hook: str, function: Any, origin: tuple[str, str], problem: Any) -> Iterator[Entry]:
-    """Call one hook of one plugin and read its answer with suspicion."""
+def _call_hook(
+    kind: str, hook: str, function: Callable[[], object], origin: tuple[str, str], problem: Callable[[str], Entry]
+) -> Iterator[Entry]:
+    """Call one hook of one plugin and validate its result."""
+    found: list[Entry] = []
     try:
-        answer = function()
-    except LEFT_OUT as error:
-        yield problem(f"hook {hook} failed: {type(error).__name__}: {error}")
-        return
+        for claim in _read_answer(function()):
+            if isinstance(claim, str):
+                found.append(problem(f"hook {hook} returned {claim}"))
+                continue
+            name, target = claim
+            reserved = f"the name {name!r} is reserved; choose another" if name in RESERVED else None
+            found.append(Entry(kind, name, target, *origin, reserved))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a plugin must not end the program
+        found.append(problem(f"hook {hook} failed: {describe_error(error)}"))
+    yield from found
+
+
+def _read_answer(answer: object) -> Iterator[tuple[str, str] | str]:
+    """Yield each name and target as plain text, or a description of the problem."""
     expected = 'expected a dictionary {name: "package.module:Class"}'
     if not isinstance(answer, Mapping):
-        yield problem(f"hook {hook} returned {answer!r}; {expected}")
+        yield f"{safe_repr(answer)}; {expected}"
         return
-    for name, target in answer.items():
-        if not (isinstance(name, str) and name and isinstance(target, str) and TARGET.fullmatch(target)):
-            yield problem(f"hook {hook} returned {{{name!r}: {target!r}}}; {expected}")
+    for n, (name, target) in enumerate(answer.items()):
+        if n == MAX_NAMES:
+            yield f"more than {MAX_NAMES} names; the others are left out"
+            return
+        if not (issubclass(type(name), str) and issubclass(type(target), str)):
+            yield f"{{{safe_repr(name)}: {safe_repr(target)}}}; {expected}"
             continue
-        reserved = f"the name {name!r} is reserved; choose another" if name in RESERVED else None
-        yield Entry(kind, name, target, *origin, reserved)
+        # a subclass of str may override any method
+        name, target = str.__str__(name), str.__str__(target)
+        if not (name and TARGET.fullmatch(target)):
+            yield f"{{{safe_repr(name)}: {safe_repr(target)}}}; {expected}"
+        elif not name.isprintable() or name != name.strip() or len(name) > LONGEST_NAME:
+            yield (
+                f"the name {safe_repr(name)}; expected at most {LONGEST_NAME} printable characters, "
+                "without spaces around them"
+            )
+        else:
+            yield name, target
 
 
 def _mark_conflicts(found: list[Entry]) -> Iterator[Entry]:
-    """Give the name that several claim to ffnn itself if it is one of them, else to none."""
+    """Resolve names registered several times: they belong to ffnn if it is among the claimants, else to none."""
     claims: dict[tuple[str, str], list[Entry]] = {}
     for entry in found:
         if entry.error is None:

@@ -1,7 +1,6 @@
-"""From a name to a class: the only place that knows which plugins are installed.
+"""Resolves names to classes; the only module that knows which plugins are installed.
 
-The installed plugins are read once a process, at the first question; their classes are imported when they are
-asked for, never before.
+The installed plugins are read once per process, at the first use; their classes are imported when they are needed.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import difflib
 import importlib
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ffnn.exceptions import (
@@ -21,10 +20,11 @@ from ffnn.exceptions import (
     PluginWarning,
     UnknownPluginError,
 )
+from ffnn.plugins.guard import describe_error, message, safe_repr
 from ffnn.plugins.hookspecs import HOOKS, Kind
 from ffnn.plugins.manager import Entry, discover
 
-__all__ = ["Entry", "entries", "load", "names", "reload", "resolve", "usable"]
+__all__ = ["Entry", "choose", "entries", "load", "names", "reload", "resolve", "usable"]
 
 T = TypeVar("T")
 
@@ -33,16 +33,16 @@ _entries: list[Entry] | None = None
 
 
 def entries() -> list[Entry]:
-    """List all that is registered, kind by kind, built-in names first, and all that went wrong.
+    """List all registered names and all problems, by kind, built-in names first.
 
-    What went wrong is also warned about (:class:`~ffnn.exceptions.PluginWarning`), once a process.
+    Each problem also causes a :class:`~ffnn.exceptions.PluginWarning`, once per process.
     """
     global _entries
     with _lock:
         if _entries is not None:
             return list(_entries)
         _entries = found = discover()
-    # outside the lock and after the cache is set, since a filter may turn a warning into an error
+    # outside the lock and after the cache is set, since a filter may turn warnings into errors
     for entry in found:
         if entry.error is not None:
             warnings.warn(f"{entry.label}: {entry.error}", PluginWarning, stacklevel=2)
@@ -50,14 +50,14 @@ def entries() -> list[Entry]:
 
 
 def reload() -> None:
-    """Forget what was found, so that the next question reads the installed plugins again."""
+    """Clear the cache, so that the installed plugins are read again at the next use."""
     global _entries
     with _lock:
         _entries = None
 
 
 def names(kind: Kind) -> list[str]:
-    """List the names of one kind that can be used, built-in ones first."""
+    """List the usable names of one kind, built-in ones first."""
     return [entry.name for entry in _of(kind) if entry.error is None]
 
 
@@ -66,12 +66,12 @@ def load(kind: Kind, name: str, parameter: str | None = None) -> type[Any]:
 
     Parameters
     ----------
-    kind : {"builder", "input", "layer", "output", "executor"}
+    kind : {"builder", "input", "layer", "output", "solver", "schedule", "executor"}
         The kind of plugin.
     name : str
         The registered name.
     parameter : str, optional
-        The parameter through which the user gave the name, for the error messages; the kind if not given.
+        The parameter that holds the name, for the error messages; by default the kind.
 
     Returns
     -------
@@ -101,30 +101,30 @@ def load(kind: Kind, name: str, parameter: str | None = None) -> type[Any]:
 
 
 def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
-    """Turn what the user gave as a parameter, a name or an instance, into an instance.
+    """Return the instance for a parameter that is a name or an instance.
 
     Parameters
     ----------
-    kind : {"builder", "input", "layer", "output", "executor"}
+    kind : {"builder", "input", "layer", "output", "solver", "schedule", "executor"}
         The kind of plugin.
     spec : str or instance of `base`
         A registered name, whose class is called without arguments, or an instance, which is returned as is.
     parameter : str
         The name of the parameter, for the error messages.
     base : type
-        What the instance must be.
+        The required base class.
 
     Returns
     -------
     instance of `base`
-        Ready to use.
+        The instance.
 
     Raises
     ------
     TypeError
         If `spec` is neither, for instance a class instead of an instance.
     FfnnError
-        As :func:`load`, and PluginLoadError if the class cannot be called without arguments or is no `base`.
+        As in :func:`load`; PluginLoadError also if the class needs arguments or is no subclass of `base`.
     """
     if isinstance(spec, base) and not isinstance(spec, type):  # a class can satisfy a Protocol by itself
         return spec
@@ -135,8 +135,9 @@ def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
         instance = found()
     except TypeError as error:
         remedy = f"give {parameter} an instance, {found.__name__}(...), instead of its name"
-        message = f"{parameter}={spec!r} cannot be called without arguments: {error}; {remedy}."
-        raise PluginLoadError(message) from error
+        raise PluginLoadError(
+            f"{parameter}={spec!r} cannot be called without arguments: {message(error)}; {remedy}."
+        ) from error
     if not isinstance(instance, base):
         entry = next(entry for entry in _of(kind) if entry.name == spec and entry.error is None)
         raise PluginLoadError(
@@ -147,17 +148,55 @@ def resolve(kind: Kind, spec: object, parameter: str, base: type[T]) -> T:
 
 
 def usable(kind: Kind) -> Iterator[tuple[str, type[Any]]]:
-    """Import the classes of one kind one after the other, built-in ones first, for a choice among them.
+    """Import the classes of one kind one by one, built-in ones first.
 
-    A class that cannot be imported is warned about and passed over.
+    A class that cannot be imported is skipped with a warning.
     """
     for name in names(kind):
         try:
             found = load(kind, name)
         except FfnnError as error:
-            warnings.warn(f"passed over: {error}", PluginWarning, stacklevel=2)
+            warnings.warn(f"skipped: {message(error)}", PluginWarning, stacklevel=2)
         else:
             yield name, found
+
+
+def choose(kind: Kind, base: type[T], suits: Callable[[type[Any]], bool]) -> T | None:
+    """Return a new instance of the first suitable class of a kind, built-in ones first.
+
+    A third-party class that raises, or is no subclass of `base`, is skipped with a warning.
+
+    Parameters
+    ----------
+    kind : {"builder", "input", "layer", "output", "executor"}
+        The kind of plugin.
+    base : type
+        The required base class.
+    suits : callable
+        Takes a class and returns whether it is suitable.
+
+    Returns
+    -------
+    instance of `base` or None
+        None if no class suits.
+    """
+    built_in = {entry.name for entry in _of(kind) if entry.built_in and entry.error is None}
+    for name, found in usable(kind):
+        try:
+            if not suits(found):
+                continue
+            made = found()
+            if isinstance(made, base):
+                return made
+            problem = f"it is no {base.__module__}.{base.__name__}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if name in built_in:
+                raise
+            problem = describe_error(error)
+        warnings.warn(f"the {kind} {name!r} is skipped: {problem}", PluginWarning, stacklevel=2)
+    return None
 
 
 def _of(kind: Kind) -> list[Entry]:
@@ -175,7 +214,9 @@ def _import(kind: Kind, entry: Entry, parameter: str) -> type[Any]:
             found = getattr(found, attribute)
     except FfnnError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         missing = _missing_package(error, module)
         if kind == "builder" and missing is not None:
             raise EngineNotInstalledError(
@@ -183,15 +224,17 @@ def _import(kind: Kind, entry: Entry, parameter: str) -> type[Any]:
                 f"Install it (pip install {missing}), or choose another builder: "
                 f"{_list(names(kind), but=entry.name)}."
             ) from error
-        raise PluginLoadError(f"{subject} could not be imported: {type(error).__name__}: {error}") from error
-    if not isinstance(found, type):
-        raise PluginLoadError(f"{subject} must be a class; it is {found!r}.")
-    return found
+        raise PluginLoadError(f"{subject} could not be imported: {describe_error(error)}") from error
+    if not issubclass(type(found), type):
+        raise PluginLoadError(f"{subject} must be a class; it is {safe_repr(found)}.")
+    imported: type[Any] = found
+    return imported
 
 
 def _missing_package(error: BaseException, module: str) -> str | None:
-    """Name the package whose absence broke an import, unless it is the plugin's own."""
-    if not isinstance(error, ModuleNotFoundError) or not error.name:
+    """Return the missing package that made an import fail, unless it is the plugin's own."""
+    # a subclass of the error may raise when its name is read
+    if type(error) is not ModuleNotFoundError or type(error.name) is not str or not error.name:
         return None
     package = error.name.partition(".")[0]
     return None if package == module.partition(".")[0] else package
@@ -205,9 +248,9 @@ def _unknown(kind: Kind, name: object, parameter: str) -> str:
     known = names(kind)
     near = difflib.get_close_matches(str(name), known, n=3)
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    remedy = "`ffnn plugins` lists them with where they come from and what could not be loaded"
+    remedy = "`ffnn plugins` lists them with their origins, and those that could not be loaded"
     if not any(entry.built_in for entry in entries()):
-        remedy = "ffnn's own are missing, because ffnn is not installed in this environment: pip install ffnn"
+        remedy = "the built-in ones are missing, because ffnn is not installed in this environment: pip install ffnn"
     article = "an" if kind[0] in "aeiou" else "a"
     return (
         f"{parameter} must name {article} {kind} that is registered; got {name!r}.{hint} "

@@ -1,9 +1,9 @@
-"""The schedules of the learning rate that come with ffnn, one a module."""
+"""The built-in schedules of the learning rate, one per module."""
 
 from __future__ import annotations
 
 from ffnn.schedule import Schedule
-from ffnn.schedules._meaning import as_schedule
+from ffnn.schedules._conversion import as_schedule
 from ffnn.schedules.constant import Constant
 from ffnn.schedules.cos_log import CosLog
 from ffnn.schedules.cosine import Cosine

@@ -1,4 +1,4 @@
-"""Half a cosine, which several schedules follow."""
+"""Cosine annealing, shared by several schedules."""
 
 from __future__ import annotations
 

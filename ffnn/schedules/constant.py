@@ -11,7 +11,7 @@ __all__ = ["Constant"]
 
 
 class Constant(Schedule):
-    """The same rate at each step; what a plain number means.
+    """The same rate at each step; a plain number means this schedule.
 
     Parameters
     ----------

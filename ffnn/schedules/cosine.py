@@ -12,7 +12,7 @@ __all__ = ["Cosine"]
 
 
 class Cosine(Schedule):
-    """From ``initial`` to ``final`` along half a cosine.
+    """Cosine annealing from ``initial`` to ``final``.
 
     I. Loshchilov and F. Hutter (2017), "SGDR: stochastic gradient descent with warm restarts", ICLR; without restarts.
 

@@ -12,14 +12,14 @@ __all__ = ["Exponential"]
 
 
 class Exponential(Schedule):
-    """Multiplied by ``decay`` from epoch to epoch, a little at each step.
+    """Exponential decay by the factor ``decay`` per epoch, continuous over the steps.
 
     Parameters
     ----------
     initial : float, default=1e-3
         The rate of the first step.
     decay : float, default=0.9
-        The factor of an epoch, in (0, 1].
+        The factor per epoch, in (0, 1].
     """
 
     def __init__(self, initial: float = 1e-3, decay: float = 0.9) -> None:
@@ -27,7 +27,7 @@ class Exponential(Schedule):
         self.decay = decay
 
     def _check(self, parameter: str, name: str, value: Any) -> None:
-        remedy = "It is the factor of an epoch; 0.9 is usual." if parameter == "decay" else "It is the first rate."
+        remedy = "It is the factor per epoch; 0.9 is usual." if parameter == "decay" else "It is the first rate."
         if check_number(name, value, remedy, positive=True) > 1 and parameter == "decay":
             raise ValueError(f"{name}={value!r}: expected a number in (0, 1]. {remedy}")
 

@@ -9,14 +9,14 @@ __all__ = ["InverseScaling"]
 
 
 class InverseScaling(Schedule):
-    """Divided by a power of the number of steps, as scikit-learn's ``learning_rate="invscaling"``.
+    """Divides the rate by a power of the number of steps, as scikit-learn's ``learning_rate="invscaling"``.
 
     Parameters
     ----------
     initial : float, default=1e-3
         The rate of the first step.
     power : float, default=0.5
-        Step t, from 1, has the rate ``initial / t ** power``.
+        Step t, counted from 1, has the rate ``initial / t ** power``.
     """
 
     def __init__(self, initial: float = 1e-3, power: float = 0.5) -> None:

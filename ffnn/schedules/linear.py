@@ -11,7 +11,7 @@ __all__ = ["Linear"]
 
 
 class Linear(Schedule):
-    """From ``initial`` to ``final`` in a straight line.
+    """Linear change from ``initial`` to ``final``.
 
     Parameters
     ----------

@@ -15,17 +15,17 @@ __all__ = ["OneCycle"]
 
 
 class OneCycle(Schedule):
-    """Up to ``maximum`` and down again to almost nothing, each along half a cosine.
+    """One cycle: cosine annealing up to ``maximum`` and down to almost 0.
 
     L. N. Smith and N. Topin (2018), "Super-convergence: very fast training of neural networks using large learning
-    rates", arXiv 1708.07120; with the divisors that became usual.
+    rates", arXiv 1708.07120; with the divisors that have become usual.
 
     Parameters
     ----------
     maximum : float, default=1e-2
         The highest rate.
     rise : float, default=0.3
-        The share of the training in which the rate rises, in (0, 1).
+        The fraction of the training in which the rate rises, in (0, 1).
     first_divisor, last_divisor : float, default=25.0, 1e4
         The first rate is ``maximum / first_divisor``, the last ``maximum / first_divisor / last_divisor``.
     """
@@ -39,7 +39,7 @@ class OneCycle(Schedule):
         self.last_divisor = last_divisor
 
     def _check(self, parameter: str, name: str, value: Any) -> None:
-        remedy = "It is the share of the training in which the rate rises; 0.3 is usual."
+        remedy = "It is the fraction of the training in which the rate rises; 0.3 is usual."
         if check_number(name, value, "See ffnn.OneCycle.", positive=True) >= 1 and parameter == "rise":
             raise ValueError(f"{name}={value!r}: expected a number in (0, 1). {remedy}")
 

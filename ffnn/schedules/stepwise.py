@@ -14,12 +14,12 @@ __all__ = ["Stepwise"]
 
 
 class Stepwise(Schedule):
-    """A function of the user's; what a plain function means.
+    """A user-defined function; a plain function means this schedule.
 
     Parameters
     ----------
     function : callable
-        Takes the number of a step, from 0, and returns its rate.
+        Takes the number of a step, counted from 0, and returns its rate.
     """
 
     def __init__(self, function: Callable[[int], float]) -> None:

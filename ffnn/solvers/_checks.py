@@ -1,4 +1,4 @@
-"""Checks and arithmetic that several solvers share."""
+"""Checks and arithmetic shared by several solvers."""
 
 from __future__ import annotations
 
@@ -6,38 +6,34 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils.checks import check_number
+from ffnn._utils.checks import check_fraction, check_number
 from ffnn.solver import Solver
 
-__all__ = ["check_epsilon", "check_kept", "one_minus"]
+__all__ = ["check_decay_rates", "check_epsilon", "one_minus"]
 
 
-def check_kept(solver: Solver, *names: str) -> None:
-    """Refuse a share of the past that is not in [0, 1).
+def check_decay_rates(solver: Solver, *names: str) -> None:
+    """Check that parameters of a solver are decay rates in [0, 1).
 
     Raises
     ------
     TypeError, ValueError
-        That name the solver's parameter.
+        If one of them is not.
     """
     for name in names:
         label = f"{type(solver).__name__}.{name}"
-        value = check_number(label, getattr(solver, name), "It is the share of the past that is kept.")
-        if value >= 1:
-            raise ValueError(
-                f"{label}={value!r}: expected a number in [0, 1). It is the share of the past that is kept."
-            )
+        check_fraction(label, getattr(solver, name), "It is the fraction of the past that is kept.")
 
 
 def check_epsilon(solver: Any) -> None:
-    remedy = "It keeps a division from blowing up; 1e-7 is usual."
+    remedy = "It prevents a division by zero; 1e-7 is usual."
     check_number(f"{type(solver).__name__}.epsilon", solver.epsilon, remedy, positive=True)
 
 
 def one_minus(share: float, dtype: str) -> float:
-    """Return 1 - share as the engines' fused kernels compute it: in the weights' dtype.
+    """Return 1 - share, computed in the dtype of the weights as in the engines' fused kernels.
 
-    In float32, 1 - 0.999 is 5e-5 off 0.001. One builder that used the one and another that used the other would drift.
+    In float32, 1 - 0.999 is off by 1e-5 of its value, so builders using different dtypes would drift apart.
     """
     kind = np.dtype(dtype).type
     return float(kind(1) - kind(share))

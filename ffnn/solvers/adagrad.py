@@ -1,4 +1,4 @@
-"""The solver called ``adagrad``."""
+"""The ``adagrad`` solver."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ __all__ = ["Adagrad"]
 
 
 class Adagrad(StochasticSolver):
-    """Adagrad: steps scaled by the sum of all squared gradients.
+    """Adagrad: scales steps by the sum of all squared gradients.
 
     J. Duchi, E. Hazan and Y. Singer (2011), "Adaptive subgradient methods for online learning", JMLR 12.
 
     Parameters
     ----------
     initial_sum : float
-        What the sum of squares starts from.
+        The initial value of the sum of squares.
     epsilon : float
         Added to the root of the sum.
     clip_norm : float, optional
-        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+        The largest norm of a step's gradient over all weights; a larger gradient is scaled down. None for no bound.
     clip_value : float, optional
-        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+        The largest absolute value of an entry of the gradient, an alternative to ``clip_norm``. None for no bound.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -44,9 +46,7 @@ class Adagrad(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_number(
-            "Adagrad.initial_sum", self.initial_sum, "It is what the sum of squares starts from; 0.1 is usual."
-        )
+        check_number("Adagrad.initial_sum", self.initial_sum, "It is the initial sum of squares; 0.1 is usual.")
         check_epsilon(self)
 
     @property

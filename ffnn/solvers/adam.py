@@ -1,4 +1,4 @@
-"""The solver called ``adam``."""
+"""The ``adam`` solver."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from ffnn.lazy_rows import LazyRows
 from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+from ffnn.solvers._checks import check_decay_rates, check_epsilon, one_minus
 
 __all__ = ["Adam"]
 
 
 class Adam(StochasticSolver):
-    """Adam: steps scaled by running means of the gradient and of its square.
+    """Adam: scales steps by running means of the gradient and of its square.
 
-    D. P. Kingma and J. Ba (2015), "Adam: a method for stochastic optimization", ICLR; the form of the remark at the end
-    of its section 2, in which ``epsilon`` is added to the uncorrected root.
+    D. P. Kingma and J. Ba (2015), "Adam: a method for stochastic optimization", ICLR; in the form at the end of its
+    section 2, which adds ``epsilon`` to the uncorrected root.
 
     Parameters
     ----------
     beta_1, beta_2 : float
-        The share of the past that the two running means keep, in [0, 1).
+        The decay rates of the two running means, in [0, 1).
     epsilon : float
         Added to the root of the mean square.
     clip_norm : float, optional
-        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+        The largest norm of a step's gradient over all weights; a larger gradient is scaled down. None for no bound.
     clip_value : float, optional
-        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+        The largest absolute value of an entry of the gradient, an alternative to ``clip_norm``. None for no bound.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -49,7 +51,7 @@ class Adam(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "beta_1", "beta_2")
+        check_decay_rates(self, "beta_1", "beta_2")
         check_epsilon(self)
 
     @property
@@ -78,7 +80,7 @@ class Adam(StochasticSolver):
         return idling if idling.ends else None
 
     def _directions(self, ops: Ops, slots: Mapping[str, Tensor]) -> list[Tensor]:
-        # the mean shrinks from step to step, and so does that part of the divisor that is no epsilon
+        # the mean decays from step to step, and so does the divisor except for its epsilon
         root = ops.sqrt(slots["square"])
         share = root / (root + self.epsilon)
         step = -slots["mean"] / (root + self.epsilon)

@@ -1,4 +1,4 @@
-"""The solver called ``adamw``."""
+"""The ``adamw`` solver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The solver called ``rmsprop``."""
+"""The ``rmsprop`` solver."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from collections.abc import Mapping
 from ffnn.lazy_rows import LazyRows
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_epsilon, check_kept, one_minus
+from ffnn.solvers._checks import check_decay_rates, check_epsilon, one_minus
 
 __all__ = ["RMSprop"]
 
 
 class RMSprop(StochasticSolver):
-    """RMSprop: steps scaled by a running mean of the gradient's square.
+    """RMSprop: scales steps by a running mean of the squared gradient.
 
     T. Tieleman and G. Hinton (2012), lecture 6.5 of "Neural networks for machine learning".
 
     Parameters
     ----------
     rho : float
-        The share of the past that the running mean keeps, in [0, 1).
+        The decay rate of the running mean, in [0, 1).
     epsilon : float
         Added to the root of the mean square.
     clip_norm : float, optional
-        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+        The largest norm of a step's gradient over all weights; a larger gradient is scaled down. None for no bound.
     clip_value : float, optional
-        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+        The largest absolute value of an entry of the gradient, an alternative to ``clip_norm``. None for no bound.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class RMSprop(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "rho")
+        check_decay_rates(self, "rho")
         check_epsilon(self)
 
     @property

@@ -1,31 +1,34 @@
-"""The solver called ``sgd``."""
+"""The ``sgd`` solver."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ffnn._utils.checks import check_flag
 from ffnn.lazy_rows import LazyRows
 from ffnn.ops import Ops, Tensor
 from ffnn.solver import StochasticSolver
-from ffnn.solvers._checks import check_kept
+from ffnn.solvers._checks import check_decay_rates
 
 __all__ = ["SGD"]
 
 
 class SGD(StochasticSolver):
-    """Stochastic gradient descent, with momentum where asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     Parameters
     ----------
     momentum : float
-        The share of the last step that the next one keeps, in [0, 1).
+        The fraction of the previous step added to the next one, in [0, 1).
     nesterov : bool
-        Whether the momentum looks ahead (Y. Nesterov, 1983; in the form of I. Sutskever et al., 2013).
+        Whether to use Nesterov's momentum (Y. Nesterov, 1983; in the form of I. Sutskever et al., 2013).
     clip_norm : float, optional
-        The largest norm of a step's gradient, over all weights together; a larger one is scaled down. None is no bound.
+        The largest norm of a step's gradient over all weights; a larger gradient is scaled down. None for no bound.
     clip_value : float, optional
-        The largest absolute value of an entry of the gradient, instead; larger ones are cut.
+        The largest absolute value of an entry of the gradient, an alternative to ``clip_norm``. None for no bound.
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -41,7 +44,8 @@ class SGD(StochasticSolver):
 
     def check(self) -> None:
         super().check()
-        check_kept(self, "momentum")
+        check_decay_rates(self, "momentum")
+        check_flag("SGD.nesterov", self.nesterov)
 
     @property
     def slots(self) -> Mapping[str, float]:

@@ -1,10 +1,10 @@
-"""Conformance suites, one a kind: a plugin's tests inherit one and say how the plugin is made. They need pytest."""
+"""Conformance suites, one for each kind of plugin; a plugin's tests inherit from one. They need pytest."""
 
 from __future__ import annotations
 
 import pytest
 
-# so that a failed assertion shows its values
+# makes failed assertions show their values
 pytest.register_assert_rewrite(
     *(f"ffnn.testing.{name}" for name in ("_suite", "builders", "executors", "inputs", "layers", "outputs"))
 )

@@ -1,4 +1,4 @@
-"""What every builder's models do where hidden layers compute in less than the weights' dtype."""
+"""Tests of mixed precision, for every builder's models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PrecisionSuite(Suite):
 
     def model(self, problem: Problem) -> Any:
         """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # BuilderSuite, which inherits this, has it
+        raise NotImplementedError  # implemented in BuilderSuite
 
     @SPARSE
     @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)

@@ -1,4 +1,4 @@
-"""What the suites share: small data sets, the builders that are installed, and NumPy's answer to compare with."""
+"""The base class of the suites, with small data sets, the installed builders, and reference results from NumPy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ OUTPUTS = ("binary", "multiclass", "multilabel", "regression")
 
 
 def installed_builders() -> list[str]:
-    """Return the names of the registered builders whose engine is installed; one that is broken raises.
+    """Return the names of the registered builders whose engine is installed; raise for a broken builder.
 
     Those that take every network come first.
     """
@@ -69,24 +70,34 @@ def unless_refused() -> Iterator[None]:
         pytest.skip(str(error))
 
 
+_FITS: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+
+
 class Suite:
-    """A test that takes ``builder_name`` runs once for each builder that is installed."""
+    """Base class of the suites; tests that take ``builder_name`` run once for each installed builder."""
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Run the tests that fit once a builder."""
+        """Parametrize the tests that take ``builder_name``."""
         if "builder_name" in metafunc.fixturenames:
             metafunc.parametrize("builder_name", installed_builders())
 
+    def fitted_once(self, builder_name: str) -> Any:
+        """Return what `fitted` returns; the tests of a class share it, and leave it as it is."""
+        fits = _FITS.setdefault(type(self), {})
+        if builder_name not in fits:
+            fits[builder_name] = self.fitted(builder_name)  # type: ignore[attr-defined]  # of the suites that use it
+        return fits[builder_name]
+
 
 def engine_ops() -> Any:
-    """Return the operations of TensorFlow, which every installation has."""
+    """Return TensorFlow's operations, as every installation has TensorFlow."""
     from ffnn.builders._tensorflow import ops as tensorflow_ops
 
     return tensorflow_ops
 
 
 class FixedDraws:
-    """A builder's operations with the same random draws on every engine, so that results can be compared."""
+    """A builder's operations with the same random draws on every engine, to make results comparable."""
 
     def __init__(self, ops: Any) -> None:
         self._ops = ops
@@ -95,7 +106,7 @@ class FixedDraws:
         return getattr(self._ops, name)
 
     def uniform(self, shape: Any, seed: Any, dtype: Any) -> Any:
-        """Return draws that are a function of shape and seed alone."""
+        """Return draws that depend on the shape and seed only."""
         rng = np.random.default_rng(np.asarray(seed))
         draws = rng.random(tuple(int(n) for n in shape))
         return self._ops.cast(draws, dtype)
@@ -123,7 +134,7 @@ def assert_states_equal(one: Any, other: Any) -> None:
 
 @dataclass
 class Problem:
-    """A network with data to train it on."""
+    """A network with training data."""
 
     network: Network
     solver: Solver
@@ -142,7 +153,7 @@ class Problem:
         return self.network.input.prepare(source[np.asarray(indices)], self.network.dtype)
 
     def initial_weights(self, seed: int = 0) -> Arrays:
-        """Return weights of which none is zero, so that every one of them has a part in the result."""
+        """Return nonzero weights, so that all of them affect the result."""
         rng = np.random.default_rng(seed)
         return {
             name: np.asarray(array + rng.uniform(-0.3, 0.3, array.shape), dtype=array.dtype)
@@ -157,8 +168,8 @@ class Problem:
 
     def loss(self, weights: Arrays) -> float:
         """Return the mean loss over all samples, computed in NumPy."""
-        total, mass = self.network.output.loss(NumpyOps(), self.scores(weights), self.targets, self.weight)
-        return float(total) / float(mass)
+        total, total_weight = self.network.output.loss(NumpyOps(), self.scores(weights), self.targets, self.weight)
+        return float(total) / float(total_weight)
 
     def plan(
         self,
@@ -245,15 +256,15 @@ def make_problem(
     )
 
 
-def surroundings(
+def weights_and_context(
     layer: Any, n_inputs: int, ops: Any, dtype: str, *, training: bool, seed: int = 3
 ) -> tuple[dict[str, Any], Context]:
-    """Return random weights for a layer of a batch of nine rows, and the context of its call."""
+    """Return random weights for a layer, and the context of its call on a batch of nine rows."""
     rng = np.random.default_rng(5)
     weights = {}
     for name, weight in layer.weights(n_inputs).items():
         drawn = rng.normal(size=weight.shape)
-        # what is no trained weight may be a variance
+        # a weight that is not trained may be a variance
         weights[name] = ops.cast(drawn if weight.trainable else 0.5 + np.abs(drawn), dtype)
     if not training:
         return weights, Context()

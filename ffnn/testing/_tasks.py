@@ -1,4 +1,4 @@
-"""What the suite of the executors lets workers do; they import it by its name."""
+"""The tasks of the executors' suite; workers import them by name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ffnn.exceptions import ExecutorError
 
 
 def gone(pid: int) -> bool:
-    """Whether a process of this machine has ended (a zombie has)."""
+    """Return whether a process of this machine has ended; zombies have."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -100,6 +100,6 @@ def search(poison: bool = False, **options: Any) -> Any:
             return super().fit(X, y)
 
     kind = Poison if poison else KNeighborsClassifier
-    # a worker that is lost takes seconds to be replaced, for it imports scikit-learn anew: one split is enough
+    # one split is enough, since replacing a lost worker takes seconds: it imports scikit-learn again
     cv = [(np.arange(0, 90, 2), np.arange(1, 90, 2))] if poison else 2
     return GridSearchCV(kind(), {"n_neighbors": [1, 3, 5]}, cv=cv, **options)

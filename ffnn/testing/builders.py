@@ -16,32 +16,33 @@ from ffnn.model import Arrays, Model, State
 from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
 from ffnn.solver import Solver, StochasticSolver, clipped
-from ffnn.solvers import SGD, SOLVERS
-from ffnn.testing._inside import HiddenLayersSuite
+from ffnn.solvers import SGD
+from ffnn.testing._finite import FiniteSuite
+from ffnn.testing._hidden_layers import HiddenLayersSuite
 from ffnn.testing._precision import PrecisionSuite
 from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_problem
 
 __all__ = ["BuilderSuite"]
 
-STOCHASTIC = [name for name, solver in SOLVERS.items() if solver.stochastic]
+STOCHASTIC = [name for name in registry.names("solver") if registry.load("solver", name).stochastic]
 CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
-class BuilderSuite(HiddenLayersSuite, PrecisionSuite):
-    """What every builder promises.
+class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
+    """Tests that every builder must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     builder : Builder
-        The builder to test; made without arguments if it is left out.
+        The builder to test; by default made without arguments.
     """
 
     name: ClassVar[str]
     builder: ClassVar[Builder | None] = None
 
-    # -- what the tests use
+    # -- helpers
 
     def make(self) -> Builder:
         """Return the builder as a user would give it."""
@@ -238,7 +239,7 @@ class BuilderSuite(HiddenLayersSuite, PrecisionSuite):
         assert loss == 0
         assert not any(array.any() for array in gradient.values())
 
-    # -- side by side
+    # -- several models
 
     def test_two_models_do_not_disturb_each_other(self) -> None:
         problems = [make_problem(rate=rate, dtype="float32") for rate in (0.2, 0.5)]
@@ -283,7 +284,7 @@ def _initial_slots(solver: Solver, weights: Arrays) -> dict[str, Arrays]:
 def _numpy_step(
     solver: Solver, model: Model, plan: Any, weights: Arrays, slots: dict[str, Arrays], gradient: Arrays
 ) -> None:
-    """Take the step in NumPy that the documentation of solvers describes."""
+    """Take a step in NumPy, as the documentation of solvers describes it."""
     assert isinstance(solver, StochasticSolver)
     gradients = clipped(NumpyOps(), list(gradient.values()), "float64", **plan.clipping)
     gradient = dict(zip(gradient, gradients, strict=True))

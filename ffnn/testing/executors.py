@@ -1,6 +1,6 @@
-"""What every executor must do, as tests to inherit.
+"""The conformance suite of executors.
 
-A plugin's test module says how an executor is made, and pytest does the rest::
+A plugin's test module defines how an executor is made; pytest does the rest::
 
     from ffnn.testing.executors import ExecutorSuite
 
@@ -36,14 +36,14 @@ __all__ = ["ExecutorSuite"]
 
 
 class ExecutorSuite(abc.ABC):
-    """Tests for an executor of this machine, or of others that share the file system of the test.
+    """Tests that every executor must pass, on this machine or on others that share its file system.
 
     Attributes
     ----------
     same_machine : bool
-        Whether the workers are processes of this machine, whose ids mean something here.
+        Whether the workers are processes of this machine, so that their ids are valid here.
     n_tries : int
-        How often the executors that :meth:`make` makes start a task whose worker dies, at most.
+        The maximum number of times that the executors of :meth:`make` start a task whose worker dies.
     """
 
     same_machine = True
@@ -51,52 +51,45 @@ class ExecutorSuite(abc.ABC):
 
     @abc.abstractmethod
     def make(self, n_workers: int) -> Executor:
-        """Make an executor with so many workers."""
+        """Make an executor with ``n_workers`` workers."""
 
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
-        """Two workers, shut down after the test."""
+        """An executor with two workers, shut down after the test."""
         executor = self.make(2)
         yield executor
         executor.shutdown(cancel_futures=True)
 
-    def test_it_is_an_executor(self, executor: Executor) -> None:
+    def test_results_come_back(self, executor: Executor) -> None:
         assert isinstance(executor, Executor)
         assert executor.n_workers == 2
-        assert executor.n_retries == 0
-
-    def test_results_come_back(self, executor: Executor) -> None:
         assert executor.submit(divmod, 7, 3).result(60) == (2, 1)
         assert list(executor.map(pow, range(20), [2] * 20, timeout=60)) == [i**2 for i in range(20)]
         assert executor.submit(dict, a=1).result(60) == {"a": 1}
-
-    def test_functions_travel_by_value_where_they_must(self, executor: Executor) -> None:
+        # a function that can only travel by its value
         factor = 3
         assert executor.submit(lambda x: x * factor, 2).result(60) == 6
-
-    def test_large_arrays_travel_unchanged_and_writable(self, executor: Executor) -> None:
+        # a large array, which must be writable there and here
         array = np.arange(1_000_000.0).reshape(1000, 1000)
         back = executor.submit(tasks.incremented, array).result(60)
         np.testing.assert_array_equal(back, array + 1)
         back[0, 0] = 0
+        assert executor.n_retries == 0
 
-    def test_an_exception_comes_back_with_its_traceback(self, executor: Executor) -> None:
+    def test_exceptions_come_back(self, executor: Executor) -> None:
         error = executor.submit(tasks.fail, "as it should").exception(60)
         assert isinstance(error, ZeroDivisionError)
         assert str(error) == "as it should"
         assert "fail" in str(error.__cause__)
-
-    def test_an_exception_that_cannot_travel_has_a_name(self, executor: Executor) -> None:
+        # one that cannot travel is named
         error = executor.submit(tasks.fail_unpicklably).exception(60)
         assert isinstance(error, TaskFailedError)
         assert "Unpicklable" in str(error)
-
-    def test_the_end_of_the_program_is_only_an_error(self, executor: Executor) -> None:
+        # the end of the program is only an error
         error = executor.submit(tasks.exit).exception(60)
         assert isinstance(error, TaskFailedError)
         assert "SystemExit" in str(error)
-
-    def test_what_cannot_be_pickled_is_refused_at_once(self, executor: Executor) -> None:
+        # what cannot be pickled is refused
         for future in (executor.submit(print, threading.Lock()), executor.submit(threading.Lock)):
             error = future.exception(60)
             assert isinstance(error, TaskPicklingError)
@@ -112,6 +105,8 @@ class ExecutorSuite(abc.ABC):
     def test_two_workers_work_at_the_same_time(self, executor: Executor, tmp_path: Path) -> None:
         futures = [executor.submit(tasks.meet, tmp_path, me, 1 - me) for me in (0, 1)]
         assert [future.result(60) for future in futures] == [True, True]
+        # parallelism inside a task stays inside it
+        assert executor.submit(tasks.nested).result(60) == 1
 
     def test_a_worker_that_dies_once_costs_nothing(self, executor: Executor, tmp_path: Path) -> None:
         others = [executor.submit(abs, -i) for i in range(8)]
@@ -124,7 +119,7 @@ class ExecutorSuite(abc.ABC):
         others = [executor.submit(abs, -i) for i in range(8)]
         error = poison.exception(60)
         assert isinstance(error, WorkerDiedError)
-        assert error.worker in str(error)
+        assert error.worker  # an attribute, so that equal deaths have equal messages
         assert error.exit_code == -signal.SIGKILL
         assert "SIGKILL" in str(error)
         assert (tmp_path / "tries").read_text() == "x" * self.n_tries
@@ -171,13 +166,10 @@ class ExecutorSuite(abc.ABC):
         assert [future.result(60) for future in futures] == list(range(4))
         executor.shutdown()
 
-    def test_parallelism_inside_a_task_stays_inside(self, executor: Executor) -> None:
-        assert executor.submit(tasks.nested).result(60) == 1
-
     def test_bad_counts_are_refused(self) -> None:
         for bad, error in ((0, ValueError), (-1, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError)):
             with pytest.raises(error, match=rf"n_workers must be .*got {bad!r}"):
-                self.make(bad)  # type: ignore[arg-type]  # what is to be refused
+                self.make(bad)  # type: ignore[arg-type]  # the bad argument
 
     def test_a_grid_search_gives_the_scores_of_the_sequential_one(self) -> None:
         sequential = tasks.search().fit(*tasks.data())

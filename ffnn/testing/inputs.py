@@ -25,29 +25,29 @@ from ffnn.testing._suite import (
     Suite,
     engine_ops,
     installed_builders,
-    surroundings,
     to_numpy,
     unless_refused,
+    weights_and_context,
 )
 
 __all__ = ["InputSuite"]
 
 
 class InputSuite(Suite):
-    """What every input promises.
+    """Tests that every input must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     input : Input
-        The input to test; made without arguments if it is left out.
+        The input to test; by default made without arguments.
     """
 
     name: ClassVar[str]
     input: ClassVar[Input | None] = None
 
-    # -- what the tests use; override what does not suit the input
+    # -- helpers, to be overridden if they do not suit the input
 
     def make(self) -> Input:
         """Return the input as a user would give it."""
@@ -55,7 +55,7 @@ class InputSuite(Suite):
         return made
 
     def data(self) -> tuple[Any, Array]:
-        """Return X, an array or a CSR matrix as validation leaves it, and labels that it tells apart."""
+        """Return X, a validated array or CSR matrix, and labels that can be predicted from it."""
         rng = np.random.default_rng(0)
         y = np.arange(48) % 3
         X = rng.normal(scale=0.3, size=(48, 6)) + y[:, None]
@@ -63,7 +63,7 @@ class InputSuite(Suite):
         return X, y
 
     def gathered(self, ops: Any, rows: Any, dtype: str = "float64", order: Any = slice(None)) -> Any:
-        """Return a batch of the data set, which may be put in another order first, dense."""
+        """Return a dense batch of the data set, after reordering it by ``order``."""
         X = self.data()[0][order]
         arrays = tuple(ops.cast(a, str(a.dtype)) for a in self.make().prepare(X, dtype).arrays)
         batch = self.make().gather(ops, arrays, ops.cast(np.asarray(rows), "int32"), X.shape[1])
@@ -140,7 +140,7 @@ class InputSuite(Suite):
         batch = self.gathered(NumpyOps(), np.arange(9))
         results = []
         for ops in (FixedDraws(NumpyOps()), FixedDraws(engine_ops())):
-            weights, context = surroundings(made, n_features, ops, "float64", training=training)
+            weights, context = weights_and_context(made, n_features, ops, "float64", training=training)
             results.append(to_numpy(made.forward(ops, ops.cast(batch, "float64"), weights, context)))
         assert results[0].shape == (9, made.n_outputs(n_features))
         np.testing.assert_allclose(results[1], results[0], rtol=1e-9, atol=1e-12)
@@ -154,7 +154,7 @@ class InputSuite(Suite):
     # -- on the builders
 
     def fitted(self, builder_name: str) -> MLPClassifier:
-        """Return a small classifier that takes X by this input."""
+        """Return a small fitted classifier with this input."""
         estimator = MLPClassifier(
             hidden_units=(8,), n_epochs=20, batch_size=20, learning_rate=0.02, dropout=0.1, builder=builder_name,
             input_layer=self.make(), random_state=0,
@@ -163,7 +163,7 @@ class InputSuite(Suite):
             return estimator.fit(*self.data())
 
     def test_a_network_with_it_learns(self, builder_name: str) -> None:
-        estimator = self.fitted(builder_name)
+        estimator = self.fitted_once(builder_name)
         X, y = self.data()
         assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
         assert estimator.score(X, y) > 0.6
@@ -171,14 +171,14 @@ class InputSuite(Suite):
         np.testing.assert_array_equal(twin.predict_proba(X), estimator.predict_proba(X))
 
     def test_a_row_is_predicted_as_among_others(self, builder_name: str) -> None:
-        estimator = self.fitted(builder_name)
+        estimator = self.fitted_once(builder_name)
         X, _ = self.data()
         np.testing.assert_array_equal(estimator.predict_proba(X[7:8]), estimator.predict_proba(X)[7:8])
 
     def test_all_builders_predict_the_same(self) -> None:
         X, _ = self.data()
         first, *others = installed_builders()
-        estimator = self.fitted(first)
+        estimator = pickle.loads(pickle.dumps(self.fitted_once(first)))
         expected = estimator.predict_proba(X)
         for other in others:
             with suppress(UnsupportedError):

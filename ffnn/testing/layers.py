@@ -28,9 +28,9 @@ from ffnn.testing._suite import (
     engine_ops,
     installed_builders,
     make_problem,
-    surroundings,
     to_numpy,
     unless_refused,
+    weights_and_context,
 )
 
 __all__ = ["LayerSuite"]
@@ -39,16 +39,16 @@ SEED = np.array([3, 4], dtype=np.int32)
 
 
 class LayerSuite(Suite):
-    """What every layer promises.
+    """Tests that every layer must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     layer : Layer
-        The layer to test, with fields of your choice; made without arguments if it is left out.
+        The layer to test, with fields of your choice; by default made without arguments.
     values : mapping
-        The estimator's values that open fields bind to.
+        The estimator's values for unset fields.
     n_inputs : int
         The width of the test data.
     """
@@ -60,7 +60,7 @@ class LayerSuite(Suite):
     }  # fmt: skip
     n_inputs: ClassVar[int] = 6
 
-    # -- what the tests use; override what does not suit the layer
+    # -- helpers, to be overridden if they do not suit the layer
 
     def make(self) -> Layer:
         """Return the layer as a user would put it in ``block``."""
@@ -68,7 +68,7 @@ class LayerSuite(Suite):
         return made
 
     def bound(self) -> Layer:
-        """Return the layer with its open fields filled in."""
+        """Return the layer with its unset fields filled in."""
         bound = self.make().bind(self.values)
         assert bound is not None, f"bind left the layer out for {self.values}; set `values` so that it stays"
         return bound
@@ -82,7 +82,7 @@ class LayerSuite(Suite):
     def run(self, ops: Any, x: Any, *, training: bool, dtype: str = "float64", seed: int = 3) -> Any:
         """Return the layer's output for a batch."""
         layer = self.bound()
-        weights, context = surroundings(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
+        weights, context = weights_and_context(layer, self.n_inputs, ops, dtype, training=training, seed=seed)
         return layer.forward(ops, x, weights, context)
 
     # -- a description
@@ -95,7 +95,7 @@ class LayerSuite(Suite):
         layer = self.bound()
         assert dataclasses.is_dataclass(layer)
         with pytest.raises(dataclasses.FrozenInstanceError):
-            layer.units = 1  # type: ignore[attr-defined]  # what is to be refused
+            layer.units = 1  # type: ignore[attr-defined]  # must be refused
 
     @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
     def test_a_copy_is_equal(self, copied: Any) -> None:
@@ -167,7 +167,7 @@ class LayerSuite(Suite):
         if not self.bound().traits.bfloat16:
             pytest.skip("the layer computes in the network's dtype")
         ops = FixedDraws(engine_ops())
-        # of values with few digits the layer's own rounding is all that differs
+        # the batch is exact in bfloat16, so that only the layer's own rounding differs
         low = ops.cast(self.batch("float32"), "bfloat16")
         result = self.run(ops, low, training=training, dtype="float32")
         assert result.dtype == low.dtype
@@ -205,7 +205,7 @@ class LayerSuite(Suite):
 
     def test_sparse_rows_are_taken_as_the_dense_ones(self) -> None:
         if not self.bound().traits.sparse:
-            pytest.skip("the layer takes dense rows alone")
+            pytest.skip("the layer takes dense rows only")
         x = self.batch()
         stored = scipy.sparse.csr_array(x)
         sparse = SparseRows(stored.indptr, stored.indices, stored.data, x.shape)
@@ -233,11 +233,11 @@ class LayerSuite(Suite):
             assert gradient[name][index] == pytest.approx(slope, rel=1e-4, abs=1e-8), name
 
     def values_but_units(self) -> dict[str, Any]:
-        """Return the values that an estimator's own parameters give."""
+        """Return the values that an estimator takes as parameters."""
         return {name: value for name, value in self.values.items() if name not in ("units", "initializer")}
 
     def test_a_network_with_it_learns(self, builder_name: str) -> None:
-        estimator = self.fitted(builder_name)
+        estimator = self.fitted_once(builder_name)
         assert np.isfinite(estimator.loss_curve_).all()
         assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
         twin = pickle.loads(pickle.dumps(estimator))
@@ -247,7 +247,7 @@ class LayerSuite(Suite):
     def test_all_builders_predict_the_same(self) -> None:
         X, _ = self.data()
         first, *others = installed_builders()
-        estimator = self.fitted(first)
+        estimator = pickle.loads(pickle.dumps(self.fitted_once(first)))
         expected = estimator.predict_proba(X)
         for other in others:
             with suppress(UnsupportedError):
@@ -256,13 +256,13 @@ class LayerSuite(Suite):
                 )
 
     def data(self) -> tuple[Array, Array]:
-        """Return samples of three classes that a small network can tell apart."""
+        """Return samples of three classes that a small network can separate."""
         rng = np.random.default_rng(0)
         y = np.arange(48) % 3
         return rng.normal(scale=0.3, size=(48, self.n_inputs)) + y[:, None], y
 
     def fitted(self, builder_name: str) -> MLPClassifier:
-        """Return a small classifier with the layer at the beginning of its block."""
+        """Return a small fitted classifier with the layer at the beginning of its block."""
         estimator = MLPClassifier(
             hidden_units=(8,), n_epochs=20, batch_size=16, learning_rate=0.02, builder=builder_name,
             block=(self.make(), "affine", "activation"), dropout=0.1, activation="tanh", random_state=0,

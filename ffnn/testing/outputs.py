@@ -24,18 +24,18 @@ __all__ = ["OutputSuite"]
 
 
 class OutputSuite(Suite):
-    """What every output promises.
+    """Tests that every output must pass.
 
     Attributes
     ----------
     name : str
         The registered name.
     output : Output
-        The output to test, not fitted; made without arguments if it is left out.
+        The output to test, not fitted; by default made without arguments.
     y : ndarray
-        About 24 targets of the kind that the output takes, with all that is special about them.
+        About 24 targets that the output accepts, including all special cases.
     iterations : int
-        How long the scores of least loss are searched for; a loss with kinks needs more.
+        The number of iterations to minimise the loss over the scores; a loss with kinks needs more.
     """
 
     name: ClassVar[str]
@@ -43,7 +43,7 @@ class OutputSuite(Suite):
     y: ClassVar[Array]
     iterations: ClassVar[int] = 20
 
-    # -- what the tests use
+    # -- helpers
 
     def make(self) -> Output:
         """Return the output as a user would give it."""
@@ -61,18 +61,18 @@ class OutputSuite(Suite):
         return (scale * rng.normal(size=(len(self.y), self.fitted().n_outputs_))).astype(dtype)
 
     def loss(self, ops: Any, scores: Array, weight: Array, rows: Any = slice(None)) -> tuple[float, float]:
-        """Return the loss of some rows, and the weight that it is to be divided by."""
+        """Return the weighted sum of the losses of some rows, and their total weight."""
         output = self.fitted()
         dtype = str(scores.dtype)
         targets = output.encode(self.y, dtype)[rows]
-        loss, mass = output.loss(
+        loss, total_weight = output.loss(
             ops,
             ops.cast(scores[rows], dtype),
             ops.cast(targets, str(targets.dtype)),
             ops.cast(weight[rows], dtype),
         )
-        assert np.shape(loss) == np.shape(mass) == ()
-        return float(loss), float(mass)
+        assert np.shape(loss) == np.shape(total_weight) == ()
+        return float(loss), float(total_weight)
 
     # -- a description
 
@@ -158,9 +158,9 @@ class OutputSuite(Suite):
 
     def test_it_is_finite_for_scores_far_out(self) -> None:
         for ops in (NumpyOps(), engine_ops()):
-            loss, mass = self.loss(ops, self.scores(scale=1e4), np.ones(len(self.y)))
+            loss, total_weight = self.loss(ops, self.scores(scale=1e4), np.ones(len(self.y)))
             assert np.isfinite(loss)
-            assert np.isfinite(mass)
+            assert np.isfinite(total_weight)
 
     # -- predictions
 
@@ -221,7 +221,7 @@ class OutputSuite(Suite):
             assert gradient[name][i] == pytest.approx(slope, rel=1e-4, abs=1e-8)
 
     def data(self) -> tuple[Array, Array]:
-        """Return samples that tell the targets, which are there twice."""
+        """Return samples from which the targets can be predicted, each twice."""
         codes = self.fitted().encode(self.y, "float64").reshape(len(self.y), -1)
         rng = np.random.default_rng(0)
         X = np.vstack([codes, codes]) @ rng.normal(size=(codes.shape[1], 5))

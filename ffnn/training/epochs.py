@@ -6,11 +6,12 @@ that is not, on every engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.sparse
 
 from ffnn.exceptions import TrainingDivergedError
 from ffnn.model import Array, EpochPlan, Model
@@ -19,7 +20,52 @@ if TYPE_CHECKING:
     from ffnn.schedules import Schedule
     from ffnn.solver import StochasticSolver
 
-__all__ = ["Training", "epoch_plan", "initial_generator"]
+__all__ = ["EpochLoop", "advice", "check_finite_targets", "epoch_plan", "initial_generator"]
+
+
+#: Values beyond this are named where a training diverges.
+_ORDINARY = 100.0
+
+
+def advice(schedule: Schedule | None, data: Mapping[str, Any]) -> str:
+    """Return what to do about a training that diverged.
+
+    Parameters
+    ----------
+    schedule : Schedule or None
+        The learning rate; None for a solver that does not use it.
+    data : mapping of str to array or sparse matrix
+        What may be too large, by the names that a user knows.
+    """
+    sizes = {name: _largest(values) for name, values in data.items()}
+    large = [f"{name} has values of up to {size:.2g}" for name, size in sizes.items() if not size <= _ORDINARY]
+    how = "for instance with sklearn.preprocessing.StandardScaler"
+    if not large:
+        lower = "" if schedule is None else f"Lower learning_rate (it is {schedule}), and scale X, {how}."
+        return lower or f"Scale X, {how}."
+    lower = "" if schedule is None else f" If that is not enough, lower learning_rate (it is {schedule})."
+    return f"{'; '.join(large)}. Scale what is so large, {how}, and look for outliers.{lower}"
+
+
+def check_finite_targets(name: str, targets: Array, rows: Array | slice) -> None:
+    """Refuse encoded targets that are not finite: numbers far larger than those of the first fit.
+
+    Raises
+    ------
+    ValueError
+        That names them.
+    """
+    if targets.dtype.kind == "f" and not np.isfinite(targets[rows]).all():
+        raise ValueError(
+            f"{name} has values that overflow {targets.dtype} when they are standardised by the mean and the standard "
+            "deviation of the first fit's targets. Rescale them; or fit a new estimator, if the first were others."
+        )
+
+
+def _largest(values: Any) -> float:
+    """Return the largest absolute value."""
+    values = np.asarray(values.data if scipy.sparse.issparse(values) else values)
+    return 0.0 if values.dtype.kind not in "fiu" or not values.size else float(max(values.max(), -values.min()))
 
 
 def initial_generator(root_seed: int) -> np.random.Generator:
@@ -79,7 +125,7 @@ def epoch_plan(
 
 
 @dataclass
-class Training:
+class EpochLoop:
     """One call of ``fit`` or ``partial_fit``, as a solver sees it.
 
     Parameters
@@ -102,6 +148,8 @@ class Training:
         Called as ``on_epoch(epoch, loss)``; a true answer stops the training.
     on_begin : callable
         Called as ``on_begin(epoch)`` before each epoch.
+    advise : callable or None
+        Returns what to do where the training has diverged; None is to lower the learning rate and to scale X.
     """
 
     model: Model
@@ -114,6 +162,7 @@ class Training:
     root_seed: int
     on_epoch: Callable[[int, float], bool]
     on_begin: Callable[[int], None] = lambda epoch: None
+    advise: Callable[[], str] | None = None
     n_done: int = field(default=0, init=False)
     learning_rate: float | None = field(default=None, init=False)
     _n_begun: int = field(default=0, init=False)
@@ -151,12 +200,28 @@ class Training:
         self.begin_epoch()
         epoch = self.epochs.start + self.n_done
         if not np.isfinite(loss):
-            raise TrainingDivergedError(
-                f"The training loss became {loss} in epoch {epoch}. Lower learning_rate (it is {self.schedule}), and "
-                "scale X, for instance with sklearn.preprocessing.StandardScaler."
-            )
+            raise self._diverged(f"The training loss became {loss} in epoch {epoch}.")
         self.n_done += 1
         return self.on_epoch(epoch, loss)
+
+    def check_finite(self) -> None:
+        """Refuse a state that the last step has ruined: an epoch's loss is that before its steps.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If a weight is not finite, or so large that scores overflow.
+        """
+        if not self.model.is_finite():
+            epoch = self.epochs.start + self.n_done - 1
+            raise self._diverged(
+                f"After the last step, in epoch {epoch}, there are weights that are not finite, or so large that the "
+                "network's scores overflow."
+            )
+
+    def _diverged(self, what: str) -> TrainingDivergedError:
+        advised = advice(self.schedule, {}) if self.advise is None else self.advise()
+        return TrainingDivergedError(f"{what} {advised}")
 
     def finish(self, loss: float) -> None:
         """Record the loss of a run that ended where it began, without an epoch."""

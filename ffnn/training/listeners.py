@@ -1,58 +1,55 @@
-"""Who is told of a training's epochs: the curves, the validation, the bar, callbacks, the monitor."""
+"""Listeners: objects that follow a training from epoch to epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.model import Model
-
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
 
 __all__ = ["Listener", "Listeners", "MonitorListener", "Run"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One call of ``fit`` or ``partial_fit``, as a listener sees it.
+    """A call of ``fit`` or ``partial_fit``, for the listeners that a builder makes.
 
     Attributes
     ----------
-    estimator : MLPClassifier or MLPRegressor
-        What is trained.
     model : Model
-        Its network, on the engine.
+        The network that is trained, on the builder's engine.
     epochs : range
-        The epochs to come, counted from the estimator's first.
+        The epochs of this call, counted from the estimator's first.
     n_batches : int
         The steps of an epoch.
     verbose : bool
-        Whether the user wants to see something.
+        Whether the user asked for output.
+    attributes : dict of str to object
+        The fitted attributes; a listener may add some.
     """
 
-    estimator: BaseMLP
     model: Model
     epochs: range
     n_batches: int
     verbose: bool
+    attributes: dict[str, Any]
 
 
 class Listener:
-    """Is told of a training's epochs. By default, nothing happens.
+    """Follows a training. By default, nothing happens.
 
-    Whatever a listener raises ends the training, and the estimator is then as it was before.
+    An exception in a listener ends the training, and the estimator stays as it was before.
     """
 
     def begin(self) -> None:
-        """Take note that training begins."""
+        """Training begins."""
 
     def begin_epoch(self, epoch: int) -> None:
-        """Take note that an epoch begins."""
+        """An epoch begins."""
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Take note that an epoch has ended; return whether to stop.
+        """An epoch has ended; return whether to stop.
 
         Parameters
         ----------
@@ -60,56 +57,55 @@ class Listener:
             Its number, counted from 0.
         stats : dict of str to float
             ``"loss"``, and ``"learning_rate"``, ``"validation_loss"`` and ``"validation_score"`` where there are such.
-            Those who come first add to it.
+            The first listeners add to it for the later ones.
         """
         return False
 
     def end(self) -> None:
-        """Take note that training has ended: not by an exception, and not by Ctrl-C."""
+        """Training has ended, neither by an exception nor by Ctrl-C."""
 
     def close(self) -> None:
-        """Let go of everything, whatever has happened."""
+        """Release everything; called last, whatever has happened."""
 
 
 class Listeners(Listener):
-    """Several listeners, told one after the other; all are told of an epoch, also where one says to stop."""
+    """Several listeners, called in order; all of them see each epoch, even where one says to stop."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = listeners
 
     def begin(self) -> None:
-        """Tell all."""
+        """Call each one's method."""
         for listener in self._listeners:
             listener.begin()
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tell all."""
+        """Call each one's method."""
         for listener in self._listeners:
             listener.begin_epoch(epoch)
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Tell all; return whether one of them says to stop."""
+        """Call each one's method; return whether one of them says to stop."""
         answers = [listener.end_epoch(epoch, stats) for listener in self._listeners]
         return any(answers)
 
     def end(self) -> None:
-        """Tell all."""
+        """Call each one's method."""
         for listener in self._listeners:
             listener.end()
 
     def close(self) -> None:
-        """Let all of them go."""
+        """Call each one's method."""
         for listener in self._listeners:
             listener.close()
 
 
 class MonitorListener(Listener):
-    """Calls the user's ``monitor(epoch, estimator, stats)``."""
+    """Calls a function after each epoch, and stops where its answer is true."""
 
-    def __init__(self, monitor: Callable[..., Any] | None, estimator: BaseMLP) -> None:
-        self._monitor = monitor
-        self._estimator = estimator
+    def __init__(self, function: Callable[[int, dict[str, float]], Any]) -> None:
+        self._function = function
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Return whether the monitor's answer is true."""
-        return self._monitor is not None and bool(self._monitor(epoch, self._estimator, stats))
+        """Return whether the function's answer is true."""
+        return bool(self._function(epoch, stats))

@@ -11,34 +11,28 @@ __all__ = ["EpochProgressBar"]
 
 
 class EpochProgressBar(Listener):
-    """A progress bar, or nothing.
+    """Shows a progress bar of epochs.
 
     Parameters
     ----------
-    show : bool
-        Whether to show one.
     n_epochs : int
         The epochs to come.
     name : str
         What stands before it.
     """
 
-    def __init__(self, show: bool, n_epochs: int, name: str) -> None:
-        self._bar: Any = None
-        if show:
-            from tqdm.auto import tqdm
+    def __init__(self, n_epochs: int, name: str) -> None:
+        from tqdm.auto import tqdm
 
-            self._bar = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
+        self._bar: Any = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Count an epoch, and show what it brought."""
-        if self._bar is not None:
-            shown = {key: f"{value:.4g}" for key, value in stats.items() if key != "learning_rate"}
-            self._bar.set_postfix(shown, refresh=False)
-            self._bar.update()
+        shown = {key: f"{value:.4g}" for key, value in stats.items() if key != "learning_rate"}
+        self._bar.set_postfix(shown, refresh=False)
+        self._bar.update()
         return False
 
     def close(self) -> None:
         """Leave it as it is."""
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.close()

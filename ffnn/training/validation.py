@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import numbers
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing
 
+from ffnn._utils._private import safe_indexing
 from ffnn._utils.checks import unknown_name
+from ffnn.exceptions import TrainingDivergedError
 from ffnn.model import Array, Model
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
+from ffnn.training.history import History
 from ffnn.training.listeners import Listener
+from ffnn.training.stopping import EarlyStopping
 
-if TYPE_CHECKING:
-    from ffnn.estimator.base import BaseMLP
-    from ffnn.estimator.settings import Settings
-
-__all__ = ["EarlyStopping", "TrainingLossStopping", "Validation", "ValidationListener", "check_scorer", "split"]
+__all__ = ["Held", "Validation", "ValidationListener", "check_scorer", "split"]
 
 Scorer = Callable[..., float]
+
+
+@dataclass(frozen=True)
+class Held:
+    """The validation data that a user gave."""
+
+    X: Any = None
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def given(self) -> bool:
+        """Whether there is any.
+
+        Raises
+        ------
+        ValueError
+            If only a part of it is there.
+        """
+        if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
+            have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
+            raise ValueError(f"X_val and y_val belong together; got {' and '.join(f'{n}_val' for n in have)} alone.")
+        return self.X is not None
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,8 @@ class Validation:
         The weights that the user gave, for the scorer.
     scorer : callable or None
         scikit-learn's scorer; None measures the loss alone.
+    scoring : str or callable
+        The parameter that named it, for messages.
     """
 
     X: Any
@@ -48,132 +77,129 @@ class Validation:
     weight: Array
     sample_weight: Array | None
     scorer: Scorer | None
+    scoring: Any
 
     def loss(self, model: Model, network: Network) -> float:
         """Return the weighted mean loss, without dropout and without the penalty of weight decay."""
         scores = model.forward(network.input.prepare(self.X, network.dtype)).astype(np.float64)
         targets = network.output.encode(self.y, "float64")
-        total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
+        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks at the result
+            total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
         return float(total) / max(float(weight), np.finfo(np.float64).tiny)
 
-    def score(self, estimator: BaseMLP) -> float:
+    def score(self, estimator: BaseEstimator) -> float:
         """Return the scorer's verdict."""
         assert self.scorer is not None
         # the data is what the estimator has made of the user's: without names, of its own dtype
         probe = copy.copy(estimator)
         probe.__dict__.pop("feature_names_in_", None)
         weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
-        return float(self.scorer(probe, self.X, self.y, **weights))
-
-
-class EarlyStopping:
-    """Watches a number that should grow, and says when it has not for too long.
-
-    Parameters
-    ----------
-    patience : int
-        The epochs without an improvement after which training stops.
-    tol : float
-        What counts as an improvement on the best so far.
-    """
-
-    def __init__(self, patience: int, tol: float) -> None:
-        self._patience = patience
-        self._tol = tol
-        self._without = 0
-        self.best = -np.inf
-        self.best_epoch = -1
-
-    def update(self, epoch: int, value: float) -> tuple[bool, bool]:
-        """Take an epoch's value; return whether it is the best so far, and whether to stop."""
-        self._without = 0 if value >= self.best + self._tol and value > self.best else self._without + 1
-        better = value > self.best
-        if better:
-            self.best, self.best_epoch = value, epoch
-        return better, self._without >= self._patience
+        score: Any = self.scorer(probe, self.X, self.y, **weights)
+        with contextlib.suppress(AttributeError, ValueError):
+            score = score.item()  # of an array of one number, as scikit-learn takes
+        if not isinstance(score, numbers.Real):
+            raise TypeError(
+                f"scoring={self.scoring!r} returned {score!r} for the validation data; expected a number, "
+                f"got {type(score).__name__}. Return a float, the greater the better, or name a scikit-learn scorer."
+            )
+        return float(score)
 
 
 class ValidationListener(Listener):
-    """Looks at the validation data after each epoch, and remembers the best one.
+    """Measures the validation data after each epoch, and remembers the best one.
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
-        Gets the curves, and the number of the best epoch.
-    validation : Validation or None
-        The data; without any, nothing happens.
-    settings : Settings
-        Says when to stop, and whether to go back to the best epoch then.
+    validation : Validation
+        The data.
+    network : Network
+        The description of what is trained.
     model : Model
-        What is trained.
+        The network on its engine.
+    history : History
+        Gets the curves and the best epoch.
+    score : callable or None
+        Returns the score of the validation data; None judges by the loss alone.
+    stopping : tuple of two EarlyStopping
+        When to stop: by the loss, and by the score.
+    restores : bool
+        Whether to stop at all, and to go back to the best epoch then.
+    advise : callable
+        Returns the remedy where the validation loss is not finite.
     """
 
-    def __init__(self, estimator: BaseMLP, validation: Validation | None, settings: Settings, model: Model) -> None:
-        self._estimator = estimator
-        self._validation = validation
+    def __init__(
+        self,
+        validation: Validation,
+        network: Network,
+        model: Model,
+        history: History,
+        *,
+        score: Callable[[], float] | None,
+        stopping: tuple[EarlyStopping, EarlyStopping],
+        restores: bool,
+        advise: Callable[[], str],
+    ) -> None:
+        self._validation: Validation | None = validation
+        self._network = network
         self._model = model
-        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
-        self._restores = settings.early_stopping is True
+        self._history = history
+        self._score = score
+        self._by_loss, self._by_score = stopping
+        self._restores = restores
+        self._advise = advise
         self._best: Any = None
-        self._last = -1
-
-    def begin(self) -> None:
-        """Begin the curves."""
-        if self._validation is not None:
-            self._estimator.__dict__.setdefault("validation_loss_curve_", [])
-            if self._validation.scorer is not None:
-                self._estimator.__dict__.setdefault("validation_scores_", [])
+        self._best_epoch = self._last = -1
+        self._warned = False
 
     def close(self) -> None:
-        """Let go of the data."""
-        self._validation = None
+        """Release the data."""
+        self._validation = self._score = None
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Measure an epoch, add that to its figures, and return whether to stop."""
-        validation, estimator = self._validation, self._estimator
-        if validation is None:
-            return False
-        loss = stats["validation_loss"] = validation.loss(self._model, estimator.network_)
-        estimator.validation_loss_curve_.append(loss)
-        value = -loss
-        if validation.scorer is not None:
-            value = stats["validation_score"] = validation.score(estimator)
-            estimator.validation_scores_.append(value)
-        better, stop = self._stopping.update(epoch, value)
-        self._last = epoch
+        """Measure an epoch, add its figures to the history, and return whether to stop."""
+        history = self._history
+        assert self._validation is not None
+        assert history.validation_loss is not None  # expected by the fit
+        loss = stats["validation_loss"] = self._validation.loss(self._model, self._network)
+        if not np.isfinite(loss):
+            raise TrainingDivergedError(f"The validation loss became {loss} in epoch {epoch}. {self._advise()}")
+        history.validation_loss[-1] = loss
+        self._last, judge, value = epoch, self._by_loss, -loss
+        if self._score is not None:
+            assert history.validation_score is not None  # expected by the fit
+            score = stats["validation_score"] = history.validation_score[-1] = self._score()
+            if not np.isnan(score):
+                judge, value = self._by_score, score
+            else:
+                self._warn(epoch, self._validation.scoring)
+                if self._by_score.best_epoch >= 0:
+                    return False
+        better, stop = judge.update(epoch, value)
         if better:
-            estimator.best_epoch_ = epoch
+            history.best_epoch = self._best_epoch = epoch
             if self._restores:
                 self._best = None  # not two of them at a time
                 self._best = self._model.get_state()
         return stop and self._restores
 
-    def end(self) -> None:
-        """Go back to the best epoch."""
-        if self._best is not None and self._stopping.best_epoch != self._last:
+    def restore(self) -> None:
+        """Go back to the best epoch, if early stopping is to."""
+        if self._best is not None and self._best_epoch != self._last:
             self._model.set_state(self._best)
 
-
-class TrainingLossStopping(Listener):
-    """Stops a training whose own loss falls no more, as scikit-learn's networks do.
-
-    Parameters
-    ----------
-    settings : Settings
-        Says whether to, and after how many epochs without how large a fall.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._stopping = EarlyStopping(settings.n_iter_no_change, settings.tol)
-        self._stops = settings.early_stopping == "training"
-
-    def close(self) -> None:
-        """Let go of the data."""
-        self._validation = None
-
-    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Return whether the loss has settled."""
-        return self._stops and self._stopping.update(epoch, -stats["loss"])[1]
+    def _warn(self, epoch: int, scoring: Any) -> None:
+        """Warn once that there is no score."""
+        if not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"scoring={scoring!r} is NaN for the validation data, in epoch {epoch}. Until there is a score, the "
+                "validation loss says which epoch is best and when to stop; a later epoch without a score counts "
+                "neither way. R2 needs two samples at least, an AUC samples of both classes: set more apart by "
+                "validation_fraction, pass another X_val and y_val, or use scoring='loss'.",
+                UndefinedMetricWarning,
+                stacklevel=2,
+            )
 
 
 def check_scorer(value: Any) -> None:
@@ -195,37 +221,67 @@ def check_scorer(value: Any) -> None:
         raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
 
 
-def scorer_of(estimator: BaseMLP) -> Scorer | None:
-    """Return the estimator's scorer; None for the loss."""
-    scoring: Any = estimator.scoring
+def scorer_of(estimator: BaseEstimator, scoring: Any) -> Scorer | None:
+    """Return the scorer that ``scoring`` names; None for the loss."""
     return None if isinstance(scoring, str) and scoring == "loss" else check_scoring(estimator, scoring)
 
 
-def split(estimator: BaseMLP, X: Any, y: Any, weight: Array, seed: int) -> tuple[Array, Array]:
+def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) -> tuple[Array, Array]:
     """Split the rows into those to train on and those to validate on: a function of the seed.
 
-    Labels of one class a row are split so that each class keeps its share.
+    Parameters
+    ----------
+    y : array-like of shape (n_rows, ...)
+        The targets.
+    weight : ndarray of shape (n_rows,)
+        The sample weights.
+    fraction : float
+        The share of the rows to validate on.
+    seed : int
+        The seed.
+    stratify : bool
+        Whether each class of ``y`` keeps its share.
 
     Raises
     ------
     ValueError
         If there are too few rows, or too few of a class.
     """
-    fraction = float(estimator.validation_fraction)
-    labels = estimator._estimator_type_name() == "classifier" and getattr(y, "ndim", 2) == 1
-    rows = np.arange(X.shape[0])
+    rows = np.arange(len(weight))
     try:
         train, test = train_test_split(
-            rows, test_size=fraction, random_state=seed, stratify=_safe_indexing(y, rows) if labels else None
+            rows, test_size=fraction, random_state=seed, stratify=safe_indexing(y, rows) if stratify else None
         )
     except ValueError as error:
+        remedy = _remedy(y if stratify else np.zeros(len(rows)), fraction) or str(error)
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction:g} cannot split these {len(rows)} samples: "
-            f"{error} Raise validation_fraction, pass X_val and y_val, or set early_stopping=False."
+            f"{remedy}; or pass X_val and y_val, or set early_stopping=False."
         ) from None
     if not np.any(weight[train]) or not np.any(weight[test]):
+        which = "set apart" if np.any(weight[train]) else "left to train on"
+        change = "Raise" if np.any(weight[train]) else "Lower"
+        remedy = f"{change} validation_fraction, or pass" if np.count_nonzero(weight) > 1 else "Pass"
         raise ValueError(
-            "early_stopping=True: the samples that were set apart, or those that are left, have only weights of zero. "
-            "Raise validation_fraction, or pass X_val and y_val."
+            f"early_stopping=True with validation_fraction={fraction:g}: the samples that are {which} have only "
+            f"weights of zero. {remedy} X_val and y_val."
         )
     return np.sort(train), np.sort(test)
+
+
+def _remedy(y: Array, fraction: float) -> str:
+    """Return why samples of these classes cannot be split, and which fraction would do, if one would."""
+    classes, counts = np.unique(y, return_counts=True)
+    n, k = len(y), len(classes)
+    n_test = int(np.ceil(fraction * n))
+    if n < 2:
+        return "there is one sample. Give more"
+    if counts.min() < 2:
+        alone = classes[counts < 2][:10].tolist()
+        return f"of the classes {alone} there is one sample each, which is either trained on or set apart. Give more"
+    if n_test < k:
+        return f"{n_test} set apart would not have all {k} classes. Raise it to {np.ceil(k / n * 1e4) / 1e4:g}"
+    if n - n_test < k:
+        of_each = f"would not have all {k} classes" if k > 1 else "are too few"
+        return f"{n - n_test} left to train on {of_each}. Lower it to {np.floor((n - k) / n * 1e4) / 1e4:g}"
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -160,21 +159,12 @@ class DaskExecutor(Executor):
         HostError
             If that fails; the message says why, and what to do. The executor is shut down then.
         """
+        self._claim()
         try:
             self._connect().prepare()
         except BaseException:
             self.shutdown(cancel_futures=True)
             raise
-
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        with contextlib.suppress(ExecutorError):  # each task says so itself
-            self._connect().begin_call()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        if self._run is not None:
-            self._run.end_call()
 
     def _start(self, task: Task, future: Future[Any]) -> None:
         try:
@@ -194,6 +184,7 @@ class DaskExecutor(Executor):
             if self._error is not None:
                 raise self._error
             if self._run is None:
+                self._claim()
                 try:
                     self._run = self._begin()
                 except ExecutorError as error:

@@ -1,1 +1,1 @@
-"""The inputs that come with ffnn, one a module."""
+"""The built-in inputs, one per module."""

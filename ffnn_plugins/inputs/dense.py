@@ -1,4 +1,4 @@
-"""The input called ``dense``: a NumPy array, moved to the engine as it is."""
+"""The ``dense`` input: a NumPy array, moved to the engine unchanged."""
 
 from __future__ import annotations
 

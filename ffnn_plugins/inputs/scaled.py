@@ -1,4 +1,4 @@
-"""The input called ``scaled``: each feature multiplied by a learned factor.
+"""The ``scaled`` input: multiplies each feature by a learned factor.
 
 D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned MLPs and boosted trees on
 tabular data", NeurIPS, arXiv 2407.04491: the scaling layer, a soft selection of features.
@@ -23,13 +23,13 @@ __all__ = ["ScaledInput"]
 
 
 class ScaledInput(DenseInput):
-    """Takes a dense X and multiplies each of its features by a factor that is learned, at first 1.
+    """Takes a dense X and multiplies each feature by a learned factor, initially 1.
 
     Parameters
     ----------
     rate : float, default=6.0
-        How fast the factors learn, relative to the network's weights, with a solver that does not depend on the
-        gradient's scale (Adam, RMSprop).
+        The factors' learning rate relative to the network's, with a solver that does not depend on the gradient's
+        scale (Adam, RMSprop).
     """
 
     def __init__(self, rate: float = 6.0) -> None:
@@ -46,12 +46,12 @@ class ScaledInput(DenseInput):
         tags.input_tags.sparse = False
 
     def weights(self, n_features: int) -> dict[str, Weight]:
-        remedy = "It is how fast the factors learn, relative to the weights; 6 is usual."
+        remedy = "It is the factors' learning rate relative to the weights'; 6 is usual."
         check_number("ScaledInput.rate", self.rate, remedy, positive=True)
         return {"factor": Weight((n_features,), "ones", scale=1 / self.rate)}
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
-        # a step on the factor is a step of `rate` times that on what X is multiplied by
+        # a step of the stored factor changes the effective factor by `rate` times as much
         return x * (self.rate * weights["factor"])
 
     def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:

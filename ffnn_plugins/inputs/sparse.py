@@ -1,4 +1,4 @@
-"""The input called ``sparse``: a CSR matrix, whose stored values alone reach the engine."""
+"""The ``sparse`` input: a CSR matrix, of which only the stored values reach the engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse
 
-from ffnn._utils.checks import unknown_name
+from ffnn._utils.checks import check_choice
 from ffnn.input import Input
 from ffnn.model import Array, Rows
 from ffnn.ops import Ops, SparseRows, Tensor
@@ -16,32 +16,37 @@ from ffnn.ops import Ops, SparseRows, Tensor
 __all__ = ["SparseInput"]
 
 
-#: Ways of a batch to the first weights, by what ``batches`` says.
+#: The paths by which a batch may meet the first weights, for each value of ``batches``.
 _PATHS = {"dense": ("dense",), "stored": ("fused", "stored", "dense")}
 
-#: From so many features products may go entry by entry.
+#: The number of features from which ``"auto"`` considers products entry by entry.
 WIDE = 10_000
-#: What a step takes on two cores, in nanoseconds for each unit of the first layer: for each place of the batch, for
-#: each stored entry of it, for each feature that it meets, and for each feature.
+#: Measured cost of a step on two cores, in nanoseconds per unit of the first layer: per element of the batch, per
+#: stored entry of it, per feature with a stored entry, and per feature.
 COSTS = {
     "dense": (0.021, 0.0, 0.0, 0.8),
     "stored": (0.0, 2.8, 10.0, 0.0),
     "fused": (0.0, 0.045, 0.8, 0.0),
 }
 
+#: The bytes of a batch, per element and per stored entry; and the size up to which memory does not matter.
+BYTES = {"dense": (8, 0), "stored": (0, 100), "fused": (0, 50)}
+SMALL_BATCH = 2**28
+
 
 class SparseInput(Input):
-    """Takes a sparse X: its CSR arrays go to the engine, and a batch's entries are gathered there.
+    """Takes a sparse X: moves its CSR arrays to the engine, which gathers the entries of each batch.
 
     Parameters
     ----------
     batches : {"auto", "dense", "stored"}
-        How a batch meets the first weights, where the engine is TensorFlow. ``"dense"``: the rows of the batch are
-        made dense, so that a step costs what the features do. ``"stored"``: products go entry by entry, and the solver
-        steps in the rows of the weights that the batch meets, while the others wait until they are met or looked at: a
-        step costs what is stored. For Adam and AdamW in float32 on a CPU a compiled kernel does so in one pass, and
-        another one multiplies the rows of predictions. ``"auto"`` takes what is expected to be faster, ``"stored"``
-        from 10,000 features only. The results differ by rounding.
+        How a batch is multiplied with the first weights, where the engine is TensorFlow. ``"dense"``: batches are
+        converted to dense, so the cost of a step grows with the number of features. ``"stored"``: products go entry by
+        entry, and the solver updates the weight rows of the batch's features only, while the others are brought up to
+        date when they are needed: the cost grows with the stored entries. For Adam and AdamW in float32 on a CPU a
+        compiled kernel does this in one pass, and another one computes predictions. ``"auto"`` takes what is expected
+        to be faster; ``"stored"`` only from 10,000 features, and where its batches take little memory or no more than
+        dense ones. The results differ by rounding.
     """
 
     sparse = True
@@ -54,8 +59,7 @@ class SparseInput(Input):
         return bool(scipy.sparse.issparse(X))
 
     def fit(self, X: Any, batch_size: int) -> Self:
-        if self.batches not in ("auto", *_PATHS):
-            raise unknown_name("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
+        check_choice("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
         if self.batches != "auto":
             self.paths_ = _PATHS[self.batches]
         elif scipy.sparse.issparse(X) and X.shape[1] >= WIDE:
@@ -65,7 +69,7 @@ class SparseInput(Input):
         return self
 
     def prepare(self, X: Any, dtype: str) -> Rows:
-        # neither sorted nor without duplicates: what an entry that is stored twice means, every operation makes of it
+        # need not be sorted or free of duplicates: every operation sums duplicate entries
         X = scipy.sparse.csr_array(X)
         # 32 bits wherever they suffice: half the bytes, and the engines' fast paths
         index = np.int32 if max(X.nnz, *X.shape) < 2**31 else np.int64
@@ -98,17 +102,19 @@ class SparseInput(Input):
 
 
 def _by_cost(X: Any, batch_size: int) -> tuple[str, ...]:
-    """Return the paths by what a step is expected to take, for a batch of random rows."""
+    """Return the paths by the expected time of a step, for a batch of random rows; those that need much memory last."""
     n_rows, n_features = X.shape
     stored = X.nnz / n_rows
+    size = {path: float(np.dot(each, (batch_size * n_features, batch_size * stored))) for path, each in BYTES.items()}
+    heavy = {path: size[path] > max(size["dense"], SMALL_BATCH) for path in COSTS}
 
     def paths(met: float) -> tuple[str, ...]:
         counts = (batch_size * n_features, batch_size * stored, met, n_features)
-        return tuple(sorted(COSTS, key=lambda path: float(np.dot(COSTS[path], counts))))
+        return tuple(sorted(COSTS, key=lambda path: (heavy[path], float(np.dot(COSTS[path], counts)))))
 
-    # the features that a batch meets: those of one row at least, other ones for each row at most
+    # the number of distinct features in a batch lies between those of one row and those of disjoint rows
     by_bounds = paths(min(stored, n_features)), paths(min(batch_size * stored, n_features))
-    if by_bounds[0] == by_bounds[1]:  # whatever lies between, as no two costs meet twice
+    if by_bounds[0] == by_bounds[1]:  # the costs are linear, so the order is the same in between
         return by_bounds[0]
     share = np.minimum(np.bincount(X.indices, minlength=n_features) / n_rows, 1)
     return paths(float(np.sum(1 - (1 - share) ** batch_size)))

@@ -1,1 +1,1 @@
-"""The layers that come with ffnn, one a module."""
+"""The built-in layers, one per module."""

@@ -1,4 +1,4 @@
-"""The layer called ``activation``: a function of each value."""
+"""The ``activation`` layer: an elementwise function."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import unknown_name
+from ffnn._utils.checks import check_choice
 from ffnn.layer import Context, Layer, Traits
 from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["ACTIVATIONS", "Activation"]
 
-#: Name in the parameter → name among a builder's operations, and in Keras.
+#: Parameter value → name of the builder's operation, and of Keras's activation.
 ACTIVATIONS = {
     "elu": "elu",
     "gelu": "gelu",
@@ -28,20 +28,20 @@ ACTIVATIONS = {
     "swish": "silu",
     "tanh": "tanh",
 }
-# Keras's own have constants rounded to float32, in float64 too
+# Keras rounds the constants of these to float32, in float64 too
 _ROUNDED = ("gelu", "leaky_relu")
-_LINEAR = (None, "linear", "identity")
+_LINEAR = ("linear", "identity")
 
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """A function of each value.
+    """Applies an elementwise function.
 
     Parameters
     ----------
     activation : str, callable or None
-        A name in ``ACTIVATIONS``, or a function of a tensor that the builder's engine understands; None takes the
-        estimator's.
+        A name in ``ACTIVATIONS``, or a function that takes a tensor of the builder's engine; None means the
+        estimator's activation.
     """
 
     activation: str | Callable[[Any], Any] | None = None
@@ -50,11 +50,13 @@ class Activation(Layer):
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         bound = super().bind(values)
-        if not isinstance(bound, Activation) or bound.activation in _LINEAR:
+        if not isinstance(bound, Activation) or bound.activation is None:
             return None
-        if not callable(bound.activation) and bound.activation not in ACTIVATIONS:
-            raise unknown_name("activation", bound.activation, sorted(ACTIVATIONS), "a callable, or None for linear")
-        return bound
+        if callable(bound.activation):
+            return bound
+        names = [*sorted(ACTIVATIONS), *_LINEAR]
+        name = check_choice("activation", bound.activation, names, "a callable, or None for linear")
+        return None if name in _LINEAR else bound
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         if callable(self.activation):
@@ -70,6 +72,8 @@ class Activation(Layer):
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         if dtype == "float64" and self.activation in _ROUNDED:
             return NotImplemented
+        if callable(self.activation):  # Keras's layer assumes that the function keeps the shape
+            _call(self.activation, self.activation, keras.ops.zeros((1, x.shape[-1]), dtype=x.dtype))
         function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
         return _call(self.activation, keras.layers.Activation(function, name=name, dtype=dtype), x)
 
@@ -83,11 +87,41 @@ def mish(ops: Ops, x: Tensor) -> Tensor:
 
 
 def _call(activation: Any, function: Callable[[Any], Any], x: Tensor) -> Tensor:
-    """Return ``function(x)``; say which activation it was that failed."""
+    """Return ``function(x)``; name the activation if it fails."""
+    remedy = "Give a function of the builder's engine, such as tensorflow.tanh or keras.ops.tanh, or a name: 'tanh'."
     try:
-        return function(x)
-    except Exception as error:  # whatever an engine says of a function that is not its own
+        result = function(x)
+    except Exception as error:  # engines raise anything for a function of another engine
         raise TypeError(
             f"activation={activation!r} failed on the builder's {type(x).__name__}: {type(error).__name__}: {error} "
-            "Give a function of the builder's engine, such as tensorflow.tanh or keras.ops.tanh, or a name: 'tanh'."
+            f"{remedy}"
         ) from error
+    before, after = _shape_of(x), _shape_of(result)
+    if not _compatible(before, after) or ("bfloat16" not in str(x.dtype) and result.dtype != x.dtype):
+        got = repr(result) if after is None else f"{after} and {_name(result.dtype)}"
+        raise TypeError(
+            f"activation={activation!r}: expected a function whose result has the shape and dtype of its argument, "
+            f"{before} and {_name(x.dtype)}; it returned {got}. {remedy}"
+        )
+    return result
+
+
+def _name(dtype: Any) -> str:
+    return str(getattr(dtype, "name", dtype))
+
+
+def _shape_of(tensor: Any) -> tuple[int | None, ...] | None:
+    """Return a tensor's shape, () if it is not known yet; None for anything but a tensor."""
+    if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
+        return None
+    try:
+        return tuple(tensor.shape)
+    except ValueError:
+        return ()
+
+
+def _compatible(before: Any, after: Any) -> bool:
+    """Return whether the shape of a result is compatible with the shape of its argument."""
+    if not before or not after:
+        return after is not None and (after == () or not before)
+    return len(before) == len(after) and all(None in (n, m) or n == m for n, m in zip(before, after, strict=True))

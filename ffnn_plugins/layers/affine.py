@@ -1,4 +1,4 @@
-"""The layer called ``affine``: a matrix product and a bias."""
+"""The ``affine`` layer: a matrix product plus a bias."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import unknown_name
+from ffnn._utils.checks import check_choice, check_integer
+from ffnn.initializers import INITIALIZERS
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.native import NativeOp
 from ffnn.ops import Ops, SparseRows, Tensor
@@ -17,16 +18,16 @@ __all__ = ["Affine"]
 
 @dataclass(frozen=True)
 class Affine(Layer):
-    """``x @ weight + bias``.
+    """Computes ``x @ weight + bias``.
 
     Parameters
     ----------
     units : int or None
-        The number of outputs; None takes the width of the block.
+        The number of outputs; None means the width of the block.
     initializer : str or None
-        The kernel's initializer, a name in :mod:`ffnn.initializers`; None takes the one that suits the activation.
+        The kernel's initializer, a name in :mod:`ffnn.initializers`; None means the one that suits the activation.
     bias_initializer : {"zeros", "glorot_uniform"}, default="zeros"
-        How the bias begins: at zero, or uniform between the bounds of Glorot's kernel, as in scikit-learn's networks.
+        The bias's initializer: zero, or uniform between the bounds of Glorot's kernel, as in scikit-learn's networks.
     """
 
     units: int | None = None
@@ -34,9 +35,13 @@ class Affine(Layer):
     bias_initializer: str = "zeros"
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        names = ("zeros", "glorot_uniform")
-        if self.bias_initializer not in names:
-            raise unknown_name("Affine.bias_initializer", self.bias_initializer, names, "leave it at 'zeros'")
+        check_choice(
+            "Affine.bias_initializer", self.bias_initializer, ("zeros", "glorot_uniform"), "leave it at 'zeros'"
+        )
+        if self.initializer is not None:
+            check_choice("Affine.initializer", self.initializer, INITIALIZERS, "None for the one that suits")
+        if self.units is not None:
+            check_integer("Affine.units", self.units, "It is the number of outputs; None takes the block's width.")
         return super().bind(values)
 
     traits = Traits(bfloat16=True, sparse=True)
@@ -49,7 +54,7 @@ class Affine(Layer):
             "weight": Weight(
                 (n_inputs, self._width), self.initializer or "glorot_uniform", decays=True, by_feature=True, role="coef"
             ),
-            # of a vector, Glorot's initializer takes the length for both of the kernel's widths
+            # for a vector, Glorot's initializer uses the length as both fan_in and fan_out of the kernel
             "bias": Weight(
                 (self._width,),
                 self.bias_initializer,
@@ -68,11 +73,11 @@ class Affine(Layer):
         return (NativeOp("affine", weight="weight", bias="bias"),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
-        # zeros: the core draws the weights; Keras's own draw would be work thrown away
+        # zeros: the core draws the weights, so Keras's own draw would be wasted
         return keras.layers.Dense(self._width, kernel_initializer="zeros", name=name, dtype=dtype)(x)
 
     @property
     def _width(self) -> int:
         if self.units is None:
             raise ValueError("Affine: units is None; expected a positive integer, or a block that gives it its width.")
-        return self.units
+        return int(self.units)  # arithmetic with an 8-bit NumPy integer would overflow

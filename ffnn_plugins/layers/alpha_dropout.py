@@ -1,4 +1,4 @@
-"""The layer called ``alpha_dropout``: dropout that keeps mean and variance of self-normalizing networks.
+"""The ``alpha_dropout`` layer: dropout that keeps the mean and variance of self-normalizing networks.
 
 G. Klambauer et al. (2017), "Self-normalizing neural networks", NeurIPS.
 """
@@ -16,20 +16,20 @@ from ffnn.ops import Ops, Tensor
 
 __all__ = ["AlphaDropout"]
 
-# the value that SELU takes far to the left: -scale * alpha
+# SELU's limit at minus infinity: -scale * alpha
 _SATURATION = -1.7580993408473766
 
 
 @dataclass(frozen=True)
 class AlphaDropout(Layer):
-    """Sets a share of the values to SELU's saturation value and restores mean and variance by an affine map.
+    """Sets a fraction of the values to SELU's saturation value and restores mean and variance by an affine map.
 
-    ``activation="selu"`` puts it in the place of ``"dropout"``.
+    With ``activation="selu"`` it replaces ``"dropout"``.
 
     Parameters
     ----------
     rate : float or None
-        The share dropped, in [0, 1); None takes the estimator's ``dropout``. With none there, the layer is left out.
+        The fraction dropped, in [0, 1); None means the estimator's ``dropout``. With a rate of 0 the layer is left out.
     """
 
     rate: float | None = None

@@ -1,4 +1,4 @@
-"""The layer called ``batch_norm``: each feature standardised over the batch in training, by moving averages afterwards.
+"""The ``batch_norm`` layer: standardises features over the batch in training, by moving averages in prediction.
 
 S. Ioffe and C. Szegedy (2015), "Batch normalization: accelerating deep network training by reducing internal covariate
 shift", ICML.
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import check_number
+from ffnn._utils.checks import check_fraction, check_number
 from ffnn.layer import Context, Layer, Traits, Weight
 from ffnn.ops import Ops, Tensor
 
@@ -19,20 +19,19 @@ __all__ = ["BatchNorm"]
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Standardises each feature over the batch, then scales and shifts it by what is learned.
+    """Standardises each feature over the batch, then applies a learned scale and shift.
 
-    Mean and variance of a batch are weighted by ``sample_weight``, so that a weight of 2 is the same as a row that is
-    there twice; a row of weight 0 is in no batch. The moving averages that predictions use change with each batch, the
-    smaller last one too. A batch of one row has no variance: it is standardised by the moving averages, and leaves them
-    as they are.
+    The mean and variance of a batch are weighted by ``sample_weight``, so that a weight of 2 equals a duplicated row;
+    rows of weight 0 are in no batch. Every batch, also a smaller last one, updates the moving averages that predictions
+    use. A batch of one row has no variance: it is standardised by the moving averages and does not update them.
 
-    Not with ``solver="lbfgs"``, whose loss must be a function of the weights alone.
+    Cannot be used with ``solver="lbfgs"``, whose loss must be a function of the weights alone.
 
     Parameters
     ----------
     momentum : float, default=0.9
-        The share of the moving averages that a batch leaves, in [0, 1). Less than Keras's 0.99, which needs some
-        hundred steps before predictions are those of the data.
+        The fraction of the moving averages kept at each batch, in [0, 1). Lower than Keras's 0.99, which needs some
+        hundred steps before the averages match the data.
     epsilon : float, default=1e-3
         Added to the variance.
     """
@@ -43,10 +42,9 @@ class BatchNorm(Layer):
     traits = Traits(weighs_rows=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        remedy = "It is the share of the moving averages that a batch leaves; 0.9 is usual."
-        if check_number("BatchNorm.momentum", self.momentum, remedy) >= 1:
-            raise ValueError(f"BatchNorm.momentum={self.momentum!r}: expected a number in [0, 1). {remedy}")
-        remedy = "It keeps a division from blowing up; 1e-3 is usual."
+        remedy = "It is the fraction of the moving averages kept at each batch; 0.9 is usual."
+        check_fraction("BatchNorm.momentum", self.momentum, remedy)
+        remedy = "It prevents a division by zero; 1e-3 is usual."
         check_number("BatchNorm.epsilon", self.epsilon, remedy, positive=True)
         return self
 
@@ -59,7 +57,7 @@ class BatchNorm(Layer):
         }
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
-        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # a mean of many numbers needs more digits than each
+        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # sums need more precision than bfloat16
         moving_mean, moving_variance = weights["moving_mean"], weights["moving_variance"]
         mean, variance = moving_mean, moving_variance
         if context.training:

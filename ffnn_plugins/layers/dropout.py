@@ -1,4 +1,4 @@
-"""The layer called ``dropout``: a share of the values set to zero in training, the others scaled up.
+"""The ``dropout`` layer: sets a fraction of the values to zero in training and scales up the others.
 
 N. Srivastava et al. (2014), "Dropout: a simple way to prevent neural networks from overfitting", JMLR 15.
 """
@@ -20,15 +20,15 @@ __all__ = ["Dropout"]
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Sets a share of the values to zero in training and scales the others so that their mean stays.
+    """Sets a fraction of the values to zero in training and scales the others to preserve the mean.
 
-    On sparse rows the mask is drawn over the stored values alone, in CSR order: the zeros between stay zero either way.
+    On sparse rows the mask is drawn over the stored values alone, in CSR order: the zeros stay zero either way.
 
     Parameters
     ----------
     rate : float or None
-        The share dropped, in [0, 1); None takes the estimator's ``dropout``. With none there,
-        the layer is left out; with ``activation="selu"``, alpha dropout takes its place.
+        The fraction dropped, in [0, 1); None means the estimator's ``dropout``. With a rate of 0 the layer is left
+        out; with ``activation="selu"``, alpha dropout replaces it.
     """
 
     rate: float | None = None

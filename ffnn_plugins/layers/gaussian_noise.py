@@ -1,4 +1,4 @@
-"""The layer called ``gaussian_noise``: normal draws added in training.
+"""The ``gaussian_noise`` layer: adds normal noise in training.
 
 C. M. Bishop (1995), "Training with noise is equivalent to Tikhonov regularization", Neural Computation 7.
 """
@@ -20,12 +20,12 @@ __all__ = ["GaussianNoise"]
 
 @dataclass(frozen=True)
 class GaussianNoise(Layer):
-    """Adds independent normal draws of mean 0 to every value in training; predictions have none.
+    """Adds independent normal noise of mean 0 to every value in training, and none in prediction.
 
     Parameters
     ----------
     stddev : float, default=0.1
-        Their standard deviation, in the unit of what enters the layer. With 0 the layer is left out.
+        The standard deviation, in the unit of the layer's input. With 0 the layer is left out.
     """
 
     stddev: float = 0.1
@@ -33,14 +33,14 @@ class GaussianNoise(Layer):
     traits = Traits(scalars=("stddev",), random=True, bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        remedy = "It is the standard deviation of the noise, in the unit of what enters the layer."
+        remedy = "It is the standard deviation of the noise, in the unit of the layer's input."
         return self if check_number("GaussianNoise.stddev", self.stddev, remedy) else None
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         if not context.training:
             return x
         stddev = context.scalars["stddev"]
-        # G. E. P. Box and M. E. Muller (1958): two uniform draws make a normal one
+        # the Box-Muller transform (1958): a normal draw from two uniform ones
         shape = ops.shape(x)
         draws = ops.uniform((2, shape[0], shape[1]), context.seed, stddev.dtype)
         radius = ops.sqrt(-2 * ops.log(1 - draws[0]))

@@ -1,4 +1,4 @@
-"""The layer called ``layer_norm``: each row standardised over its features.
+"""The ``layer_norm`` layer: standardises each row over its features.
 
 J. L. Ba, J. R. Kiros and G. E. Hinton (2016), "Layer normalization", arXiv 1607.06450.
 """
@@ -19,9 +19,9 @@ __all__ = ["LayerNorm"]
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Standardises each row over its features, then scales and shifts each feature by what is learned.
+    """Standardises each row over its features, then applies a learned scale and shift to each feature.
 
-    A row's result depends on no other row, in training as in prediction, so it suits every solver and batch size.
+    A row's result depends on no other row, in training or prediction, so it suits every solver and batch size.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class LayerNorm(Layer):
     traits = Traits(bfloat16=True)
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
-        remedy = "It keeps a division from blowing up; 1e-3 is usual."
+        remedy = "It prevents a division by zero; 1e-3 is usual."
         check_number("LayerNorm.epsilon", self.epsilon, remedy, positive=True)
         return self
 
@@ -42,7 +42,7 @@ class LayerNorm(Layer):
         return {"gamma": Weight((n_inputs,), "ones"), "beta": Weight((n_inputs,), "zeros")}
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
-        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # a mean of many numbers needs more digits than each
+        dtype, x = x.dtype, ops.cast(x, weights["gamma"].dtype)  # sums need more precision than bfloat16
         centred = x - ops.mean(x, axis=1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
         return ops.cast(centred / ops.sqrt(variance + self.epsilon) * weights["gamma"] + weights["beta"], dtype)

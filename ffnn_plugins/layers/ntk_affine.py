@@ -1,4 +1,4 @@
-"""The layer called ``ntk_affine``: a matrix product and a bias whose rates of learning do not depend on the width.
+"""The ``ntk_affine`` layer: an affine map whose learning rates do not depend on the width.
 
 A. Jacot, F. Gabriel and C. Hongler (2018), "Neural tangent kernel: convergence and generalization in neural networks",
 NeurIPS; with the bias of D. Holzmüller, L. Grinsztajn and I. Steinwart (2024), "Better by default: strong pre-tuned
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn._utils.checks import check_flag, check_number
+from ffnn._utils.checks import check_flag, check_integer, check_number
 from ffnn.layer import Context, Layer, Weight
 from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
@@ -22,21 +22,21 @@ __all__ = ["NTKAffine"]
 
 @dataclass(frozen=True)
 class NTKAffine(Layer):
-    """``x @ weight / sqrt(n_inputs) + bias_rate * bias``, all of it drawn so that the sum begins with variance 1.
+    """Computes ``x @ weight / sqrt(n_inputs) + bias_rate * bias``, which initially has variance 1.
 
-    The weights are standard normal whatever the width, so that one learning rate suits all widths; with Adam it is
-    about ``sqrt(n_inputs)`` times that of ``affine``. It takes the place of ``"affine"`` in a block or a head. Its
-    weights are not in ``coefs_``.
+    The initial weights are standard normal at any width, so one learning rate suits all widths; with Adam it is about
+    ``sqrt(n_inputs)`` times that of ``affine``. Use it instead of ``"affine"`` in a block or a head. Its weights are
+    not in ``coefs_``.
 
     Parameters
     ----------
     units : int or None
-        The number of outputs; None takes the width of the block.
+        The number of outputs; None means the width of the block.
     zero : bool, default=False
-        Whether all weights begin at zero: for a head, which then first says the same of every sample.
+        Whether all weights are initially zero: for a head, which then predicts the same for every sample at first.
     bias_rate : float, default=0.1
-        How fast the bias learns, relative to the weights, with a solver that does not depend on the gradient's scale
-        (Adam, RMSprop). It begins as a standard normal draw all the same.
+        The bias's learning rate relative to the weights', with a solver that does not depend on the gradient's scale
+        (Adam, RMSprop). Its initial values are standard normal in any case.
     """
 
     units: int | None = None
@@ -45,8 +45,10 @@ class NTKAffine(Layer):
 
     def bind(self, values: Mapping[str, Any]) -> Layer | None:
         check_flag("NTKAffine.zero", self.zero)
-        remedy = "It is how fast the bias learns, relative to the weights; 0.1 is usual."
+        remedy = "It is the bias's learning rate relative to the weights'; 0.1 is usual."
         check_number("NTKAffine.bias_rate", self.bias_rate, remedy, positive=True)
+        if self.units is not None:
+            check_integer("NTKAffine.units", self.units, "It is the number of outputs; None takes the block's width.")
         return super().bind(values)
 
     def n_outputs(self, n_inputs: int) -> int:
@@ -73,4 +75,4 @@ class NTKAffine(Layer):
             raise ValueError(
                 "NTKAffine: units is None; expected a positive integer, or a block that gives it its width."
             )
-        return self.units
+        return int(self.units)

@@ -1,4 +1,4 @@
-"""The layer called ``prelu``: a rectifier whose slope below zero is learned, for each feature.
+"""The ``prelu`` layer: a rectifier with a learned negative slope for each feature.
 
 K. He et al. (2015), "Delving deep into rectifiers: surpassing human-level performance on ImageNet classification",
 ICCV.
@@ -19,9 +19,9 @@ __all__ = ["PReLU"]
 
 @dataclass(frozen=True)
 class PReLU(Layer):
-    """Passes what is positive and multiplies what is negative by a learned slope, one a feature.
+    """Passes positive values and multiplies negative ones by a learned slope, one for each feature.
 
-    The slopes begin at 0.25 and are not decayed, as in the paper. It takes the place of ``"activation"`` in a block.
+    The slopes start at 0.25 and are not decayed, as in the paper. Use it instead of ``"activation"`` in a block.
     """
 
     traits = Traits(bfloat16=True)

@@ -1,4 +1,4 @@
-"""The layer called ``residual``: a block whose input is added to its output.
+"""The ``residual`` layer: a block whose input is added to its output.
 
 K. He et al. (2016), "Deep residual learning for image recognition", CVPR.
 """
@@ -23,14 +23,13 @@ __all__ = ["Residual"]
 class Residual(Layer):
     """Computes ``x + block(x)``; where the block changes the width, ``x @ projection + block(x)``.
 
-    It nests: ``block=(Residual(("layer_norm", "affine", "activation")),)`` makes a residual block of each of
-    ``hidden_units``. The layers inside bind to the estimator's parameters as they do outside. Sparse rows are made
-    dense on entering.
+    ``block=(Residual(("layer_norm", "affine", "activation")),)`` makes a residual block of each of ``hidden_units``.
+    The inner layers bind to the estimator's parameters like any others. Sparse input is converted to dense.
 
     Parameters
     ----------
     block : sequence of str or Layer, default=("dropout", "affine", "activation")
-        The layers inside: registered names, or instances.
+        The inner layers: registered names, or instances.
     """
 
     block: Sequence[str | Layer] = ("dropout", "affine", "activation")
@@ -49,11 +48,11 @@ class Residual(Layer):
         block = tuple(layer for layer in bound if layer is not None)
         return dataclasses.replace(self, block=block) if block else None
 
-    # -- the layers inside, once bound
+    # -- the inner layers, once bound
 
     @property
     def _inner(self) -> list[tuple[str, Layer]]:
-        """The layers, each with the prefix of its weights' names."""
+        """The inner layers, each with the prefix of its weights' names."""
         layers = [layer for layer in self.block if isinstance(layer, Layer)]
         return [(f"{name}_", layer) for name, layer in zip(numbered_names(layers), layers, strict=True)]
 
@@ -99,7 +98,7 @@ class Residual(Layer):
         for prefix, layer in self._inner:
             seed = None
             if context.seed is not None and layer.traits.random:
-                # the second number tells the stages of a network apart, the first one the layers inside of a stage
+                # the second number distinguishes the stages of a network, the first one the layers within a stage
                 seed = context.seed + ops.cast(np.array([n_random, 0]), context.seed.dtype)
                 n_random += _n_random(layer)
             y = call(layer, prefix, ops, y, weights, dataclasses.replace(context, seed=seed))
@@ -118,10 +117,10 @@ class Residual(Layer):
                 y.shape[-1], use_bias=False, kernel_initializer="zeros", name=f"{name}_projection", dtype=dtype
             )
             x = project(x)
-        # in this order Keras lists the projection's variable last, as `weights` does
+        # this order makes Keras list the projection's variable last, as `weights` does
         return keras.layers.Add(name=f"{name}_add", dtype=dtype)([y, x])
 
 
 def _n_random(layer: Layer) -> int:
-    """Return the number of seeds that a layer uses up."""
+    """Return the number of seeds that a layer consumes."""
     return layer._n_random if isinstance(layer, Residual) else int(layer.traits.random)

@@ -1,1 +1,1 @@
-"""The outputs that come with ffnn, one a module."""
+"""The built-in outputs, one per module."""

@@ -1,4 +1,4 @@
-"""What the outputs of single-label classification share: labels to codes, and back."""
+"""The base of the single-label classification outputs: converts labels to codes and back."""
 
 from __future__ import annotations
 
@@ -18,31 +18,42 @@ from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 
-__all__ = ["Array", "LabelOutput", "exported_probabilities", "inside", "is_labels"]
+__all__ = ["Array", "LabelOutput", "clipped", "exported_probabilities", "is_labels"]
+
+
+#: A score whose probability is 1 in float64.
+_CERTAIN_SCORE = 40.0
 
 
 def is_labels(y: Any) -> bool:
-    """Return whether ``y`` is one label a row."""
+    """Return whether ``y`` has one label per row."""
     return not scipy.sparse.issparse(y) and y.ndim == 1
 
 
-def inside(probabilities: Array) -> Array:
-    """Return probabilities clipped to strictly inside (0, 1), so that their logarithms are finite."""
+def clipped(probabilities: Array) -> Array:
+    """Return probabilities clipped to the open interval (0, 1), so that their logarithms are finite."""
     epsilon = np.finfo(probabilities.dtype).eps
     return np.clip(probabilities, epsilon, 1 - epsilon)
 
 
 def exported_probabilities(ops: Ops, probabilities: Tensor) -> Tensor:
-    """Return what :func:`inside` does, in array operations."""
+    """Return the same as :func:`clipped`, in array operations."""
     epsilon = np.finfo(np.float64).eps * ops.ones_like(probabilities)
     return ops.minimum(ops.maximum(probabilities, epsilon), 1 - epsilon)
 
 
 class LabelOutput(Output):
-    """An output for one label a row; its subclasses differ in scores and loss."""
+    """Base class for outputs with one label per row; subclasses define the scores and the loss.
+
+    If all samples of positive weight have one class, every prediction is that class with certainty, until a later call
+    trains on another one.
+    """
 
     estimator_type = "classifier"
     needs_classes = True
+
+    #: Whether each class has had a sample of positive weight; None means all, as when ``partial_fit`` named them.
+    seen_: Array | None = None
 
     def adjust_tags(self, tags: Tags) -> None:
         tags.classifier_tags.multi_label = False
@@ -50,47 +61,77 @@ class LabelOutput(Output):
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
         check_classification_targets(y)
         self.classes_ = np.unique(y) if classes is None else np.unique(np.asarray(classes))
-        # with `classes` given (partial_fit), later chunks bring the other ones
-        weighted = np.unique(y[sample_weight > 0]) if classes is None else self.classes_
-        if len(weighted) < 2:
-            raise ValueError(
-                f"y has only one class with a positive sample weight, {weighted.tolist()}; expected samples of at "
-                "least two classes. Check the labels, the split and sample_weight, or use partial_fit(classes=...)."
-            )
+        # with `classes` given (partial_fit), later chunks may contain the other classes
+        self.seen_ = None if classes is not None else np.zeros(len(self.classes_), dtype=bool)
         self._learn(len(self.classes_))
         return self
 
     @abstractmethod
     def _learn(self, n_classes: int) -> None:
-        """Set ``n_outputs_``, or refuse this number of classes."""
+        """Set ``n_outputs_``, or raise ValueError for this number of classes."""
 
     def balance(self, class_weight: Any, y: Any, sample_weight: Array) -> None:
-        if class_weight is None:
-            return
+        if class_weight is not None:
+            self.class_weights_ = self._weights_of(class_weight, y, sample_weight)
+        if self.seen_ is not None and not self.seen_.all():  # a later call may contain missing classes
+            seen = np.isin(self.classes_, y[sample_weight > 0])
+            self.seen_ = self.seen_ | (seen if class_weight is None else seen & (self.class_weights_ > 0))
+
+    def _weights_of(self, class_weight: Any, y: Any, sample_weight: Array) -> Array:
+        """Return the weight of each class."""
         if isinstance(class_weight, str):
             if class_weight != "balanced":
                 raise ValueError(f"class_weight={class_weight!r}: expected a dict, 'balanced' or None.")
-            # scikit-learn's: each class as much as the others together
+            # as in scikit-learn, all classes get the same total weight; those without a sample keep 1
             counts = np.bincount(self._codes(y), weights=sample_weight, minlength=len(self.classes_))
-            self.class_weights_ = sample_weight.sum() / (len(self.classes_) * np.maximum(counts, 1e-300))
-            return
+            there = counts > 0
+            return np.where(there, counts.sum() / (there.sum() * np.where(there, counts, 1.0)), 1.0)
         if not isinstance(class_weight, Mapping):
             raise TypeError(
                 f"class_weight={class_weight!r}: expected a dict from class to weight, 'balanced' or None; "
                 f"got {type(class_weight).__name__}."
             )
-        unknown = [label for label in class_weight if label not in self.classes_]
-        if unknown:
+        for label, weight in class_weight.items():
+            check_number(f"class_weight[{label!r}]", weight, "It is the factor of the class's sample weights.")
+        self._check_label_types(class_weight)
+        return np.array([float(class_weight.get(label, 1.0)) for label in self.classes_.tolist()])
+
+    def _check_label_types(self, class_weight: Mapping[Any, float]) -> None:
+        """Refuse numeric keys of class weights where labels are strings, and vice versa.
+
+        A class that y lacks may be missing from this fold only; a label of another type cannot be in any fold.
+        """
+        if self.classes_.dtype.kind not in "biufUS":
+            return
+        texts = self.classes_.dtype.kind in "US"
+        wrong = [label for label in class_weight if isinstance(label, str | bytes) != texts]
+        if wrong:
             raise ValueError(
-                f"class_weight has the classes {unknown[:10]}, which y has not; its classes are "
-                f"{self.classes_[:10].tolist()}. A class that is left out weighs 1."
+                f"class_weight has the classes {wrong[:10]}, which cannot be in y: its classes are "
+                f"{self.classes_[:10].tolist()}. Name them as y does. A class that is left out weighs 1."
             )
-        weights = [class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        named = zip(self.classes_.tolist(), weights, strict=True)
-        self.class_weights_ = np.array([check_number(f"class_weight[{c!r}]", w, "It is a factor.") for c, w in named])
 
     def weigh(self, y: Any, sample_weight: Array) -> Array:
         return np.asarray(sample_weight * self.class_weights_[self._codes(y)])
+
+    def _effective_scores(self, scores: Array) -> Array:
+        """Return the scores; if only one class was ever trained on, scores that always predict that class."""
+        constant = self._constant_scores()
+        return scores if constant is None else np.broadcast_to(constant.astype(scores.dtype), scores.shape)
+
+    def _exported_scores(self, ops: Ops, scores: Tensor) -> Tensor:
+        """Return the same as :meth:`_effective_scores`, in array operations."""
+        constant = self._constant_scores()
+        return scores if constant is None else ops.zeros_like(scores) + ops.cast(constant, scores.dtype)
+
+    def _constant_scores(self) -> Array | None:
+        """Return the scores that predict the only class trained on; None if there were several."""
+        seen = np.ones(1, dtype=bool) if len(self.classes_) == 1 else self.seen_
+        if seen is None or seen.sum() != 1:
+            return None
+        if self.n_outputs_ == 1:
+            return np.array([_CERTAIN_SCORE if seen.argmax() else -_CERTAIN_SCORE])
+        return np.where(seen, _CERTAIN_SCORE, 0.0)
 
     def _exported_label(self, ops: Ops, codes: Tensor) -> Tensor:
         """Return the classes of these codes.
@@ -98,13 +139,13 @@ class LabelOutput(Output):
         Raises
         ------
         ExportError
-            If they are neither numbers nor strings.
+            If the classes are neither numbers nor strings.
         """
         classes = np.array(self.classes_.tolist())
         if classes.dtype.kind not in "biufU" or len({type(label) for label in self.classes_.tolist()}) > 1:
             raise ExportError(
-                f"classes_={self.classes_[:10].tolist()}: expected numbers or strings, all of one type, which other "
-                "programs have too. Fit the estimator to str(label), or to codes of sklearn.preprocessing.LabelEncoder."
+                f"classes_={self.classes_[:10].tolist()}: expected numbers or strings of one type, which other "
+                "programs can read. Fit the estimator to str(label), or to codes of sklearn.preprocessing.LabelEncoder."
             )
         return ops.take(classes, codes)
 
@@ -114,7 +155,7 @@ class LabelOutput(Output):
         if len(unknown):
             raise ValueError(
                 f"y has labels that are not among the classes: {unknown[:10].tolist()}; the classes are "
-                f"{self.classes_[:10].tolist()}. Name every label in the first partial_fit(classes=...), or fit anew."
+                f"{self.classes_[:10].tolist()}. Name every label in the first partial_fit(classes=...), or call fit."
             )
         return np.asarray(np.searchsorted(self.classes_, y))
 

@@ -1,4 +1,4 @@
-"""The losses of the built-in outputs, one value an entry, and the parameters by which a user chooses one."""
+"""The elementwise losses of the built-in outputs, and the parameters that choose among them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ffnn._utils.checks import check_number, unknown_name
+from ffnn._utils.checks import check_choice, check_fraction, check_number
 from ffnn._utils.keys import parameters_key
 from ffnn.model import Array
 from ffnn.ops import Ops, Tensor
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLASSIFICATION_LOSSES",
-    "HIGHEST_LOG",
+    "MAX_LOG",
     "REGRESSION_LOSSES",
     "ChosenLoss",
     "ClassificationLoss",
@@ -36,20 +36,20 @@ __all__ = [
 CLASSIFICATION_LOSSES = ("log_loss", "focal")
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber", "quantile", "poisson")
 
-#: A score beyond which exp(score) is continued by its tangent, so that neither loss nor gradient overflows in float32.
-HIGHEST_LOG = 60.0
-#: The least 1 − p of which a power is taken: below it float32 has only 0, whose power has no gradient.
-_LEAST_REST = 1e-7
+#: The score above which exp(score) is replaced by its tangent, so that neither loss nor gradient overflows in float32.
+MAX_LOG = 60.0
+#: The lower bound of 1 − p in a power: smaller ones are 0 in float32, where the power has no gradient.
+_MIN_COMPLEMENT = 1e-7
 
 
 class ChosenLoss:
-    """What an output has whose parameter ``loss`` names its loss, while its method ``loss`` computes it."""
+    """Mixin for outputs with a parameter ``loss``, which is stored as ``_loss`` since the method has the name."""
 
     _loss: Any
     n_outputs_: int
 
     def structure(self) -> Hashable:
-        """Return what a traced program depends on."""
+        """Return a key of everything that a traced program depends on."""
         return self._key_without()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -65,9 +65,9 @@ class ChosenLoss:
         return self
 
     def _key_without(self, *names: str) -> Hashable:
-        """Return what a program depends on where the parameters ``names`` reach it through the targets alone.
+        """Return the key without the parameters ``names``, which affect a program through the targets only.
 
-        The layers of the head are stages of the network, which say so themselves.
+        The head is left out too: its layers are stages of the network, which have keys of their own.
         """
         key: Any = parameters_key(self)
         kept = (entry for entry in key[1:] if entry[0] not in (*names, "head"))
@@ -75,9 +75,9 @@ class ChosenLoss:
 
 
 class ClassificationLoss(ChosenLoss):
-    """The parameters of the losses for classes, which stand before an output's other bases."""
+    """Mixin with the parameters of the classification losses; list it before an output's other bases."""
 
-    # for a subclass whose own __init__ sets none of them
+    # defaults for subclasses whose own __init__ does not set them
     _loss = "log_loss"
     gamma: float = 2.0
     label_smoothing: float = 0.0
@@ -95,20 +95,18 @@ class ClassificationLoss(ChosenLoss):
         self.head = head
 
     def _check_loss(self) -> None:
-        """Refuse a loss that is unknown, or a parameter of one that is out of range; called by ``fit``.
+        """Check the loss and its parameters; called by ``fit``.
 
         Raises
         ------
         TypeError, ValueError
-            That name the parameter.
+            If the loss is unknown, or a parameter is out of range.
         """
         name = type(self).__name__
-        if self._loss not in CLASSIFICATION_LOSSES:
-            raise unknown_name(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
-        check_number(f"{name}.gamma", self.gamma, "It is how much less a focal loss makes of easy samples; 2 is usual.")
-        remedy = "It is the share of each target that is spread over the classes: 0.1 is usual, 0 is none."
-        if check_number(f"{name}.label_smoothing", self.label_smoothing, remedy) >= 1:
-            raise ValueError(f"{name}.label_smoothing={self.label_smoothing!r}: expected a number in [0, 1). {remedy}")
+        check_choice(f"{name}.loss", self._loss, CLASSIFICATION_LOSSES, "leave it at 'log_loss'")
+        check_number(f"{name}.gamma", self.gamma, "It is how strongly a focal loss reduces easy samples; 2 is usual.")
+        remedy = "It is the fraction of each target spread over the classes: 0.1 is usual, 0 for none."
+        check_fraction(f"{name}.label_smoothing", self.label_smoothing, remedy)
 
     @property
     def _focal_gamma(self) -> float | None:
@@ -124,23 +122,21 @@ class ClassificationLoss(ChosenLoss):
 
 
 def check_regression_loss(name: str, loss: Any, delta: Any, quantile: Any) -> None:
-    """Refuse a regression loss that is unknown, or a parameter of one that is out of range.
+    """Check a regression loss and its parameters, which errors call ``{name}.loss`` and so on.
 
     Raises
     ------
     TypeError, ValueError
-        That name the parameter of the output called ``name``.
+        If the loss is unknown, or a parameter is out of range.
     """
-    if loss not in REGRESSION_LOSSES:
-        raise unknown_name(f"{name}.loss", loss, REGRESSION_LOSSES, "leave it at 'squared_error'")
+    check_choice(f"{name}.loss", loss, REGRESSION_LOSSES, "leave it at 'squared_error'")
     remedy = "It is the error, in the unit of y, beyond which Huber's loss is linear."
     check_number(f"{name}.delta", delta, remedy, positive=True)
-    remedy = "It is the share of the targets that should lie below a prediction; 0.5 is the median."
-    if check_number(f"{name}.quantile", quantile, remedy, positive=True) >= 1:
-        raise ValueError(f"{name}.quantile={quantile!r}: expected a number in (0, 1). {remedy}")
+    remedy = "It is the fraction of the targets that should lie below a prediction; 0.5 is the median."
+    check_fraction(f"{name}.quantile", quantile, remedy, positive=True, expected="a number in (0, 1)")
 
 
-# -- regression: of differences between scores and targets -----------------------------------------------------------
+# -- regression: functions of scores and targets ---------------------------------------------------------------------
 
 
 def squared_error(ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
@@ -154,7 +150,7 @@ def absolute_error(ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
 
 
 def huber(ops: Ops, scores: Tensor, targets: Tensor, delta: Tensor) -> Tensor:
-    """Return half the squared differences up to ``delta``, and beyond it the tangent there.
+    """Return half the squared differences up to ``delta``, and beyond it the tangent at ``delta``.
 
     P. J. Huber (1964), "Robust estimation of a location parameter", Annals of Mathematical Statistics 35.
     """
@@ -164,18 +160,18 @@ def huber(ops: Ops, scores: Tensor, targets: Tensor, delta: Tensor) -> Tensor:
 
 
 def pinball(ops: Ops, scores: Tensor, targets: Tensor, quantile: float) -> Tensor:
-    """Return ``quantile`` times what scores are too low by, or ``1 - quantile`` times what they are too high by.
+    """Return the error times ``quantile`` where scores are too low, and times ``1 - quantile`` where they are too high.
 
     R. Koenker and G. Bassett (1978), "Regression quantiles", Econometrica 46.
     """
     error = targets - scores
-    # not the larger of two products: engines differ in the gradient where both are 0
+    # not the maximum of two products: engines differ in its gradient where both are 0
     return 0.5 * ops.abs(error) + (quantile - 0.5) * error
 
 
 def poisson(ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
-    """Return half the Poisson deviance of targets of at least 0 from ``exp(scores)``."""
-    inner = ops.minimum(scores, HIGHEST_LOG * ops.ones_like(scores))
+    """Return half the Poisson deviance between non-negative targets and ``exp(scores)``."""
+    inner = ops.minimum(scores, MAX_LOG * ops.ones_like(scores))
     mean = ops.exp(inner) * (1 + scores - inner)
     positive = targets > 0
     log = ops.log(ops.where(positive, targets, ops.ones_like(targets)))
@@ -194,17 +190,17 @@ def smoothed(targets: Array, share: float) -> Array:
 
 
 def focal(ops: Ops, scores: Tensor, targets: Tensor, gamma: float) -> Tensor:
-    """Return the focal loss of targets in [0, 1] under ``sigmoid(scores)``, entry by entry.
+    """Return the elementwise focal loss of targets in [0, 1] under ``sigmoid(scores)``.
 
-    T.-Y. Lin et al. (2017), "Focal loss for dense object detection", ICCV; without the factor α, which
-    ``class_weight`` is for. Of a target between 0 and 1 it is the mean of the losses of 1 and of 0.
+    T.-Y. Lin et al. (2017), "Focal loss for dense object detection", ICCV; without the factor α, for which there is
+    ``class_weight``. For targets between 0 and 1 it is the weighted mean of the losses for 1 and 0.
     """
     miss, hit = ops.softplus(-scores), ops.softplus(scores)  # −log p and −log(1 − p)
     return targets * ops.exp(-gamma * hit) * miss + (1 - targets) * ops.exp(-gamma * miss) * hit
 
 
 def focal_softmax(ops: Ops, cross_entropies: Tensor, gamma: float) -> Tensor:
-    """Return the focal loss of classes whose −log p under a softmax is given."""
+    """Return the focal loss of classes, given their −log p under a softmax."""
     rest = 1 - ops.exp(-cross_entropies)
-    rest = ops.maximum(rest, _LEAST_REST * ops.ones_like(rest))
+    rest = ops.maximum(rest, _MIN_COMPLEMENT * ops.ones_like(rest))
     return ops.exp(gamma * ops.log(rest)) * cross_entropies

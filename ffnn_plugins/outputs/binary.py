@@ -1,4 +1,4 @@
-"""The output called ``binary``: one score a row, the log-odds of the second class."""
+"""The ``binary`` output: one score per row, the log-odds of the second class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs import _losses
-from ffnn_plugins.outputs._labels import Array, LabelOutput, exported_probabilities, inside, is_labels
+from ffnn_plugins.outputs._labels import Array, LabelOutput, clipped, exported_probabilities, is_labels
 
 __all__ = ["BinaryOutput"]
 
@@ -23,11 +23,11 @@ class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
     Parameters
     ----------
     loss : {"log_loss", "focal"}, default="log_loss"
-        The cross entropy, or the focal loss of Lin et al. (2017), which makes less of samples predicted well.
+        The cross entropy, or the focal loss of Lin et al. (2017), which reduces the weight of easy samples.
     gamma : float, default=2.0
         The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true class.
     label_smoothing : float, default=0.0
-        The share of each target that is spread over both classes alike, in [0, 1).
+        The fraction of each target that is spread evenly over both classes, in [0, 1).
     head : sequence of str or Layer, default=("dropout", "affine")
         The layers from the last hidden block to the scores: registered names, or instances.
     """
@@ -65,18 +65,20 @@ class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
         return NativeLoss("sigmoid", gamma=self._focal_gamma)
 
     def decision(self, scores: Array) -> Array:
-        return scores[:, 0]
+        return self._effective_scores(scores)[:, 0]
 
     def probabilities(self, scores: Array) -> Array:
-        positive = scipy.special.expit(scores.astype(np.float64))
-        return inside(np.hstack([1 - positive, positive]))
+        positive = scipy.special.expit(self._effective_scores(scores).astype(np.float64))
+        return clipped(np.hstack([1 - positive, positive])[:, : len(self.classes_)])
 
     def decode(self, scores: Array) -> Array:
-        return np.asarray(self.classes_[(scores[:, 0] > 0).astype(np.intp)])
+        return np.asarray(self.classes_[(self._effective_scores(scores)[:, 0] > 0).astype(np.intp)])
 
     def export(self, ops: Ops, scores: Tensor) -> dict[str, Tensor]:
+        scores = self._exported_scores(ops, scores)
         positive = ops.sigmoid(ops.cast(scores, "float64"))
+        both = [1 - positive, positive][: len(self.classes_)]
         return {
             "label": self._exported_label(ops, ops.cast(ops.reshape(scores, (-1,)) > 0, "int64")),
-            "probabilities": exported_probabilities(ops, ops.concatenate([1 - positive, positive], 1)),
+            "probabilities": exported_probabilities(ops, ops.concatenate(both, 1)),
         }

@@ -1,8 +1,8 @@
-"""The output called ``multilabel``: a score a label, each label its own yes-or-no question."""
+"""The ``multilabel`` output: one score per label, each label an independent binary classification."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +12,10 @@ import scipy.special
 from ffnn._utils.checks import check_number
 from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
-from ffnn.output import Output
+from ffnn.output import Output, encoded_by
+from ffnn.training.weights import near_one
 from ffnn_plugins.outputs import _losses
-from ffnn_plugins.outputs._labels import Array, exported_probabilities, inside
+from ffnn_plugins.outputs._labels import Array, clipped, exported_probabilities
 
 __all__ = ["MultilabelOutput"]
 
@@ -26,17 +27,22 @@ def _dense(y: Any) -> Array:
 class MultilabelOutput(_losses.ClassificationLoss, Output):
     """Takes an indicator matrix, dense or sparse: 1 for a label that holds, 0 for one that does not, −1 for unknown.
 
-    The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries; unknown ones add
-    nothing to loss or score, and a row of none but unknown ones is allowed.
+    The loss is the cross entropy under a sigmoid, or the focal loss, averaged over the known entries. Unknown entries
+    add nothing to loss or score. A row may consist of unknown entries only; if all entries of y are unknown, ``fit``
+    raises an error. If all entries of a label are, it warns, since predictions of that label are meaningless.
+
+    If y has −1, do not use scikit-learn's ``cross_val_predict`` with ``predict_proba`` or ``decision_function``: it
+    encodes each column first, so that −1, 0, 1 become 0, 1, 2, and −1, 1 become 0, 1: other labels. Fit each fold
+    yourself.
 
     Parameters
     ----------
     loss : {"log_loss", "focal"}, default="log_loss"
-        The cross entropy, or the focal loss of Lin et al. (2017), which makes less of entries predicted well.
+        The cross entropy, or the focal loss of Lin et al. (2017), which reduces the weight of easy entries.
     gamma : float, default=2.0
         The focal loss multiplies the cross entropy by ``(1 - p) ** gamma``, p the probability of the true answer.
     label_smoothing : float, default=0.0
-        The share of each known entry that is spread over yes and no alike, in [0, 1).
+        The fraction of each known entry that is spread evenly over 0 and 1, in [0, 1).
     head : sequence of str or Layer, default=("dropout", "affine")
         The layers from the last hidden block to the scores: registered names, or instances.
     """
@@ -44,7 +50,7 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
     estimator_type = "classifier"
     activation = "sigmoid"
 
-    label_weights_: Array | None = None  # of shape (n_labels, 2): of the entries that are 0, and of those that are 1
+    label_weights_: Array | None = None  # of shape (n_labels, 2): for entries that are 0 and 1
 
     @classmethod
     def accepts(cls, y: Any, classes: Array | None) -> bool:
@@ -74,11 +80,12 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         if isinstance(class_weight, str) and class_weight == "balanced":
             counts = np.stack([((y == value) * sample_weight[:, None]).sum(axis=0) for value in (0, 1)], axis=1)
             weights = counts.sum(axis=1, keepdims=True) / (2 * np.maximum(counts, 1e-300))
-            self.label_weights_ = np.where(counts > 0, weights, 1.0)  # a label without one of the two teaches nothing
+            self.label_weights_ = np.where(counts > 0, weights, 1.0)  # one value alone has nothing to balance
             return
-        if isinstance(class_weight, str | Mapping) or len(class_weight) != self.n_outputs_:
+        several = isinstance(class_weight, Sequence) and not isinstance(class_weight, str | bytes)
+        if not several or len(class_weight) != self.n_outputs_ or not all(isinstance(w, Mapping) for w in class_weight):
             raise ValueError(
-                f"class_weight={class_weight!r}: expected for {self.n_outputs_} labels 'balanced', or a list of as "
+                f"class_weight={class_weight!r}: for {self.n_outputs_} labels expected 'balanced', or a list of as "
                 "many dicts {0: weight, 1: weight}."
             )
         remedy = "It is a factor of the entries with that value."
@@ -88,6 +95,12 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
                 for i, given in enumerate(class_weight)
             ]
         )
+        self.label_weights_ = near_one(self.label_weights_)
+
+    def taught(self, y: Any, sample_weight: Array) -> Array:
+        y = _dense(y)[sample_weight > 0]
+        weights = np.ones((self.n_outputs_, 2)) if self.label_weights_ is None else self.label_weights_
+        return np.asarray((((y == 0) & (weights[:, 0] > 0)) | ((y > 0) & (weights[:, 1] > 0))).any(axis=0))
 
     def encode(self, y: Any, dtype: str) -> Array:
         if y.ndim != 2 or y.shape[1] != self.n_outputs_:
@@ -96,20 +109,25 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         if not np.isin(y, (-1, 0, 1)).all():
             raise ValueError(
                 f"y has the values {np.unique(y)[:10].tolist()}; a multilabel indicator takes 1, 0 and, for a missing "
-                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer."
+                "label, -1. Encode the labels with sklearn.preprocessing.MultiLabelBinarizer." + encoded_by(y)
             )
         y = np.asarray(y, dtype=dtype)
-        return np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        targets = np.where(y < 0, y, _losses.smoothed(y, self.label_smoothing))
+        if self.label_weights_ is None:
+            return targets
+        # the weights of the entries are passed as data, beside the targets, since they differ between folds
+        negative, positive = self.label_weights_.T
+        return np.hstack([targets, np.where(y > 0, positive, negative).astype(dtype)])
 
     def structure(self) -> Hashable:
-        weights = self.label_weights_
-        return (self._key_without("label_smoothing"), None if weights is None else weights.tobytes())
+        return (self._key_without("label_smoothing"), self.label_weights_ is not None)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        n = self.n_outputs_
+        of_entries, targets = targets[:, n:], targets[:, :n]
         known = ops.cast(targets >= 0, scores.dtype) * ops.reshape(weight, (-1, 1))
         if self.label_weights_ is not None:
-            negative, positive = (ops.cast(column, scores.dtype) for column in self.label_weights_.T)
-            known = known * ops.where(targets > 0.5, positive, negative)
+            known = known * ops.cast(of_entries, scores.dtype)
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
 
     def to_native(self) -> NativeLoss | None:
@@ -117,7 +135,7 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         return NativeLoss("sigmoid", gamma=self._focal_gamma, label_weights=weights)
 
     def probabilities(self, scores: Array) -> Array:
-        return inside(scipy.special.expit(scores.astype(np.float64)))
+        return clipped(scipy.special.expit(scores.astype(np.float64)))
 
     def decode(self, scores: Array) -> Array:
         return (scores > 0).astype(np.int64)
@@ -130,7 +148,7 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         }
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
-        """Return the share of rows whose known labels are all predicted right; rows with none known do not count."""
+        """Return the fraction of rows whose known labels are all predicted correctly, ignoring rows without any."""
         y = _dense(y)
         known = y >= 0
         right = ((y == predictions) | ~known).all(axis=1)

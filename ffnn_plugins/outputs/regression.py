@@ -1,4 +1,4 @@
-"""The output called ``regression``: a real number, or several, a row."""
+"""The ``regression`` output: one or several real numbers per row."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ __all__ = ["RegressionOutput"]
 class RegressionOutput(_losses.ChosenLoss, Output):
     """Takes one or several real targets.
 
-    The network learns targets of mean 0 and variance 1, so that the learning rate need not know their unit. The loss
-    is that of the standardised targets, the mean where there are several; predictions come back in the user's unit.
+    Targets are standardised to mean 0 and variance 1, so that the learning rate does not depend on their unit. The loss
+    is computed on the standardised targets, averaged over several; predictions are in the unit of y.
 
-    With ``loss="poisson"`` targets are counts or other numbers of at least 0, and are not standardised: a score is a
-    logarithm, and the prediction is ``exp(score)`` times the mean target, so that a score of 0 is the mean.
+    With ``loss="poisson"`` targets are counts or other non-negative numbers, and are not standardised: a score is a
+    logarithm, and the prediction is ``exp(score)`` times the mean target, so that a score of 0 predicts the mean.
 
-    Whatever the loss, the default ``score`` is R². Of another quantile than the median that says little: there, score
-    by ``sklearn.metrics.mean_pinball_loss``.
+    The default ``score`` is R² for every loss. It says little of quantiles other than the median; for these use
+    ``sklearn.metrics.mean_pinball_loss``.
 
     Parameters
     ----------
     loss : {"squared_error", "absolute_error", "huber", "quantile", "poisson"}, default="squared_error"
-        Half the squared error; the absolute error, by which the median is predicted; Huber's loss, squared for small
-        errors and absolute for large ones; the pinball loss of a quantile; half the Poisson deviance.
+        Half the squared error; the absolute error, which predicts the median; Huber's loss, quadratic for small errors
+        and linear for large ones; the pinball loss of a quantile; half the Poisson deviance.
     delta : float, default=1.0
-        The error beyond which Huber's loss is linear, in the unit of y, and the same for all targets.
+        The error beyond which Huber's loss is linear, in the unit of y, the same for all targets.
     quantile : float, default=0.5
-        Which quantile ``loss="quantile"`` predicts, in (0, 1).
+        The quantile that ``loss="quantile"`` predicts, in (0, 1).
     head : sequence of str or Layer, default=("dropout", "affine")
         The layers from the last hidden block to the scores: registered names, or instances.
 
@@ -53,7 +53,7 @@ class RegressionOutput(_losses.ChosenLoss, Output):
     """
 
     estimator_type = "regressor"
-    # for a subclass whose own __init__ sets none of them
+    # defaults for subclasses whose own __init__ does not set them
     _loss = "squared_error"
     delta: float = 1.0
     quantile: float = 0.5
@@ -72,7 +72,7 @@ class RegressionOutput(_losses.ChosenLoss, Output):
 
     def adjust_tags(self, tags: Tags) -> None:
         tags.target_tags.positive_only = self._loss == "poisson"
-        # R² is the score: the better a tail's quantile is predicted, the worse
+        # the score is R², which falls as the prediction of a quantile in the tail improves
         tags.regressor_tags.poor_score = self._loss == "quantile" and self.quantile != 0.5
 
     @classmethod
@@ -84,15 +84,19 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         columns = self._columns(y)
         self.n_outputs_ = columns.shape[1]
         self.n_dimensions_ = y.ndim
+        # scale by a power of two, which is exact, so that neither the sum nor the squares overflow
+        unit = np.ldexp(1.0, np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1] - 1)
+        columns = columns / unit
         self.mean_ = np.average(columns, axis=0, weights=sample_weight)
         if self._loss == "poisson":
-            self.scale_ = np.where(self.mean_ > 0, self.mean_, 1.0)
+            self.scale_ = np.where(self.mean_ > 0, self.mean_ * unit, 1.0)
             self.mean_ = np.zeros_like(self.mean_)
             return self
         variance = np.average((columns - self.mean_) ** 2, axis=0, weights=sample_weight)
-        # a constant's variance is a rounding error of its mean: dividing by it would blow that error up
+        # the variance of a constant is the rounding error of its mean: dividing by it would magnify the error
         constant = variance <= (10 * np.finfo(np.float64).eps * np.abs(self.mean_)) ** 2
-        self.scale_ = np.where(constant, 1.0, np.sqrt(variance))
+        self.scale_ = np.where(constant, 1.0, np.sqrt(variance) * unit)
+        self.mean_ = self.mean_ * unit
         return self
 
     def encode(self, y: Any, dtype: str) -> Array:
@@ -102,9 +106,10 @@ class RegressionOutput(_losses.ChosenLoss, Output):
             raise ValueError(f"y has shape {y.shape}; expected {expected}, as at the first fit.")
         standard = (columns - self.mean_) / self.scale_
         if self._loss == "huber":
-            # delta rides along in the targets' unit: so a program serves every delta, and every fold's scale
+            # delta is passed as data, in the unit of the scores, so that one program serves all deltas and folds
             standard = np.hstack([standard, np.broadcast_to(self.delta / self.scale_, standard.shape)])
-        return np.asarray(standard, dtype=dtype)
+        with np.errstate(over="ignore"):  # training refuses infinite targets
+            return np.asarray(standard, dtype=dtype)
 
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         return ops.sum(ops.mean(self._losses(ops, scores, targets), axis=1) * weight), ops.sum(weight)
@@ -130,8 +135,8 @@ class RegressionOutput(_losses.ChosenLoss, Output):
 
     def decode(self, scores: Array) -> Array:
         if self._loss == "poisson":
-            # a number still, and its square too, however far a row lies from those trained on
-            scores = np.exp(np.minimum(scores, _losses.HIGHEST_LOG, dtype=np.float64))
+            # stays finite, and its square too, however far a row lies from the training data
+            scores = np.exp(np.minimum(scores, _losses.MAX_LOG, dtype=np.float64))
         predictions = np.asarray(scores * self.scale_ + self.mean_)
         return predictions[:, 0] if self.n_dimensions_ == 1 else predictions
 
@@ -139,14 +144,14 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         # in float64 as in `decode`: a date in seconds has more digits than float32
         scores = ops.cast(scores, "float64")
         if self._loss == "poisson":
-            scores = ops.exp(ops.minimum(scores, _losses.HIGHEST_LOG * ops.ones_like(scores)))
+            scores = ops.exp(ops.minimum(scores, _losses.MAX_LOG * ops.ones_like(scores)))
         value = scores * self.scale_ + self.mean_
         return {"value": ops.reshape(value, (-1,)) if self.n_dimensions_ == 1 else value}
 
-    def in_units(self, slopes: Array) -> Array:
+    def in_units(self, gradients: Array) -> Array:
         if self._loss == "poisson":
-            return slopes  # of the logarithm
-        return np.asarray(slopes * self.scale_[:, None], dtype=slopes.dtype)
+            return gradients  # of the logarithm
+        return np.asarray(gradients * self.scale_[:, None], dtype=gradients.dtype)
 
     def to_keras(self, keras: Any, scores: Any, dtype: str) -> Any:
         if self._loss == "poisson":

@@ -54,6 +54,7 @@ def fit(n_rows=500, make=MLPClassifier, **kwargs):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):
     one = fit(builder=builder, **kwargs)
     assert len(compiled) == 1

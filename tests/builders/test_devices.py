@@ -35,7 +35,7 @@ X, y = load_iris(return_X_y=True)
 found = {}
 
 def fit(device):
-    estimator = MLPClassifier((5,), builder=sys.argv[1], device=device, dropout=0.3, random_state=0).fit(X, y)
+    estimator = MLPClassifier((5,), builder=builder, device=device, dropout=0.3, random_state=0).fit(X, y)
     found[device] = estimator, estimator._current_model()._weights
 
 for device in (None, "cpu", "cpu:1"):
@@ -55,18 +55,18 @@ print((moved.set_params(device="cpu:1").predict_proba(X) == before).all())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("builder", "engine"),
-    [("tf", "tensorflow"), *(pytest.param("keras", name, marks=pytest.mark.slow) for name in ("tensorflow", "jax"))],
+    ("builders", "engine"),
+    [(["tf", "keras"], "tensorflow"), (["keras"], "jax")],
+    ids=["tensorflow", "jax"],
 )
-def test_a_fit_is_on_the_device_that_is_named(builder, engine):
+def test_a_fit_is_on_the_device_that_is_named(builders, engine):
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"{engine} is not installed: python -m pip install {engine}")
-    code = (JAX if engine == "jax" else TENSORFLOW) + FITS
+    code = (JAX if engine == "jax" else TENSORFLOW) + "".join(f"\nbuilder = {name!r}{FITS}" for name in builders)
     environment = {**os.environ, "KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", code, builder], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == [
         "{'cpu:0'} {'cpu:1'}",
         "True",
@@ -74,7 +74,7 @@ def test_a_fit_is_on_the_device_that_is_named(builder, engine):
         "device='gpu:3': expected one of cpu:0, cpu:1, which the engine has on this machine; or None, which leaves the "
         "choice to it.",
         "True",
-    ], done.stderr[-2000:]
+    ] * len(builders), done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(

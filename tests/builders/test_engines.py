@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
-import subprocess
 import sys
 import threading
 import time
@@ -68,27 +67,6 @@ def test_what_the_user_has_said_stays(engine: Path, monkeypatch: pytest.MonkeyPa
     import_engine("some_engine")
     seen = sys.modules["some_engine"].seen
     assert [seen[name] for name in VARIABLES] == ["0", "true", "false"]
-
-
-WITHOUT_KERAS = """
-import sys
-from ffnn import MLPClassifier
-MLPClassifier((4,), n_epochs=1).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-import tensorflow as tf
-assert "keras" not in sys.modules
-assert not [finder for finder in sys.meta_path if type(finder).__module__.startswith("ffnn")]
-from tensorflow.keras.layers import Dense
-import keras
-assert issubclass(tf.keras.Model, keras.Model) and Dense is keras.layers.Dense is tf.keras.layers.Dense
-"""
-
-
-def test_tensorflow_comes_without_keras_until_somebody_asks_for_it() -> None:
-    # in a process of its own, as TensorFlow is imported once
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_KERAS], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_left_out_is_found_but_not_loaded(engine: Path) -> None:

@@ -161,12 +161,12 @@ def test_a_fit_that_fails_leaves_the_weights_as_they_were():
 class Mapped(Affine):
     """Says that its weight meets the entries alone, and makes others of them."""
 
-    def forward(self, ops, x, p, *, training):
-        return super().forward(ops, x.map(ops.abs), p, training=training)
+    def forward(self, ops, x, weights, context):
+        return super().forward(ops, x.map(ops.abs), weights, context)
 
 
 def test_a_layer_that_does_otherwise_is_refused():
-    with pytest.raises(TypeError, match=r"names a weight in by_feature.*x\.matmul"):
+    with pytest.raises(TypeError, match=r"whose weight has by_feature=True.*x\.matmul"):
         fit("stored", block=(Mapped(), "activation"))
 
 

@@ -11,7 +11,7 @@ import scipy.sparse
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders._tensorflow import prediction
 from ffnn.kernels import sparse_products
-from ffnn.layer import Layer
+from ffnn.layer import Layer, Traits
 from ffnn_plugins.inputs.sparse import SparseInput
 
 N_ROWS, N_FEATURES = 300, 12_000
@@ -62,9 +62,9 @@ def test_scores_are_those_of_dense_rows(builder, kwargs, calls):
 class Scaled(Layer):
     """Of a stranger's: what it makes of an array is of another dtype than what TensorFlow makes of a tensor."""
 
-    takes_sparse = True
+    traits = Traits(sparse=True)
 
-    def forward(self, ops, x, p, *, training):
+    def forward(self, ops, x, weights, context):
         return x.map(lambda values: values * np.float64(3))
 
 

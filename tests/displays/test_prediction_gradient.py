@@ -75,7 +75,7 @@ def test_a_pipelines_features_are_those_before_the_network():
 def test_the_rows_are_taken_some_at_a_time(monkeypatch):
     mlp = MLPClassifier(**PARAMETERS).fit(X, Y)
     whole = PredictionGradientDisplay.from_estimator(mlp, X).mean_gradient
-    monkeypatch.setattr(prediction_gradient, "_MOST_VALUES", 12 * 70)
+    monkeypatch.setattr(prediction_gradient, "_MAX_VALUES", 12 * 70)
     for form in (X, X.tolist(), pd.DataFrame(X).to_numpy()):
         np.testing.assert_allclose(PredictionGradientDisplay.from_estimator(mlp, form).mean_gradient, whole, rtol=1e-12)
 

@@ -53,7 +53,7 @@ def test_what_is_no_fitted_estimator(estimator, error, message, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("model.pmml",), ValueError, "suffix '.pmml' says no format.*Expected .onnx, .keras"),
+        (("model.pmml",), ValueError, "suffix '.pmml' names no format.*Expected .onnx, .keras"),
         (("model", "onx"), ValueError, "format='onx' is not known. Did you mean 'onnx'"),
         (("model.h5", "keras"), ValueError, "end in .keras"),
         (("folder", "onnx"), IsADirectoryError, "is a folder.*model.onnx"),
@@ -119,7 +119,7 @@ class Silent(RegressionOutput):
     export = Output.export
 
 
-@pytest.mark.parametrize(("output", "message"), [(Halved(), "gives another 'value'"), (Silent(), "Write its method")])
+@pytest.mark.parametrize(("output", "message"), [(Halved(), "gives another 'value'"), (Silent(), "Implement it")])
 def test_an_output_that_would_be_exported_wrongly(output, message, tmp_path):
     estimator = mlp(MLPRegressor, output_layer=output).fit(X, X[:, 0])
     with pytest.raises(ExportError, match=message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -93,10 +94,16 @@ CASES = {
 }
 
 
+@functools.cache
+def fitted(case):
+    """Return the estimator of a case, or of a network, which all formats share."""
+    return CASES[case]() if case in CASES else fit(**NETWORKS[case])
+
+
 @pytest.mark.parametrize("format", RUN)
 @pytest.mark.parametrize("case", CASES)
 def test_it_gives_what_the_estimator_gives(case, format, tmp_path):
-    check(CASES[case](), tmp_path / "model", format)
+    check(fitted(case), tmp_path / "model", format)
 
 
 ACTIVATIONS = ("elu", "gelu", "leaky_relu", "mish", "selu", "sigmoid", "silu", "softplus", "tanh")
@@ -117,7 +124,7 @@ NETWORKS = {
 def test_every_layer_is_exported(network, format, tmp_path):
     # onnxruntime has the error function of gelu in float32 alone
     tolerance = TOLERANCE["float32"] if network == "activations-float64" else None
-    check(fit(**NETWORKS[network]), tmp_path / "model", format, tolerance=tolerance)
+    check(fitted(network), tmp_path / "model", format, tolerance=tolerance)
 
 
 #: Networks with a layer that Keras does not have, or rounds.
@@ -130,7 +137,7 @@ def keras_values(path, X):
 
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name not in NOT_KERAS])
 def test_a_keras_file_has_every_layer(network, tmp_path):
-    estimator = fit(**NETWORKS[network])
+    estimator = fitted(network)
     ffnn.export(estimator, tmp_path / "model.keras")
     # Keras's predict takes X in float32
     np.testing.assert_allclose(
@@ -141,11 +148,11 @@ def test_a_keras_file_has_every_layer(network, tmp_path):
 def test_a_keras_file_ends_in_what_its_user_calls_a_prediction(tmp_path):
     path = tmp_path / "model.keras"
     for case, column in {"binary": [1], "multiclass": slice(None), "multilabel": slice(None)}.items():
-        estimator = CASES[case]()
+        estimator = fitted(case)
         ffnn.export(estimator, path)
         np.testing.assert_allclose(keras_values(path, X), estimator.predict_proba(X)[:, column], rtol=1e-5, atol=1e-6)
     for case in ("several targets", "counts"):
-        estimator = CASES[case]()
+        estimator = fitted(case)
         ffnn.export(estimator, path)
         expected = estimator.predict(X).reshape(len(X), -1)
         np.testing.assert_allclose(keras_values(path, X), expected, rtol=1e-5)
@@ -183,6 +190,7 @@ np.save("keras.npy", keras.models.load_model("model.keras").predict(x, verbose=0
 """
 
 
+@pytest.mark.slow
 def test_another_process_needs_no_ffnn(tmp_path):
     estimator = fit(input_layer=PLRInput(3, 0.3, 4), block=(Residual(("batch_norm", "affine", "prelu")),))
     np.save(tmp_path / "x.npy", X)

@@ -17,12 +17,17 @@ from sklearn.model_selection import GridSearchCV
 import ffnn
 from tests.support.faults import Faults, data, once, scores, send
 
-pytestmark = pytest.mark.timeout(110)
+pytestmark = [pytest.mark.timeout(110), pytest.mark.slow]
 
 
 class TestMultiprocessing(Faults):
+    silence = 6.0
+
     def pool(self, n_workers: int = 2, **options: Any) -> Any:
-        return ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, **options)
+        pool = ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, **options)
+        for host in pool.executor.hosts:
+            host._silence = self.silence  # users have 30 seconds, which a test need not wait for
+        return pool
 
     @contextlib.contextmanager
     def break_host(self) -> Iterator[None]:
@@ -30,7 +35,6 @@ class TestMultiprocessing(Faults):
             patch.setattr(sys, "executable", "/no/such/python")
             yield
 
-    @pytest.mark.slow
     def test_fault_01_also_under_a_network(self, tmp_path: Path) -> None:
         """With an engine, whose workers are no lighter to replace than others."""
 

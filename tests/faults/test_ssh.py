@@ -30,7 +30,7 @@ from tests.support.netns import CableNetwork
 from tests.support.other_python import make_python
 from tests.support.sshd import Network
 
-pytestmark = pytest.mark.timeout(110)
+pytestmark = [pytest.mark.timeout(110), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,7 +110,6 @@ class TestSSH(Faults):
             thread.join()
             assert pool.executor.hosts[0].n_connections == 2
 
-    @pytest.mark.slow
     def test_fault_06_and_26_a_session_is_stopped_and_an_orphan_lives_on(self, tmp_path: Path) -> None:
         pids = tmp_path / "pids"
 
@@ -285,7 +284,6 @@ class TestSSH(Faults):
         assert diagnosis.skew == pytest.approx(5 * 3600 if shift == "+5h" else -5 * 3600, abs=60)
 
 
-@pytest.mark.slow
 def test_fault_08_the_cable_is_pulled(own_cable_network: CableNetwork, tmp_path: Path) -> None:
     network = own_cable_network
     address = network["alpha"].address

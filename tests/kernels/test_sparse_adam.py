@@ -11,12 +11,14 @@ from ffnn.kernels import LEVELS, _open, load
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import Slots, SparseAdam
 from ffnn.kernels.threads import Threads
+from ffnn.lazy_rows import Clock
 from ffnn.ops import NumpyOps
 from ffnn.schedules import Cosine
 from ffnn.training.epochs import epoch_plan
 
 BATCH, N_ROWS = 8, 60
-RUNNING = [level for level in LEVELS if load("sparse_adam") and _open("sparse_adam", LEVELS[-1]).ffnn_runs(level)]
+PLAIN = load("sparse_adam") and _open("sparse_adam", LEVELS[-1])
+RUNNING = [level for level in LEVELS if PLAIN and PLAIN.ffnn_runs(level) and _open("sparse_adam", level)]
 
 
 def rows_of(n_features, per_row, seed=0):
@@ -168,3 +170,30 @@ class Mine(Adam):
 def test_what_is_not_its_step_is_left_to_others(solver):
     assert not SparseAdam.takes(solver)
     assert SparseAdam.takes(Adam(clip_value=1.0))
+
+
+def test_large_batches_have_fewer_lanes(monkeypatch):
+    """Each lane has products of its own, which are not to take more memory than a few batches."""
+    monkeypatch.setattr("ffnn.kernels.sparse_adam.PRODUCTS", 4 * BATCH * 80 * 3)
+    x, dense = rows_of(300, 10)
+    plans, slots = plans_of(Adam(), 0.0), slots_of(300, 50)
+    products, weight, _ = by_formula(Adam(), dense, slots, plans)
+    adams = []
+    monkeypatch.setattr(Threads, "run", lambda self, f, p, run=Threads.run: (adams.append(p.n_lanes), run(self, f, p)))
+    np.testing.assert_allclose(train(Adam(), x, slots, plans, 2), products, atol=1e-4)
+    np.testing.assert_allclose(slots.weight, weight, atol=2e-5)
+    assert set(adams) == {3}
+
+
+def test_what_is_remembered_of_idle_steps_is_bounded():
+    plan = epoch_plan(
+        np.arange(100_000, dtype=np.int32), batch_size=1, root_seed=0, epoch=0, first_step=0, solver=AdamW(),
+        schedule=Cosine(0.05), horizon=2, weight_decay=0.1,
+    )  # fmt: skip
+    clock = Clock(AdamW().idling())
+    clock.advance(plan, shrinks=True)
+    assert sum(array.nbytes for array in (clock.ends, clock.sums, clock.logs)) <= 24 * 100_001 + 4
+    assert not clock.is_full
+    clock.advance(plan, shrinks=True)
+    clock.advance(plan, shrinks=True)
+    assert clock.is_full

@@ -10,7 +10,8 @@ from ffnn.kernels import LEVELS, _open, load, sparse_products
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_products import multiply
 
-RUNNING = [level for level in LEVELS if load("sparse_products") and _open("sparse_products", level).ffnn_runs(level)]
+PLAIN = load("sparse_products") and _open("sparse_products", LEVELS[-1])
+RUNNING = [level for level in LEVELS if PLAIN and PLAIN.ffnn_runs(level) and _open("sparse_products", level)]
 N_ROWS = 150
 
 

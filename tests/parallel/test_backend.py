@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 import warnings
@@ -14,10 +15,10 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import FitFailedWarning
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_predict
 
 import ffnn
-from ffnn.exceptions import PluginLoadError, TaskPicklingError, TaskTimeoutError
+from ffnn.exceptions import PluginLoadError, TaskPicklingError, TaskTimeoutError, WorkerDiedError
 from ffnn.parallel.backend import FfnnBackend
 from ffnn.parallel.pool import Pool
 from ffnn.testing._tasks import gone
@@ -89,6 +90,24 @@ def test_failures_become_the_error_score(pool: Pool) -> None:
 def test_failures_are_raised_if_asked_for(pool: Pool) -> None:
     with pytest.raises(TaskTimeoutError, match="_fit_and_score: it took longer than task_timeout=3 seconds"):
         search("hang", error_score="raise").fit(X, Y)
+
+
+def save(model: Candidate, path: Path) -> str:
+    if getattr(model, "does", None) == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    path.write_bytes(pickle.dumps(model))
+    return "saved"
+
+
+def test_a_function_of_ones_own_never_gets_a_stand_in(pool: Pool, tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    assert joblib.Parallel()([joblib.delayed(save)(Candidate(), path)]) == ["saved"]
+    path.unlink()
+    with pytest.raises(WorkerDiedError, match="SIGKILL"):
+        joblib.Parallel()([joblib.delayed(save)(Candidate("die"), path)])
+    assert not path.exists()
+    with pytest.raises(WorkerDiedError, match="SIGKILL"):
+        cross_val_predict(Candidate("die"), X, Y, cv=2)
 
 
 def test_an_exception_stops_the_search(pool: Pool, tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from functools import wraps
 from types import SimpleNamespace
 
+import joblib
 import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection._validation import _fit_and_predict, _fit_and_score
+from sklearn.utils.parallel import delayed
 
 from ffnn.exceptions import WorkerDiedError
 from ffnn.parallel.failed import FailedEstimator, stand_in
@@ -27,15 +31,16 @@ def test_the_stand_in_raises_where_it_is_fitted() -> None:
 @pytest.mark.parametrize("by_name", [True, False])
 def test_only_the_estimator_is_replaced(by_name: bool) -> None:
     estimator = LogisticRegression()
-    args, kwargs = ((1,), {"estimator": estimator}) if by_name else ((estimator, 1), {"a": 2})
-    original = batch((abs, args, kwargs))
+    args, kwargs = ((), {"estimator": estimator}) if by_name else ((estimator, 1), {"a": 2})
+    function, _, _ = delayed(_fit_and_score)() if by_name else joblib.delayed(_fit_and_score)()
+    original = batch((function, args, kwargs))
     again = stand_in(original, ERROR)
     assert again is not None
     ((_, new_args, new_kwargs),) = again.items
     found = new_kwargs.pop("estimator") if by_name else new_args[0]
     assert isinstance(found, FailedEstimator)
     assert found.error is ERROR
-    assert original.items == [(abs, args, kwargs)]
+    assert original.items == [(function, args, kwargs)]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +49,10 @@ def test_only_the_estimator_is_replaced(by_name: bool) -> None:
         abs,
         batch(),
         batch((abs, (1,), {})),
-        batch((abs, (LogisticRegression,), {})),
-        batch((abs, (LogisticRegression(),), {}), (abs, (LogisticRegression(),), {})),
+        batch((abs, (LogisticRegression(),), {})),
+        batch((_fit_and_predict, (LogisticRegression(),), {})),
+        batch((wraps(_fit_and_score)(lambda estimator: None), (LogisticRegression(),), {})),
+        batch((_fit_and_score, (LogisticRegression(),), {}), (_fit_and_score, (LogisticRegression(),), {})),
     ],
 )
 def test_what_is_not_one_fit_has_no_stand_in(other: object) -> None:

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
+import os
+import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import ffnn
+from ffnn.exceptions import TaskTimeoutError, WorkerDiedError
 from ffnn.executor import Future
 from ffnn.parallel.progress import Progress
 
@@ -73,8 +80,54 @@ def test_the_summary_names_hosts_and_bytes() -> None:
     executor = SimpleNamespace(n_retries=0, n_hosts=2, bytes_sent=45_830_000)
     pool = SimpleNamespace(n_workers=4, executor=executor)
     assert Progress(False).summary(pool) == "0 tasks on 4 workers of 2 hosts in 0.0 s: 0 done; 45.8 MB sent"
-    executor.n_left_out = 1
-    assert "of 2 hosts (1 left out) in" in Progress(False).summary(pool)
+    executor.n_left_out, executor.n_workers_left = 1, 2
+    assert Progress(False).summary(pool).startswith("0 tasks on 2 of 4 workers (1 of 2 hosts left out) in")
+    executor.n_left_out, executor.n_workers_left = 0, 3
+    assert Progress(False).summary(pool).startswith("0 tasks on 3 of 4 workers of 2 hosts in")
+    executor.n_hosts, executor.n_workers_left = 1, 4
+    assert Progress(False).summary(pool).startswith("0 tasks on 4 workers in")
+
+
+def test_work_is_what_tasks_took_that_ended_by_themselves() -> None:
+    progress = Progress(False)
+    ends = [(1.0, None), (2.0, ValueError()), (300.0, WorkerDiedError("it died")), (40.0, TaskTimeoutError())]
+    for seconds, error in ends:
+        future: Future[Any] = Future()
+        progress.add(future, abs, POOL)
+        future.seconds = seconds
+        future.fail(error) if error else future.settle(None)
+    assert "; 3.0 s of work, " in progress.summary(POOL)
+
+
+def test_a_worker_that_is_started_again_does_no_work_by_that(tmp_path: Path) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(0.7)")
+
+    def work(poison: bool) -> None:
+        sys.path.insert(0, str(tmp_path))
+        import slow_to_import  # type: ignore[import-not-found]  # noqa: F401
+
+        time.sleep(0.2)
+        if poison:
+            os._exit(3)
+
+    with ffnn.pool(n_workers=1, max_retries=1) as pool:
+        futures = [pool.submit(work, poison) for poison in (False, True, False)]
+        assert [type(future.exception(60)) for future in futures] == [type(None), WorkerDiedError, type(None)]
+        work_done = float(pool.summary().partition("sent; ")[2].partition(" s of work")[0])
+        assert 0.4 <= work_done < 1.1, "with the imports it is 1.8 s"
+
+
+class Raising(io.StringIO):
+    def write(self, text: str) -> int:
+        raise RuntimeError("this stream is out of order")
+
+
+@pytest.mark.parametrize("stream", [None, Raising()])
+def test_a_bar_that_cannot_be_drawn_ends_nothing(stream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", stream)
+    with ffnn.pool(n_workers=1, progress=True) as pool:
+        assert [pool.submit(abs, -i).result(60) for i in range(3)] == [0, 1, 2]
+    assert pool.summary().startswith("3 tasks on 1 worker in")
 
 
 def test_a_dashboard_is_shown_before_the_bar(capsys: pytest.CaptureFixture[str]) -> None:

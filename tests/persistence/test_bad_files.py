@@ -80,7 +80,7 @@ def test_a_pickle_is_told_from_a_file_of_ffnns(saved):
 
 
 def test_a_safetensors_file_of_others_is_refused(saved):
-    assert "no file of ffnn.save" in refuse(saved[0], safetensors.numpy.save({"weights": X}))
+    assert "was not written by ffnn.save" in refuse(saved[0], safetensors.numpy.save({"weights": X}))
 
 
 # --- files that somebody made, with a right digest

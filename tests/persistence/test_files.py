@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 import ffnn
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.exceptions import PersistenceError
-from ffnn.solvers import SOLVERS
+from ffnn.plugins import registry
 from tests.support.estimators import MULTI, NAMES, X, Y, assert_same, make
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def there_and_back(estimator, tmp_path):
 # --- all of it comes back
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", registry.names("solver"))
 @pytest.mark.parametrize("output", TARGETS)
 def test_a_loaded_estimator_predicts_and_goes_on_as_the_saved_one(output, solver, builder, tmp_path):
     y = TARGETS[output]
@@ -47,7 +47,7 @@ def test_a_loaded_estimator_predicts_and_goes_on_as_the_saved_one(output, solver
     assert_same(twin, estimator)
     np.testing.assert_array_equal(twin.predict(X), estimator.predict(X))
     np.testing.assert_array_equal(twin._scores(X), estimator._scores(X))
-    if SOLVERS[solver].stochastic:
+    if registry.load("solver", solver).stochastic:
         assert_same(twin.partial_fit(X, y), estimator.partial_fit(X, y))
         assert twin.n_iter_ == 3
 
@@ -221,7 +221,7 @@ from ffnn.plugins import hookimpl
 @dataclass(frozen=True)
 class Scale(Layer):
     factor: float = 2.0
-    def forward(self, ops, x, p, *, training):
+    def forward(self, ops, x, weights, context):
         return x * self.factor
 
 @hookimpl

@@ -165,7 +165,7 @@ def test_the_choice_among_plugins_passes_over_the_broken_ones(install):
     source = a_layer("scale", "stranger:Scale") + "class Scale: pass\n"
     install("broken", "any = broken", broken=a_layer("gone", "broken_gone:Gone"))
     install("stranger", "any = stranger", stranger=source)
-    with pytest.warns(errors.PluginWarning, match=r"passed over: layer='gone' \(broken_gone:Gone, of broken 1.2\)"):
+    with pytest.warns(errors.PluginWarning, match=r"skipped: layer='gone' \(broken_gone:Gone, of broken 1.2\)"):
         names = [name for name, _ in registry.usable("layer")]
     built_in = [entry.name for entry in registry.entries() if entry.kind == "layer" and entry.built_in]
     assert "affine" in built_in

@@ -156,7 +156,6 @@ class Faults(abc.ABC):
                 assert pool.submit(abs, -1).result(60) == 1
             assert pool.n_retries == 0
 
-    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
     @pytest.mark.filterwarnings("ignore:One or more of the test scores")
     def test_fault_02_a_candidate_always_kills_its_worker(self) -> None:
@@ -202,7 +201,6 @@ class Faults(abc.ABC):
             # once for the agent that dies, which had it already; once for the other
             assert X.nbytes < pool.executor.bytes_sent - first < 1.9 * X.nbytes
 
-    @pytest.mark.slow
     def test_fault_06_a_worker_or_its_supervisor_is_stopped(self, tmp_path: Path) -> None:
         stop_child = once(tmp_path / "child", send(0, signal.SIGSTOP, 0.0))
         stop_supervisor = once(tmp_path / "supervisor", send(1, signal.SIGSTOP))
@@ -217,7 +215,6 @@ class Faults(abc.ABC):
             assert pool.n_retries == 2
         assert time.monotonic() - start < 60
 
-    @pytest.mark.slow
     def test_fault_06_an_agent_is_stopped(self, tmp_path: Path) -> None:
         pids = tmp_path / "pids"
 
@@ -238,7 +235,6 @@ class Faults(abc.ABC):
             os.kill(agent, signal.SIGCONT)
         wait_until_gone(child, agent)
 
-    @pytest.mark.slow
     def test_fault_07_a_fit_holds_the_lock_for_longer_than_every_timeout(self, tmp_path: Path) -> None:
         seconds = 12
 
@@ -257,7 +253,6 @@ class Faults(abc.ABC):
         """Return options by which every time to wait is shorter than 10 seconds, but for a worker's start."""
         return {"idle_timeout": 3.0}
 
-    @pytest.mark.slow
     def test_fault_07_the_client_holds_the_lock(self) -> None:
         with self.pool(**self.impatient()) as pool:
             assert pool.submit(abs, -1).result(60) == 1
@@ -300,7 +295,6 @@ class Faults(abc.ABC):
             assert len(list(tmp_path.iterdir())) <= 2
             assert_same_scores(search().fit(*data()))
 
-    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
     @pytest.mark.filterwarnings("ignore:One or more of the test scores")
     def test_fault_15_a_fit_takes_too_long(self, tmp_path: Path) -> None:

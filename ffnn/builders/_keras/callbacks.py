@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._keras._private import overrides
 from ffnn.builders._keras.source import assign
 from ffnn.model import State
 from ffnn.training.listeners import Listener, Run
@@ -76,17 +77,12 @@ def check_callback(callback: Any, name: str) -> None:
     for hook in _BATCH_HOOKS:
         method = getattr(callback, hook)
         # what Keras's own do there, they do only where the parameters above ask for it, or on NaN, which is an error
-        if _acts(method) and not str(method.__module__).startswith("keras."):
+        if overrides(method) and not str(method.__module__).startswith("keras."):
             raise ValueError(
                 f"{name} is a {kind} with a method {hook}, which is never called: an epoch is one call into the "
                 f"engine. Use on_epoch_begin and on_epoch_end; for learning rates {_SCHEDULES[0].lower()}"
                 f"{_SCHEDULES[1:]}."
             )
-
-
-def _acts(method: Any) -> bool:
-    """Return whether a hook is more than the empty one of the base class."""
-    return not getattr(method, "_is_default", False)
 
 
 class KerasCallbacks(Listener):
@@ -124,7 +120,7 @@ class KerasCallbacks(Listener):
                     f"{type(error).__name__}: {error}. Open files and the like in on_train_begin."
                 ) from error
         run = self._run
-        run.estimator.callbacks_ = self._callbacks
+        run.attributes["callbacks_"] = self._callbacks
         with self._trained.scope():
             shown = self._shown = self._trained.native
             shown.stop_training = False
@@ -163,7 +159,7 @@ class KerasCallbacks(Listener):
 
     def _tell(self, hook: str, *arguments: Any) -> None:
         hooks = [getattr(callback, hook) for callback in self._callbacks]
-        acting = [method for method in hooks if _acts(method)]
+        acting = [method for method in hooks if overrides(method)]
         if acting:
             with self._trained.scope():
                 self._show()

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from ffnn.builder import Builder
+from ffnn.builders._keras._private import all_layers
 from ffnn.builders._keras.layer import NetworkLayer
 from ffnn.builders._keras.source import NetworkSource
 from ffnn.builders.keras import KerasBuilder
@@ -40,7 +41,7 @@ def save_keras(builder: Builder, network: Network, weights: Arrays, path: Path) 
     """
     source = builder.source(network) if isinstance(builder, KerasBuilder) else NetworkSource(network)
     model = source.public(weights)
-    ours = [layer.wrapped for layer in model._flatten_layers() if isinstance(layer, NetworkLayer)]
+    ours = [layer.wrapped for layer in all_layers(model) if isinstance(layer, NetworkLayer)]
     if ours:
         hint = " (in float64; it has them with dtype='float32')" if network.dtype == "float64" else ""
         raise ExportError(

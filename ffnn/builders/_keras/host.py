@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -184,6 +185,13 @@ class HostModel(ABC):
     def get_step(self) -> int:
         return self._step
 
+    def is_finite(self) -> bool:
+        with self.scope():
+            squares = (ops.square(weight) for weight in self._weights)
+            others = (a for a in (*self._extras, *itertools.chain(*self._slots)) if _is_float(a))
+            finite = [ops.ones((), "bool"), *(ops.all(ops.isfinite(a)) for a in itertools.chain(squares, others))]
+            return bool(ops.convert_to_numpy(ops.all(ops.stack(finite))))
+
     # -- data -----------------------------------------------------------------------------------------------------
 
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
@@ -273,6 +281,10 @@ class HostModel(ABC):
         """A new ``keras.Model`` with the current weights, the caller's own from then on."""
         with self.scope():
             return self._source.public(self.get_state().weights)
+
+
+def _is_float(array: Tensor) -> bool:
+    return "float" in keras.backend.standardize_dtype(array.dtype)  # bfloat16, too
 
 
 def _tiles(n_rows: int) -> Iterator[Array]:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ffnn.builders._keras._private import all_layers
+
 __all__ = ["canonical_names", "variable_names"]
 
 
 def canonical_names(model: Any) -> dict[str, str]:
     """Return, for each numbered name of the model's layers, the one that it would have in a new process."""
-    layers = list(model._flatten_layers())
+    layers = list(all_layers(model))
     automatic = {layer.name: _snake(type(layer).__name__) for layer in layers}
     automatic = {name: base for name, base in automatic.items() if re.fullmatch(rf"{re.escape(base)}(_\d+)?", name)}
     taken = {layer.name for layer in layers} - automatic.keys()

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from ffnn.builders._keras._private import all_layers
+
 __all__ = ["python_random", "redraw"]
 
 _lock = threading.RLock()
@@ -34,7 +36,7 @@ def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
     What an initializer would not have drawn, such as weights trained before, stays as it is.
     """
     initializers = {}
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         for v in layer.weights:
             found = getattr(layer, f"{v.name}_initializer", None)
             if isinstance(found, keras.initializers.Initializer):

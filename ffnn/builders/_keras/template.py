@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._keras._private import all_layers, free_value, seed_unseeded
 from ffnn.builders._keras.layer import weighing_rows
 from ffnn.builders._state import Specs
 
@@ -74,11 +75,9 @@ class Template:
             for name, v in zip(names, variables, strict=True)
         }
         self.trainable = dict(zip(names, decays, strict=False))
-        for layer in model._flatten_layers():
+        for layer in all_layers(model):
             for generator in vars(layer).values():
-                # on torch, Keras draws dropout from torch's global stream where a layer has no seed of its own
-                if isinstance(generator, keras.random.SeedGenerator) and generator._initial_seed is None:
-                    generator._initial_seed = 0
+                seed_unseeded(generator)
         # Keras's layers are traced by one thread at a time
         self._lock = threading.RLock()
 
@@ -171,4 +170,4 @@ class Template:
     def release(self) -> None:
         """Free the memory of the model's own values, which no call reads."""
         for v in [*self._trained, *self._others]:
-            v._value = None
+            free_value(v)

@@ -15,6 +15,9 @@ from ffnn.ops import SparseRows
 
 __all__ = ["save_tensorflow"]
 
+#: What a model says, before "Tensor had NaN values", of rows that the estimator refuses.
+_NOT_FINITE = "X: expected finite numbers"
+
 Tensor = Any
 Scores = Callable[[Mapping[str, Tensor], Any], Tensor]
 
@@ -29,10 +32,11 @@ class _Exported(tf.Module):
         self._scores = scores
 
     def dense(self, X: Tensor) -> dict[str, Tensor]:
-        return self._predict(self._network.entering(ops, tf.cast(X, self._network.dtype)))
+        rows = tf.debugging.check_numerics(tf.cast(X, self._network.dtype), _NOT_FINITE)
+        return self._predict(self._network.entering(ops, rows))
 
     def sparse(self, indptr: Tensor, indices: Tensor, data: Tensor) -> dict[str, Tensor]:
-        values = tf.cast(data, self._network.dtype)
+        values = tf.debugging.check_numerics(tf.cast(data, self._network.dtype), _NOT_FINITE)
         return self._predict(SparseRows(indptr, indices, values, (tf.size(indptr) - 1, self._network.n_features)))
 
     def _predict(self, x: Any) -> dict[str, Tensor]:

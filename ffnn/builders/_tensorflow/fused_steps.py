@@ -91,6 +91,12 @@ class FusedSteps(Steps[SparseAdam]):
     def waits(self, weight_decay: float) -> bool:
         return self._solver.decoupled or not (weight_decay and self._decays[self._k])
 
+    def begin_epoch(self, weights: list[Any], slots: list[list[Any]], plan: EpochPlan, memory: SparseAdam) -> None:
+        k, shrinks = self._k, plan.weight_decay > 0 and self._solver.decoupled and self._decays[self._k]
+        if memory.is_full:
+            self.settle(weights, slots, memory)
+        memory.begin(_in_memory(weights[k], slots[k]), plan, decays=not self.waits(plan.weight_decay), shrinks=shrinks)
+
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,
         plan: EpochPlan, memory: SparseAdam, filling: Filling | None = None,
@@ -99,10 +105,7 @@ class FusedSteps(Steps[SparseAdam]):
         decay_on = plan.weight_decay > 0
         arguments = arguments_of(plan, self._network.dtype)
         variables = ([*weights[:k], *weights[k + 1 :]], extras, [*slots[:k], *slots[k + 1 :]])
-        adam.begin(
-            _in_memory(weights[k], slots[k]), plan,
-            decays=not self.waits(plan.weight_decay), shrinks=decay_on and self._solver.decoupled and self._decays[k],
-        )  # fmt: skip
+        adam.hold(_in_memory(weights[k], slots[k]))
         fetch = self._fetching(adam, data, scalars, plan, arguments)
         fetch(0)
         with Threads(n_threads()) as threads:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,6 +62,8 @@ class ProgramModel:
         self._slots: list[list[Any]] = []
         self._memory: Any = None  # of the epochs, what their steps left for later
         self._step = 0
+        # what waits is settled between epochs: another thread may predict meanwhile
+        self._lock = threading.RLock()
         self._samples: Samples | None = None
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
@@ -87,6 +91,14 @@ class ProgramModel:
     def get_step(self) -> int:
         return self._step
 
+    def is_finite(self) -> bool:
+        self._settle()
+        squares = (tf.square(weight) for weight in self._weights)
+        others = (v for v in (*self._extras, *itertools.chain(*self._slots)) if v.dtype.is_floating)
+        return bool(
+            tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
+        )
+
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         steps = self._program.steps
         on_host = steps is not None and steps.on_host(x)
@@ -96,6 +108,10 @@ class ProgramModel:
         self._samples = None
 
     def train_epoch(self, plan: EpochPlan) -> float:
+        with self._lock:
+            return self._train_epoch(plan)
+
+    def _train_epoch(self, plan: EpochPlan) -> float:
         assert self._samples is not None  # loaded by whoever trains
         steps = self._program.steps
         assert steps is not None  # whoever plans epochs has a stochastic solver
@@ -103,6 +119,7 @@ class ProgramModel:
             self._settle()
         if self._memory is None:
             self._memory = steps.memory()
+        steps.begin_epoch(self._weights, self._slots, plan, self._memory)
         total = mass = 0.0
         for part, data, filling in self._samples.parts(plan, fill=steps.fills(plan)):
             loss, m = steps.train_epoch(
@@ -114,8 +131,9 @@ class ProgramModel:
 
     def _settle(self) -> None:
         """Take the steps that were left for later."""
-        if self._memory is not None and self._program.steps is not None:
-            self._program.steps.settle(self._weights, self._slots, self._memory)
+        with self._lock:
+            if self._memory is not None and self._program.steps is not None:
+                self._program.steps.settle(self._weights, self._slots, self._memory)
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         if not self._weights:

@@ -11,7 +11,6 @@ import tensorflow as tf
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.model import Array
 from ffnn.solver import Solver
-from ffnn.solvers import SOLVERS
 
 __all__ = ["MOST_VALUES", "PackedVariables", "Packing"]
 
@@ -44,9 +43,7 @@ class Packing:
         if len(specs) < 2 or len({dtype for _, dtype in specs}) > 1:
             return None
         packing = cls([shape for shape, _ in specs], specs[0][1])
-        # a step of somebody else's solver may depend on a weight as a whole
-        elementwise = type(solver) in SOLVERS.values()
-        return packing if elementwise and sum(packing.sizes) <= MOST_VALUES else None
+        return packing if solver.elementwise and sum(packing.sizes) <= MOST_VALUES else None
 
     def mask(self, marks: Sequence[bool]) -> bool | Array:
         """Return 1 where a weight is marked and 0 where not; or what they all have in common."""

@@ -44,6 +44,6 @@ class Products(SparseRows):
 
     def _refuse(self) -> NoReturn:
         raise TypeError(
-            "A layer that names a weight in by_feature must take sparse rows by x.matmul(ops, p.weight) and by nothing "
-            "else. Leave by_feature empty, or set input_layer=SparseInput(batches='dense')."
+            "A layer whose weight has by_feature=True must take sparse rows by x.matmul(ops, weight) alone. "
+            "Set by_feature=False, or input_layer=SparseInput('dense')."
         )

@@ -34,6 +34,9 @@ class Steps(ABC, Generic[Memory]):
         """Return whether an epoch wants its data filled up, as what XLA compiles does."""
         return False
 
+    def begin_epoch(self, weights: list[Any], slots: list[list[Any]], plan: EpochPlan, memory: Memory) -> None:
+        """Take note of all steps of an epoch, which :meth:`train_epoch` takes some at a time; nothing by default."""
+
     @abstractmethod
     def train_epoch(
         self, weights: list[Any], extras: list[Any], slots: list[list[Any]], data: tuple[Any, ...], scalars: Any,

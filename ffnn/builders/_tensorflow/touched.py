@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
@@ -44,16 +43,14 @@ class IdleRows:
         self.last = tf.Variable(tf.zeros(n_features, tf.int32), trainable=False)
 
     def advance(self, plan: EpochPlan, shrinks: bool) -> dict[str, Tensor]:
-        """Count an epoch's steps, and return what :class:`TouchedRows` needs to know of them."""
-        start = self.clock.now
-        moves, logs = self.clock.advance(plan, shrinks)
-        return {"start": tf.constant(start, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(logs)}
+        """Count the steps of a segment, and return what :class:`TouchedRows` needs to know of them."""
+        self.clock.advance(plan, shrinks)
+        return self.times
 
-    def present(self) -> dict[str, Tensor]:
-        """Return the same for the moment."""
-        now = self.clock.now
-        moves = self.clock.moves(np.array([now]))
-        return {"start": tf.constant(now, tf.int32), "moves": tf.constant(moves), "logs": tf.constant(self.clock.logs)}
+    @property
+    def times(self) -> dict[str, Tensor]:
+        """What :class:`TouchedRows` needs to know of the segment whose steps are counted."""
+        return {"sums": tf.constant(self.clock.sums), "logs": tf.constant(self.clock.logs)}
 
 
 class TouchedRows:
@@ -70,19 +67,19 @@ class TouchedRows:
     times : mapping of str to tensor
         What :meth:`IdleRows.advance` returned.
     i : scalar tensor
-        The step of the epoch.
+        The number of steps of the segment that came before.
     """
 
     def __init__(self, idling: LazyRows, last: Any, features: Tensor, times: Mapping[str, Tensor], i: Tensor) -> None:
         self._idling = idling
         self._last = last
         self._features = features
-        self._now = times["start"] + i
+        self._now = i
         then = tf.gather(last, features)
-        self._gap = self._now - then
-        moves = times["moves"][i]
-        self._moves = tf.gather(moves, tf.minimum(self._gap, tf.shape(moves)[0] - 1))
-        self._kept = tf.exp(times["logs"][self._now] - tf.gather(times["logs"], then))
+        self._gap = tf.cast(i - then, tf.float64)
+        self._kept = tf.exp(times["logs"][i] - tf.gather(times["logs"], then))
+        decays = tf.constant(idling.ratios, tf.float64) ** self._gap[:, None]
+        self._moves = self._kept[:, None] * tf.gather(times["sums"], then) - decays * times["sums"][i]
 
     def take(self, weight: Any, slots: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the rows of a weight, and of its slots."""
@@ -97,10 +94,9 @@ class TouchedRows:
         if self._idling.directions is not None:
             for k, direction in enumerate(self._idling.directions(ops, named)):
                 rows += by_row(self._moves[:, k]) * direction
-        gap = tf.cast(self._gap, tf.float64)
         for name, decay in self._idling.decays.items():
             if decay != 1:
-                named[name] *= by_row(tf.constant(decay, tf.float64) ** gap)
+                named[name] *= by_row(tf.constant(decay, tf.float64) ** self._gap)
         return rows, named
 
     def put(self, variables: Sequence[Any], rows: Sequence[Tensor]) -> None:
@@ -115,14 +111,14 @@ class TouchedRows:
 
 
 def catch_up(
-    idling: LazyRows, last: Any, weights: Sequence[tuple[Any, Sequence[Any]]], present: Mapping[str, Tensor]
+    idling: LazyRows, last: Any, weights: Sequence[tuple[Any, Sequence[Any]]], times: Mapping[str, Tensor]
 ) -> None:
     """Bring all rows of the weights up to date, a chunk at a time, and start to count from there."""
-    n_features = last.shape[0]
+    n_features, now = last.shape[0], tf.size(times["logs"]) - 1
 
     def chunk(start: Tensor) -> tuple[Tensor]:
         features = tf.range(start, tf.minimum(start + _CHUNK, n_features))
-        touched = TouchedRows(idling, last, features, present, tf.constant(0))
+        touched = TouchedRows(idling, last, features, times, now)
         for weight, slots in weights:
             rows, named = touched.take(weight, dict(zip(idling.decays, slots, strict=True)))
             touched.put([weight, *slots], [rows, *named.values()])

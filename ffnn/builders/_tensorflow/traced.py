@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.eager.context import context, function_executor_type  # there are no public names
+
+from ffnn.builders._tensorflow._private import single_threaded
 
 __all__ = ["Traced"]
 
@@ -55,7 +55,7 @@ class Traced:
         """
         if self._in_turn:
             try:
-                with _in_turn(self._as_it_is):
+                with single_threaded(optimize=not self._as_it_is):
                     return self._call(variables, arguments, constants)
             except (tf.errors.UnimplementedError, tf.errors.FailedPreconditionError):
                 # an operation that cannot run so; found before any has run
@@ -74,17 +74,6 @@ class Traced:
             concrete = self._function.get_concrete_function(*variables, *specs, *constants)
             self._concrete[key] = concrete
         return concrete.inference_fn.call_preflattened([*_handles(variables), *tensors, *concrete.captured_inputs])
-
-
-@contextmanager
-def _in_turn(as_it_is: bool) -> Iterator[None]:
-    """Let functions that this thread calls run, and loops that it traces be made to run, one operation at a time."""
-    with function_executor_type("SINGLE_THREADED_EXECUTOR"):
-        if as_it_is:
-            config = context().config
-            config.graph_options.rewrite_options.disable_meta_optimizer = True
-            context().function_call_options.config_proto_serialized = config
-        yield
 
 
 def _form(value: Any, shape: Callable[[Any], Hashable], tensors: list[Any]) -> Hashable:

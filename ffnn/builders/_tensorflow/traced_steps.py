@@ -94,26 +94,37 @@ class TracedSteps(Steps[IdleRows | PackedVariables | None]):
                 return float(total), float(mass)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 self._may_compile = False  # an operation that XLA lacks; found before any has run
-        last = None
         if isinstance(memory, PackedVariables):
             weights, slots = memory.take(weights, slots)
         elif memory is not None and epoch.idling is not None:
-            arguments |= memory.advance(plan, epoch.shrinks)
-            last = memory.last
-        total, mass = traced((weights, extras, slots, last), (data, scalars, arguments), None)
+            total = mass = 0.0
+            for part in memory.clock.segments(plan, epoch.shrinks):
+                arguments = arguments_of(part, self._network.dtype) | memory.advance(part, epoch.shrinks)
+                loss, m = traced((weights, extras, slots, memory.last), (data, scalars, arguments), None)
+                total, mass = total + float(loss), mass + float(m)
+                # here, not when somebody looks, on which nothing may depend
+                self._bring_up_to_date(weights, slots, memory, epoch)
+            return total, mass
+        total, mass = traced((weights, extras, slots, None), (data, scalars, arguments), None)
         return float(total), float(mass)
+
+    def _bring_up_to_date(self, weights: list[Any], slots: list[list[Any]], memory: IdleRows, epoch: Epoch) -> None:
+        """Take the steps that rows have waited for in a segment."""
+        assert epoch.idling is not None  # or nothing waits
+        if epoch.idling.moves or epoch.shrinks:
+            self._settle((weights, slots, memory.last), (memory.times,))
+        else:
+            memory.last.assign(tf.zeros_like(memory.last))
+        memory.clock.reset()
 
     def settle(self, weights: list[Any], slots: list[list[Any]], memory: IdleRows | PackedVariables | None) -> None:
         if isinstance(memory, PackedVariables):
             memory.give(weights, slots)
-        elif memory is not None and memory.clock.now:
-            self._settle((weights, slots, memory.last), (memory.present(),))
-            memory.clock.reset()
 
     @property
     def _idling(self) -> LazyRows | None:
         return next((epoch.idling for epoch, *_ in self._epochs.values() if epoch.idling is not None), None)
 
-    def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, present: Mapping[str, Tensor]) -> None:
+    def _catch_up(self, weights: list[Any], slots: list[list[Any]], last: Any, times: Mapping[str, Tensor]) -> None:
         assert self._idling is not None  # or nothing waits
-        catch_up(self._idling, last, [(weights[k], slots[k]) for k in self._by_feature], present)
+        catch_up(self._idling, last, [(weights[k], slots[k]) for k in self._by_feature], times)

@@ -65,12 +65,15 @@ class Command:
         self._last = False  # whether nothing follows what is pending
         self._ended: float | None = None
         self._kill_at: float | None = None
+        self._credit = frames.WINDOW  # bytes of output that the client takes now
+        self._held = False  # whether output waits for that
+        self._wanted = True
         self._outputs = {self._process.stdout: frames.DATA, self._process.stderr: frames.STDERR}
         os.set_blocking(self._stdin.fileno(), False)
         _enlarge(self._stdin.fileno())
         for stream in self._outputs:
             _enlarge(stream.fileno())
-            selector.register(stream, selectors.EVENT_READ, lambda stream=stream: self._forward(stream))
+            self._register(stream)
 
     def feed(self, data: bytes) -> None:
         """Give the command something to read, now or when it can."""
@@ -86,8 +89,15 @@ class Command:
         if not self._pending:
             self._close_input()
 
+    def grant(self, size: int) -> None:
+        """Let the client have so many more bytes of output."""
+        self._credit += size
+        self._release()
+
     def end(self) -> None:
         """End the command and what it started: soon by itself, else by force."""
+        self._wanted = False
+        self._release()
         self._close_input()  # a supervisor then ends everything
         if self._process.returncode is None:
             self._kill_at = min(self._kill_at or float("inf"), time.monotonic() + self._give_up)
@@ -99,7 +109,7 @@ class Command:
         now = time.monotonic()
         if self._ended is None:
             self._wait(now)
-        if self._ended is None or (self._outputs and now < self._ended + LAST_WORDS):
+        if self._ended is None or self._held or (self._outputs and now < self._ended + LAST_WORDS):
             return None
         for stream in list(self._outputs):
             self._hang_up(stream)
@@ -127,12 +137,31 @@ class Command:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def _forward(self, stream: Any) -> bool:
-        data = READER.read(stream.fileno())
-        if data:
-            self._say(self._outputs[stream], data)
-        else:
+        kind = self._outputs[stream]
+        limited = kind == frames.DATA and self._wanted
+        data = READER.read(stream.fileno(), min(self._credit, frames.CHUNK) if limited else None)
+        if not data:
             self._hang_up(stream)
-        return not data  # it may have ended
+            return True  # it may have ended
+        if kind == frames.STDERR or self._credit > 0:  # else nobody wants it any more
+            self._say(kind, data)
+        if kind == frames.DATA:
+            self._credit -= len(data)
+            if limited and self._credit <= 0:  # the command waits in turn, when its pipe is full
+                self._held = True
+                self._selector.unregister(stream)
+        return False
+
+    def _release(self) -> None:
+        """Go on to read what was held back."""
+        if self._held:
+            self._held = False
+            if self._ended is not None:
+                self._ended = time.monotonic()  # from now on it has its time for the last words
+            self._register(self._process.stdout)
+
+    def _register(self, stream: Any) -> None:
+        self._selector.register(stream, selectors.EVENT_READ, lambda: self._forward(stream))
 
     def _hang_up(self, stream: Any) -> None:
         del self._outputs[stream]

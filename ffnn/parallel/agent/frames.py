@@ -26,6 +26,9 @@ STORED = 10  # agent: None, or why it could not be stored
 DROP = 11  # client: the store may forget this data
 PING = 12
 PONG = 13
+GRANT = 14  # client: so many bytes of a command's standard output have been read, and so many more may be sent
+
+WINDOW = 1 << 21  # bytes of a command's standard output that may be on their way, or wait for the client to read them
 
 
 class Reader:
@@ -34,9 +37,9 @@ class Reader:
     def __init__(self, size: int = 4 * CHUNK) -> None:
         self._memory = memoryview(bytearray(size))
 
-    def read(self, descriptor: int) -> bytes:
+    def read(self, descriptor: int, most: int | None = None) -> bytes:
         """Do what ``os.read`` does."""
-        return bytes(self._memory[: os.readv(descriptor, [self._memory])])
+        return bytes(self._memory[: os.readv(descriptor, [self._memory[:most]])])
 
 
 def write_all(descriptor: int, data: bytes, patience: float | None = None) -> None:

@@ -125,6 +125,8 @@ class Agent:
             command.finish_input()
         elif kind == frames.CLOSE and command is not None:
             command.end()
+        elif kind == frames.GRANT and command is not None:
+            command.grant(json.loads(payload))
         elif kind == frames.START:
             self._start(channel, payload)
         elif kind == frames.PUT:

@@ -132,9 +132,9 @@ def say_what_memory_did() -> None:
     if kills != "0":
         limit = read_memory("memory.max", "memory/memory.limit_in_bytes").strip()
         size = f"{int(limit) / 2**20:g} MiB" if limit.isdigit() else limit
-        times = "once" if kills == "1" else f"{kills} times"
+        what = "1 process" if kills == "1" else f"{kills} processes"
         print(
-            f"out of memory: the container reached its limit of {size}, and the kernel killed in it {times}",
+            f"out of memory: the container reached its limit of {size}, and the kernel killed {what} in it",
             file=sys.stderr,
             flush=True,
         )

@@ -46,7 +46,15 @@ class Breaker:
             self._reason = error
             return True, not known
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last that is known of it is a failure."""
+        return self._failures > 0
+
     def succeed(self) -> None:
-        """Note a success: all is forgotten."""
+        """Forget the failures, unless it is left alone because of them."""
+        if not self._failures:  # nothing to forget, as after nearly every task
+            return
         with self._lock:
-            self._failures, self._until, self._reason = 0, 0.0, None
+            if self._reason is None or not self.rest:
+                self._failures, self._until, self._reason = 0, 0.0, None

@@ -6,7 +6,6 @@ lost when it says nothing for too long.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import itertools
 import json
@@ -25,6 +24,7 @@ from ffnn.parallel.hosts.outgoing import Outgoing
 from ffnn.parallel.hosts.provisioner import Command, Facts
 from ffnn.parallel.hosts.remote import Process
 from ffnn.parallel.hosts.shipping import Shipping
+from ffnn.parallel.hosts.tail import Tail
 
 __all__ = ["Connection", "ConnectionLostError"]
 
@@ -70,7 +70,7 @@ class Connection:
         self._channels: dict[int, Process] = {}
         self._puts: dict[int, Callable[[str | None], None]] = {}
         self._numbers = itertools.count(1)
-        self._tail: collections.deque[str] = collections.deque(maxlen=_TAIL)
+        self._tail = Tail(_TAIL)
         self._facts: Facts | None = None
         self._greeted = False
         self._lost: str | None = None
@@ -112,7 +112,7 @@ class Connection:
     @property
     def stderr(self) -> str:
         """The last lines that the connection itself wrote to standard error."""
-        return "\n".join(self._tail)
+        return self._tail.text
 
     def launch(self, command: Command, *, supervised: bool = True) -> Process:
         """Start a command on the host."""
@@ -186,7 +186,7 @@ class Connection:
         try:
             self._listen()
         except Exception as error:  # whatever ends this thread ends what depends on it
-            self._lose(f"what it says cannot be understood: {error!r}")
+            self._lose(f"its messages cannot be understood: {error!r}")
         self._drain()
 
     def _listen(self) -> None:
@@ -202,7 +202,7 @@ class Connection:
                 data = _read_some(reader, descriptor)
                 if descriptor == self._stderr.fileno():
                     if data:
-                        self._tail.extend(data.decode("utf-8", "replace").splitlines())
+                        self._tail.add(data)
                     elif data is not None:
                         poll.unregister(descriptor)
                 elif data:
@@ -225,8 +225,7 @@ class Connection:
         self._stdout.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END)
-        data = _read_some(frames.Reader(), self._stderr.fileno())
-        self._tail.extend((data or b"").decode("utf-8", "replace").splitlines())
+        self._tail.add(_read_some(frames.Reader(), self._stderr.fileno()) or b"")
         self._stderr.close()
 
     def _take(self, ahead: bytearray) -> None:
@@ -235,7 +234,7 @@ class Connection:
             start = ahead.find(frames.MAGIC)
             if start < 0:
                 if len(ahead) > _NOISE:
-                    self._lose(f"what answered is no agent; it says {bytes(ahead[:200])!r}")
+                    self._lose(f"what answered is not an agent; it says {bytes(ahead[:200])!r}")
                 return
             del ahead[: start + len(frames.MAGIC)]
             self._greeted = True  # what follows may come later

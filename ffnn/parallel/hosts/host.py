@@ -6,17 +6,17 @@ import contextlib
 import itertools
 import secrets
 import threading
-import time
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ffnn.exceptions import ExecutorError, HostError, HostWarning
 from ffnn.parallel.hosts.breaker import Breaker
 from ffnn.parallel.hosts.connection import Connection, ConnectionLostError
 from ffnn.parallel.hosts.limits import remedy
+from ffnn.parallel.hosts.once import run_command
 from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
 from ffnn.parallel.hosts.remote import Completed, Process
 from ffnn.parallel.hosts.shipping import ShippingError
+from ffnn.parallel.output import warn
 from ffnn.parallel.preflight.compare import Report
 from ffnn.parallel.tasks.store import Blob
 
@@ -47,6 +47,7 @@ class Host:
         self._connection: Connection | None = None
         self._facts: Facts | None = None
         self._breaker = Breaker()
+        self.slots = [Breaker() for _ in range(provisioner.n_workers)]  # what is known of each worker's starts
         self._fit = False  # whether the agent is there and the host was found able to run workers
         self._closed = False
         self._sent_before = 0
@@ -70,9 +71,7 @@ class Host:
     def bytes_sent(self) -> int:
         """The number of bytes that crossed to the host."""
         with self._lock:
-            return self._sent_before + (self._connection.bytes_sent if self._connection is not None else 0)
-
-    # --- alive or not
+            return self._sent_before + (self._connection.bytes_sent if self._connection else 0)
 
     @property
     def left_out(self) -> ExecutorError | None:
@@ -104,38 +103,65 @@ class Host:
                     self._drop()
                     self.fail(HostError(f"host {self.name} was lost: {connection.lost}", self.name))
                     continue
-                try:
-                    self._start()
-                except Exception as error:
-                    # what never worked will not work in a second either
-                    self.fail(self._named(error), for_good=self.n_connections == 0)
-                    continue
-                try:
-                    self.on_start()
-                    self.provisioner.check(self)
-                except Exception as error:
-                    self._drop()
-                    self.fail(self._named(error), for_good=True)
+                failure, for_good = self._bring_up()
+                if failure is not None:
+                    self.fail(failure, for_good)
                     continue
                 with self._lock:
                     self._fit = True
                 self.n_connections += 1
 
+    def _bring_up(self) -> tuple[HostError | None, bool]:
+        """Start an agent and check the host; return what went wrong, and whether to leave the host out at once."""
+        try:
+            self._start()
+        except Exception as error:
+            return self._named(error), self.n_connections == 0  # what never worked will not work in a second either
+        try:
+            self.on_start()
+            self.provisioner.check(self)
+        except Exception as error:
+            self._drop()
+            return self._named(error), True
+        return None, False
+
     def fail(self, error: ExecutorError, for_good: bool = False) -> None:
         """Note that the host did not do what it should; leave it out if that happens too often."""
-        if self._closed:
-            return
-        left_out, new = self._breaker.fail(error, for_good)
-        if left_out and self.on_left_out() and new:
-            warnings.warn(f"{error}\nThe other hosts go on.", HostWarning, stacklevel=2)
+        if not self._closed:
+            left_out, new = self._breaker.fail(error, for_good)
+            if left_out and (others := self.on_left_out()) and new:
+                warn(f"{error}\n{others}", HostWarning)
 
-    def succeed(self) -> None:
-        """Note that the host did what it should."""
+    def fail_slot(self, slot: int, error: ExecutorError, for_good: bool = False) -> None:
+        """Note that the worker of a slot did not start; leave out the slot, or the host if none is left."""
+        left_out, new = self.slots[slot].fail(error, for_good)
+        if self._closed or self.left_out is not None:
+            return
+        if not self.n_workers_left:
+            self.fail(error, for_good=True)
+        elif left_out and new:
+            good = self.has_worked and not all(slot.has_failed for slot in self.slots)
+            others = "go on" if good else "are still being tried"
+            warn(f"{error}\nWorker {self.name}-{slot} is left out; the other workers {others}.", HostWarning)
+
+    def succeed(self, slot: int) -> None:
+        """Note that the worker of a slot has started, or has finished a task."""
         self.has_worked = True
+        self.slots[slot].succeed()
         self._breaker.succeed()
 
-    on_left_out: Callable[[], bool] = staticmethod(lambda: False)
-    """Is called when the host is left out; says whether others go on."""
+    @property
+    def n_workers_left(self) -> int:
+        """The number of workers that are not left out at the moment."""
+        return 0 if self.left_out is not None else sum(slot.reason is None for slot in self.slots)
+
+    @property
+    def works(self) -> bool:
+        """Whether the host is connected, and not left out."""
+        return self._fit and self.left_out is None
+
+    on_left_out: Callable[[], str] = staticmethod(lambda: "")
+    """Is called when the host is left out; returns a sentence about the others, empty if none can go on."""
 
     on_start: Callable[[], None] = staticmethod(lambda: None)
     """Is called when an agent is there, before the host is checked."""
@@ -145,8 +171,7 @@ class Host:
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-            waits = not self._fit
-        if waits:
+        if not self._fit:
             self._drop()
 
     def close(self) -> None:
@@ -162,7 +187,9 @@ class Host:
         """Say which host failed, if a provisioner's error does not."""
         if isinstance(error, HostError):
             return error
-        return HostError(f"host {self.name}: {type(error).__name__}: {error}{remedy(error)}", self.name)
+        named = HostError(f"host {self.name}: {type(error).__name__}: {error}{remedy(error)}", self.name)
+        named.__cause__ = error
+        return named
 
     def _start(self) -> None:
         try:
@@ -196,8 +223,6 @@ class Host:
         if connection is not None:
             connection.close(self.provisioner.stop)
 
-    # --- commands
-
     def launch(self, slot: int) -> Process:
         """Start the worker of a slot.
 
@@ -206,13 +231,17 @@ class Host:
         ExecutorError
             If the host cannot be reached.
         """
-        connection = self.connect()
-        start = f"{self._run}-{slot}-{next(self._starts)}"
+        connection, start = self.connect(), f"{self._run}-{slot}-{next(self._starts)}"
+        failure = None
         try:
             command = self.provisioner.command(slot, start, self.facts)
         except Exception as error:
-            self.fail(self._named(error), for_good=True)
-            raise self._named(error) from error
+            failure = self._named(error)
+        if (
+            failure is not None
+        ):  # noted out here: whoever is told of it must not see it as the context of its own errors
+            self.fail_slot(slot, failure, for_good=True)
+            raise failure
         try:
             return connection.launch(command)
         except ConnectionLostError as error:
@@ -226,47 +255,19 @@ class Host:
         input: bytes = b"",
         timeout: float = 60.0,
     ) -> Completed:
-        """Run a command on the host, whose agent is there, and wait for it.
-
-        Parameters
-        ----------
-        argv : sequence of str
-            The program and its arguments; a leading ``~`` of the program is the account's home.
-        environment : mapping, optional
-            What is added to the agent's environment.
-        input : bytes
-            Its standard input.
-        timeout : float
-            Seconds that it may take; then it is ended.
+        """Run a command on the host, whose agent is there; see :func:`~ffnn.parallel.hosts.once.run_command`.
 
         Raises
         ------
         HostError
-            If it takes longer, or the host is lost.
+            If it takes longer than `timeout` seconds or prints too much, or the host is lost.
         """
-        connection = self._connection
-        stderr: list[bytes] = []
-        stdout: list[bytes] = []
         try:
-            if connection is None:
+            if self._connection is None:
                 raise ConnectionLostError("it is not connected")
-            process = connection.launch(Command(argv, environment or {}), supervised=False)
-            process.on_stderr = stderr.append
-            if input:
-                process.send([memoryview(input)])
-            process.end_input()
-            deadline = time.monotonic() + timeout
-            try:
-                while data := process.read(deadline):
-                    stdout.append(data)
-            except TimeoutError:
-                process.end()
-                raise ConnectionLostError(f"{' '.join(argv)} took longer than {timeout:g} seconds") from None
-            if process.exit_code is None:
-                raise ConnectionLostError(str(process.lost))
+            return run_command(self._connection, Command(argv, environment or {}), input, timeout)
         except (ConnectionLostError, OSError) as error:
             raise HostError(f"host {self.name}: {error}", self.name) from None
-        return Completed(process.exit_code, b"".join(stdout), b"".join(stderr).decode("utf-8", "replace"))
 
     @contextlib.contextmanager
     def having(self, blobs: Sequence[Blob]) -> Iterator[None]:
@@ -280,21 +281,20 @@ class Host:
         if not blobs:
             yield
             return
-        connection = self.connect()
+        connection, failure = self.connect(), None
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(connection.store.having(blobs))
             except ShippingError as reason:
-                error = HostError(
-                    f"host {self.name}: {reason}. Make room there, or let TMPDIR name a folder with more.", self.name
-                )
-                if connection.lost is None:  # it would fail the next time, too
-                    self.fail(error, for_good=True)
-                raise error from None
+                what = f"{reason}. Make room there, or let TMPDIR name a folder with more."
+                failure = HostError(f"host {self.name}: {what}", self.name)
+            if failure is not None:
+                if connection.lost is None:
+                    self.fail(failure, for_good=True)  # it would fail the next time, too
+                raise failure
             yield
 
     def forget(self, names: Collection[str]) -> None:
         """Note that some data are not in the host's store any more."""
-        connection = self._connection
-        if connection is not None:
+        if (connection := self._connection) is not None:
             connection.store.forget(names)

@@ -48,6 +48,7 @@ class Process:
         self._line = line
         self._changed = threading.Condition()
         self._output: collections.deque[bytes] = collections.deque()
+        self._read = 0  # bytes that the agent does not yet know to have been read
         self._ended = False
         self.exit_code: int | None = None
         self.lost: str | None = None
@@ -86,7 +87,13 @@ class Process:
             left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
             if not self._changed.wait_for(lambda: self._output or self._ended, left):
                 raise TimeoutError
-            return self._output.popleft() if self._output else b""
+            data = self._output.popleft() if self._output else b""
+            self._read += len(data)
+            granted = self._read if self._read >= frames.WINDOW // 2 else 0
+            self._read -= granted
+        if granted:
+            self._line.say(frames.GRANT, self._channel, b"%d" % granted)
+        return data
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait (seconds) until the command has ended; return whether it has."""

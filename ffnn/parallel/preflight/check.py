@@ -152,7 +152,7 @@ def check_report(
     names = [difference.name for difference in wrong]
     accept = "" if PYTHON in names else f"\nOr accept it: ignore_versions={names!r}."
     raise VersionMismatchError(
-        f"host {host}: {python} would not compute what this machine does:\n{listed}\n{advice}{accept}", host
+        f"host {host}: {python} would not give the same results as this machine:\n{listed}\n{advice}{accept}", host
     )
 
 
@@ -224,7 +224,7 @@ def _no_python(host: Runner, argv: Sequence[str], completed: Completed, remedy: 
         if old.exit_code == 0 and version.startswith("Python "):
             what = f"{command!r} is {version}, which could not say what is installed ({last})"
         else:
-            what = f"{command!r} is no Python that works; it ended with exit code {completed.exit_code} ({last})"
+            what = f"{command!r} is not a working Python; it ended with exit code {completed.exit_code} ({last})"
     home = str(Path.home())
     if argv[-1].startswith(f"{home}/"):
         what += f"; if your shell put your home here in place of ~, write python='~{argv[-1][len(home) :]}', in quotes"

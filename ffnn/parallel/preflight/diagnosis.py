@@ -22,6 +22,7 @@ from ffnn.parallel.preflight.check import check_report
 from ffnn.parallel.preflight.compare import Report, report
 from ffnn.parallel.slots.worker import Worker, WorkerGone
 from ffnn.parallel.tasks.task import open_outcome, pack
+from ffnn.parallel.words import plural
 
 if TYPE_CHECKING:
     from ffnn.parallel.hosts.host import Host
@@ -97,7 +98,7 @@ class Diagnosis:
                 "a folder that has more."
             )
         if self.cpus is not None and self.n_workers > self.cpus:
-            found.append(f"its {self.n_workers} workers share {self.cpus} CPUs. Fewer workers are faster.")
+            found.append(f"its {self.n_workers} workers share {plural(self.cpus, 'CPU')}. Fewer workers are faster.")
         if self.report is not None and self.report.machine != platform.machine():
             found.append(
                 f"its processors are {self.report.machine}, this machine's {platform.machine()}: scores may differ "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from ffnn.exceptions import ExecutorError, HostError
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.slots.queue import Queue
+from ffnn.parallel.words import plural
 
 __all__ = ["HostGroup", "each_host"]
 
@@ -37,25 +38,27 @@ class HostGroup:
 
         each_host(connect, self._hosts)
 
-    def look(self) -> bool:
-        """Say whether there are workers enough; fail what waits if not."""
+    def look(self) -> str:
+        """Say how the other hosts are, now that one is left out; fail what waits if too few workers are left."""
         reasons = [host.left_out for host in self._hosts]
         self._started = self._started or all(host.n_connections for host in self._hosts)
-        left = sum(host.provisioner.n_workers for host, out in zip(self._hosts, reasons, strict=True) if out is None)
+        left = sum(host.n_workers_left for host in self._hosts)
         if left >= (1 if self._started else self._min_workers):
             tried = all(out is not None or host.n_connections for host, out in zip(self._hosts, reasons, strict=True))
             self._started = self._started or tried
-            return True
+            on = any(host.works for host in self._hosts)
+            return "The other hosts go on." if on else "The other hosts are still being tried."
         errors = [error for error in reasons if error is not None]
         if len(self._hosts) == 1:
             error = errors[0]
         else:
-            what = "no host is left" if left == 0 else f"{left} workers are left, fewer than min_workers"
+            few = f"{plural(left, 'worker')} {'is' if left == 1 else 'are'} left, fewer than min_workers"
+            what = "no host is left" if left == 0 else f"{few}={self._min_workers}"
             error = HostError(f"{what}:\n" + "\n".join(f"- {error}" for error in errors))
         if not self._started:
             self.error = error
         self._queue.fail_all(error, for_ever=not self._started)
-        return False
+        return ""
 
 
 def each_host(act: Callable[[Host], object], hosts: Sequence[Host]) -> None:

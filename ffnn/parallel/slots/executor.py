@@ -19,6 +19,7 @@ from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
+from ffnn.parallel.output import say_what_was_dropped
 from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_hosts
 from ffnn.parallel.slots.crew import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
@@ -98,7 +99,6 @@ class SlotExecutor(Executor):
         self._queue = Queue()
         self._crew = HostGroup(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
-        self._known = _Known()
         self._slots = [
             Slot(host, index, self._queue, limits, self._logs)
             for index in range(max((where.n_workers for where in provisioners), default=0))
@@ -108,8 +108,7 @@ class SlotExecutor(Executor):
         self._threads_lock = threading.Lock()
         self._has_threads = False
         self._at_once = False
-        # ends the workers also when the executor is forgotten, or the program ends
-        self._finalizer = weakref.finalize(self, _abandon, self._queue, self._slots, self._hosts, self._logs)
+        self._finalizer: Any = None
 
     @property
     def n_workers(self) -> int:
@@ -130,6 +129,11 @@ class SlotExecutor(Executor):
     def n_left_out(self) -> int:
         """The number of them that are not used at the moment, because they failed."""
         return sum(host.left_out is not None for host in self._hosts)
+
+    @property
+    def n_workers_left(self) -> int:
+        """The number of workers that are not left out at the moment, by themselves or with their host."""
+        return sum(host.n_workers_left for host in self._hosts)
 
     @property
     def n_retries(self) -> int:
@@ -162,14 +166,6 @@ class SlotExecutor(Executor):
             self.shutdown(cancel_futures=True)
             raise
 
-    def begin_call(self) -> None:
-        """Promise that data does not change in place until :meth:`end_call`, so that it is looked at but once."""
-        self._known.begin()
-
-    def end_call(self) -> None:
-        """Take back the last promise of :meth:`begin_call`."""
-        self._known.end()
-
     def diagnose(self) -> list[Diagnosis]:
         """Look at every host without a task, as ``ffnn doctor`` does."""
         return diagnose_hosts(self._hosts, self._start_timeout)
@@ -181,10 +177,10 @@ class SlotExecutor(Executor):
         return future
 
     def _start(self, task: Task, future: Future[Any]) -> None:
-        name, known = task.name, self._known
+        name, hashes = task.name, Hashes.of_call()
 
         def pack() -> Packed:
-            return pack_task(task, f"{name} with its arguments", known.hashes or Hashes())
+            return pack_task(task, f"{name} with its arguments", hashes, future.span)
 
         def open_message(future: Future[Any], message: Message) -> Any:
             future.seconds, result = open_outcome(message, name)
@@ -201,7 +197,11 @@ class SlotExecutor(Executor):
         self._queue.put(item)
 
     def _start_threads(self) -> None:
+        self._claim()
         with self._threads_lock:
+            if self._finalizer is None:  # ends the workers also when the executor is forgotten, or the program ends
+                parts = self._queue, self._slots, self._hosts, self._logs
+                self._finalizer = weakref.finalize(self, _abandon, os.getpid(), *parts)
             for index, slot in enumerate(self._slots):
                 try:
                     slot.start_thread()
@@ -220,7 +220,7 @@ class SlotExecutor(Executor):
         cancel_futures : bool, default=False
             Cancel every future that is not done, and end the hosts at once.
         """
-        self._at_once = self._at_once or cancel_futures
+        self._at_once = self._at_once or (cancel_futures and not self._is_anothers)
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def _stop(self, wait: bool) -> None:
@@ -239,26 +239,6 @@ class SlotExecutor(Executor):
             end.join()
 
 
-class _Known:
-    """What was hashed during the calls that are under way."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._n_calls = 0
-        self.hashes: Hashes | None = None
-
-    def begin(self) -> None:
-        with self._lock:
-            self._n_calls += 1
-            self.hashes = self.hashes or Hashes()
-
-    def end(self) -> None:
-        with self._lock:
-            self._n_calls -= 1
-            if self._n_calls <= 0:
-                self._n_calls, self.hashes = 0, None
-
-
 def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:
     """Wait for the last task, unless it is to be at once, and end everything."""
     if not at_once:
@@ -268,10 +248,13 @@ def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: L
         slot.join()
     each_host(Host.close, hosts)
     logs.close()
+    say_what_was_dropped()
 
 
-def _abandon(queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
-    """End everything at once: nobody is left who could ask for a result."""
+def _abandon(pid: int, queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
+    """End everything at once: nobody is left who could ask for a result; but not from a fork of their process."""
+    if os.getpid() != pid:
+        return
     queue.cancel_all()
     queue.close()
     for slot in slots:

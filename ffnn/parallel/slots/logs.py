@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import shutil
@@ -9,6 +10,8 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+
+from ffnn.parallel.words import size_in_words
 
 __all__ = ["Logs"]
 
@@ -29,6 +32,7 @@ class Logs:
         self._folder = None if folder is None else Path(folder).absolute()
         self._lock = threading.Lock()
         self._closed = False
+        self._n_dropped: collections.Counter[str] = collections.Counter()  # bytes, for each worker
 
     def writer(self, worker: str) -> Callable[[bytes], None]:
         """Return a function that appends to a worker's log."""
@@ -65,7 +69,16 @@ class Logs:
             file.write(data)
             full = file.tell() > _MOST
         if full:
-            path.replace(f"{path}.1")
+            self._rotate(worker, path, Path(f"{path}.1"))
+
+    def _rotate(self, worker: str, path: Path, old: Path) -> None:
+        """Go on in a new file; drop what was written before the one that was full."""
+        if old.exists():
+            self._n_dropped[worker] += old.stat().st_size
+        path.replace(old)
+        if dropped := self._n_dropped[worker]:
+            line = f"[ffnn: this goes on from {old.name}; {size_in_words(dropped)} before that are dropped]\n"
+            path.write_text(line)
 
     @staticmethod
     def _path(folder: Path, worker: str) -> Path:

@@ -80,7 +80,10 @@ class Queue:
 
     def __init__(self) -> None:
         self._items: collections.deque[Item] = collections.deque()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        # those who cannot take anything wait apart: one of them would swallow the news that there is work
+        self._resting = threading.Condition(lock)
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are
         self._refusal: BaseException | None = None
@@ -122,7 +125,12 @@ class Queue:
         """Wake another slot, as this one cannot take anything for so many seconds; wait so long, or to the end."""
         with self._changed:
             self._changed.notify()
-            self._changed.wait_for(lambda: self._closed and not self._has_work(), rest)
+            self._resting.wait_for(lambda: self._closed and not self._has_work(), rest)
+
+    def wake_all(self) -> None:
+        """Wake every slot that waits, to take what this one could not."""
+        with self._changed:
+            self._changed.notify_all()
 
     def count_retry(self) -> None:
         """Count a task that is started again."""
@@ -138,7 +146,7 @@ class Queue:
         """Say that nothing comes any more."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._notify_all()
 
     def cancel_all(self) -> None:
         """Cancel what waits."""
@@ -164,11 +172,15 @@ class Queue:
         with self._changed:
             self._n_open -= 1
             if self._closed and not self._n_open:
-                self._changed.notify_all()
+                self._notify_all()
 
     def _drain(self) -> list[Item]:
         with self._changed:
             items = list(self._items)
             self._items.clear()
-            self._changed.notify_all()
+            self._notify_all()
         return items
+
+    def _notify_all(self) -> None:
+        self._changed.notify_all()
+        self._resting.notify_all()

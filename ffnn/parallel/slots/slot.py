@@ -12,7 +12,7 @@ from ffnn.executor import Future
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
-from ffnn.parallel.slots.worker import Worker, WorkerGone
+from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
 from ffnn.parallel.tasks.store import MissingDataError
 from ffnn.parallel.tasks.task import open_outcome
 from ffnn.parallel.tasks.wire import Kind, Message
@@ -123,6 +123,16 @@ class Slot:
             worker = None
         if worker is not None:
             return worker
+        known = self._host.slots[self._index]
+        if known.rest:
+            self._queue.pass_on(min(known.rest, _PATIENCE))
+            return None
+        if known.has_failed:  # it may fail again, and take its time
+            self._queue.pass_on(0.0)
+        return self._start_worker()
+
+    def _start_worker(self) -> Worker | None:
+        """Start a worker and return it when it is ready; None if it does not start."""
         try:
             process = self._host.launch(self._index)
         except ExecutorError:
@@ -131,17 +141,22 @@ class Slot:
         worker = Worker(self._name, process, self._limits.start_timeout, self._logs.writer(self._name))
         with self._lock:
             self._worker = worker
+        died = False
+        failure: ExecutorError | None = None
         try:
             worker.wait_until_ready()
-        except (ExecutorError, WorkerGone) as error:
-            self._lose()
-            if process.lost is None:  # the host notes itself when it is lost
-                died = isinstance(error, WorkerGone)  # by a signal: that may not happen again
-                why = self._died(worker, "before it was ready") if isinstance(error, WorkerGone) else error
-                self._host.fail(why, for_good=not died and not self._host.has_worked)
-            return None
-        self._host.succeed()
-        return worker
+        except ExecutorError as error:
+            failure = error
+        except WorkerGone:  # by a signal: that may not happen again
+            died, failure = True, self._died(worker, f"worker {self._name}", "before it was ready")
+        if failure is None:
+            self._host.succeed(self._index)
+            return worker
+        self._lose()
+        if process.lost is None:  # the host notes itself when it is lost
+            self._host.fail_slot(self._index, failure, for_good=not died and not self._host.has_worked)
+            self._queue.wake_all()
+        return None
 
     def _settle(self, worker: Worker, item: Item) -> None:
         future = item.future
@@ -149,6 +164,7 @@ class Slot:
             self._current = future
         future.on_cancel(lambda: self.end(future))
         again = False
+        failure: BaseException | None = None
         try:
             if not future.done():  # cancelled before its worker could be ended
                 again = not self._run(worker, item)
@@ -156,7 +172,10 @@ class Slot:
             if error.__suppress_context__:
                 error.__context__ = None
             # the frames of this thread say nothing to the user, and would keep the arguments alive
-            future.fail(error.with_traceback(None))
+            failure = error.with_traceback(None)
+        try:
+            if failure is not None:  # out here, so that what callbacks raise has no context of this thread's
+                future.fail(failure)
         finally:
             with self._lock:
                 self._current = None
@@ -191,6 +210,7 @@ class Slot:
                 return False
             raise
         self.n_tasks += 1
+        self._host.succeed(self._index)
         self._answer(item, message)
         return True
 
@@ -225,7 +245,8 @@ class Slot:
             tried = f"{item.deaths} times" if item.deaths > 1 else "once"
             ran = f"while it ran {item.name}, which was tried {tried}"
             when = ran if item.deaths else f"before it took {item.name}"
-            raise self._died(worker, f"{when} (max_retries={self._limits.max_retries})") from None
+            # without the worker's name: scikit-learn counts the failures whose texts are the same
+            raise self._died(worker, "a worker", f"{when} (max_retries={self._limits.max_retries})") from None
         if gone.started:
             self._queue.count_retry()
         return False
@@ -242,10 +263,10 @@ class Slot:
         if worker is not None:
             worker.kill() if at_once else worker.stop()
 
-    def _died(self, worker: Worker, when: str) -> WorkerDiedError:
+    def _died(self, worker: Worker, who: str, when: str) -> WorkerDiedError:
         return WorkerDiedError(
-            f"worker {self._name} {worker.end_in_words} {when}; the last lines of its standard error:\n"
-            f"{worker.stderr or '(none)'}",
+            f"{who} {worker.end_in_words} {when}; the last lines of its standard error:\n"
+            f"{without_addresses(worker.stderr) or '(none)'}",
             self._name,
             worker.exit_code,
             worker.stderr,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import codecs
-import collections
 import contextlib
+import re
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.hosts.remote import Process
+from ffnn.parallel.hosts.tail import Tail
+from ffnn.parallel.output import STDERR, STDOUT
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
-__all__ = ["Worker", "WorkerGone", "describe_exit"]
+__all__ = ["Worker", "WorkerGone", "describe_exit", "without_addresses"]
 
 _TAIL = 20  # lines of standard error that are kept
+_ADDRESS = re.compile("0x[0-9a-f]{6,}")
 _STOP = 5.0  # seconds for a process to end by itself
 _END = 30.0  # seconds for a host to end a process by force
 _STARTED = head_of(Kind.STARTED, [])
@@ -59,8 +61,10 @@ class Worker:
         self._ready = False
         self._process = process
         self._channel = _ProcessChannel(process)
-        self._tail = _Tail()
+        self._tail = Tail(_TAIL)
         self._log = log
+        decoder = codecs.getincrementaldecoder("utf-8")  # a character may come in two pieces
+        self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
 
     @property
@@ -168,9 +172,11 @@ class Worker:
 
     def stop(self) -> None:
         """Let the process end by itself, between tasks; kill it if it does not."""
-        with contextlib.suppress(OSError):
+        deadline = time.monotonic() + _STOP
+        with contextlib.suppress(OSError, TimeoutError):
             self._channel.send(Kind.STOP)
-            self._process.wait(_STOP)
+            while self._process.read(deadline) and time.monotonic() < deadline:
+                pass  # a thread that a task left may print on; it must not wait for somebody to read
         self.kill()
 
     def kill(self) -> None:
@@ -184,9 +190,10 @@ class Worker:
             kind, buffers = self._channel.receive(deadline)
             if kind is not Kind.OUTPUT:
                 return kind, buffers
-            stream = sys.stdout if bytes(buffers[0]) == b"stdout" else sys.stderr
-            with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to see it
-                stream.write(bytes(buffers[1]).decode("utf-8", "replace"))
+            stream, decoder = self._printed[bytes(buffers[0])]
+            stream.write(decoder.decode(buffers[1]))
+            if deadline is not None and time.monotonic() > deadline:  # there may always be more output
+                raise TimeoutError
 
     def _take_stderr(self, data: bytes) -> None:
         self._tail.add(data)
@@ -210,24 +217,6 @@ class _ProcessChannel(Channel):
         return self._process.read(deadline)
 
 
-class _Tail:
-    """The last lines of a stream."""
-
-    def __init__(self) -> None:
-        self._lines: collections.deque[str] = collections.deque(maxlen=_TAIL)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
-
-    def add(self, data: bytes) -> None:
-        *lines, rest = (self._rest + self._decoder.decode(data)).split("\n")
-        self._rest = rest[-1000:]
-        self._lines.extend(line[-1000:] for line in lines[-_TAIL:])
-
-    @property
-    def text(self) -> str:
-        return "\n".join([*self._lines, self._rest][-_TAIL:] if self._rest else self._lines)
-
-
 def describe_exit(code: int | None) -> str:
     """Say in words how a process ended."""
     if code is None:
@@ -240,3 +229,8 @@ def describe_exit(code: int | None) -> str:
         name = f"signal {-code}"
     hint = " (as the system does to what takes too much memory)" if code == -signal.SIGKILL else ""
     return f"was killed by {name}{hint}"
+
+
+def without_addresses(text: str) -> str:
+    """Return a text without the addresses in it, which differ between processes that died of the same cause."""
+    return _ADDRESS.sub("0x...", text)

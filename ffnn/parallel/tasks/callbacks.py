@@ -8,13 +8,13 @@ called as anywhere: they may still stop a training.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["reduced", "with_word"]
+from ffnn._utils._private import drop_if_unreachable, is_callback_address
+from ffnn.parallel.output import warn
 
-_HANDLE = ("sklearn.callback._transport", "ListenerHandle")  # private, as the whole of sklearn.callback is experimental
+__all__ = ["reduced", "with_word"]
 
 _dropped: set[str] = set()  # on a worker: the sockets of the task that were not there
 _warned: set[str] = set()  # where tasks are submitted: those whose loss was told
@@ -22,19 +22,13 @@ _warned: set[str] = set()  # where tasks are submitted: those whose loss was tol
 
 def reduced(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
     """Return how the address of such a socket is pickled; None for all else."""
-    kind = type(thing)
-    return (_arrive, (kind, tuple(thing))) if (kind.__module__, kind.__name__) == _HANDLE else None
+    return (_arrive, (type(thing), tuple(thing))) if is_callback_address(thing) else None
 
 
 def _arrive(kind: Callable[..., Any], parts: tuple[str, bytes]) -> Any:
     """Return the address on a worker, where what is sent to it is dropped if nobody is there."""
-    from sklearn.callback import _transport
-
     handle = kind(*parts)
-    here = handle.address in _transport._message_consumers
-    if not here and not _transport.can_reuse_listener(handle):
-        _transport._message_consumers[handle.address] = _drop
-    if _transport._message_consumers.get(handle.address) is _drop:
+    if drop_if_unreachable(handle, _drop):
         _dropped.add(handle.address)
     return handle
 
@@ -65,11 +59,10 @@ class _Told:
 def _tell(result: Any, addresses: tuple[str, ...]) -> Any:
     if not _warned.issuperset(addresses):
         _warned.update(addresses)
-        warnings.warn(
+        warn(
             "The callbacks of scikit-learn report over a Unix socket of this machine, which a worker in a container or "
-            "on another machine does not reach: what they say there (ProgressBar, ScoringMonitor) is dropped. The fits "
-            "are not affected. A search shows its progress by ffnn.pool(..., progress=True).",
+            "on another machine cannot reach: what they report there (ProgressBar, ScoringMonitor) is dropped. The "
+            "fits are not affected. To see the progress of a search, use ffnn.pool(..., progress=True).",
             UserWarning,
-            stacklevel=2,
         )
     return result

@@ -23,6 +23,8 @@ from ffnn.parallel.tasks.wire import Buffer, Kind, PipeChannel
 
 __all__ = ["main"]
 
+_PIECE = 1 << 16  # bytes of output that a message carries
+
 
 def main() -> None:
     """Take tasks until the standard input ends, or a message says so; then end the process."""
@@ -68,8 +70,11 @@ class _LockedChannel(PipeChannel):
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
         self._lock = threading.RLock()
+        self._pid = os.getpid()
 
     def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
+        if os.getpid() != self._pid:  # a copy that a task forked must not speak on this channel
+            return
         with self._lock:
             super().send(kind, buffers)
 
@@ -91,9 +96,11 @@ class _Forwarder(io.RawIOBase):
         return 1 if self._name == "stdout" else 2
 
     def write(self, data: Any) -> int:
+        data = data[:_PIECE]  # who writes more writes the rest next
         forked = os.getpid() != self._pid  # a forked copy must not speak on this channel
         if forked or self._also_to is not None:
-            os.write(2, data)
+            with contextlib.suppress(OSError):  # the task closed it, or nobody listens any more
+                os.write(2, data)
         if not forked:
             with contextlib.suppress(OSError):  # nobody listens any more; the end of the input ends us
                 self._channel.send(Kind.OUTPUT, [self._name.encode(), data])

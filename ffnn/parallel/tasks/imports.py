@@ -5,11 +5,19 @@ from __future__ import annotations
 import importlib.machinery
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-__all__ = ["watch_imports"]
+__all__ = ["seconds_of_imports", "watch_imports"]
+
+_seconds = 0.0
+
+
+def seconds_of_imports() -> float:
+    """Return the seconds that the imports which are watched have taken so far."""
+    return _seconds
 
 
 class _Watcher:
@@ -39,12 +47,15 @@ class _Watcher:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
+            global _seconds
             del loader.exec_module  # back to the class's own
             self._busy = True
             self._tell(True)
+            start = time.perf_counter()
             try:
                 execute(module)
             finally:
+                _seconds += time.perf_counter() - start
                 self._busy = False
                 self._tell(False)
 

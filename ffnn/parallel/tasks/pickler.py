@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Sequence
+from types import FunctionType
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
+from ffnn._utils.span import Span
+from ffnn.exceptions import TaskPicklingError
 from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.blobs import LEAST, Blob, Hashes
 from ffnn.parallel.tasks.wire import Buffer
@@ -34,6 +37,8 @@ class TaskPickler(cloudpickle.Pickler):
         Takes the pickle.
     hashes : Hashes
         What was hashed already.
+    span : Span or None, default=None
+        The time during which the data of the task do not change; None is as long as `hashes` lives.
 
     Attributes
     ----------
@@ -43,7 +48,7 @@ class TaskPickler(cloudpickle.Pickler):
         What was pickled on its own, in order.
     """
 
-    def __init__(self, file: io.BytesIO, hashes: Hashes) -> None:
+    def __init__(self, file: io.BytesIO, hashes: Hashes, span: Span | None = None) -> None:
         beside: list[Blob | memoryview] = []
 
         def keep_apart(buffer: pickle.PickleBuffer) -> bool:
@@ -51,11 +56,13 @@ class TaskPickler(cloudpickle.Pickler):
             view = buffer.raw()
             if view.nbytes < BESIDE:
                 return True
-            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer))
+            beside.append(view if view.nbytes < LEAST else hashes.blob(buffer, span))
             return False
 
         super().__init__(file, protocol=5, buffer_callback=keep_apart)
         self._hashes = hashes
+        self._span = span
+        self._importing = frozenset() if span is None else span.importing
         self._seen: dict[int, tuple[Any, int]] = {}
         self.beside = beside
         self.alone: list[Blob] = []
@@ -75,7 +82,7 @@ class TaskPickler(cloudpickle.Pickler):
             return None
         # by identity, as in any pickle: the same list twice arrives as one, equal lists as two
         if id(thing) not in self._seen:
-            blob = self._hashes.pickled(thing, _is_text)
+            blob = self._hashes.pickled(thing, _is_text, self._span)
             if blob is None:
                 return None
             self._seen[id(thing)] = thing, len(self.alone)
@@ -92,8 +99,22 @@ class TaskPickler(cloudpickle.Pickler):
             elif thing.dtype.kind in "mM":  # not known to the buffer protocol
                 return _view, (thing.view(np.int64), thing.dtype)
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
-                return self._hashes.contiguous(thing).__reduce_ex__(5)
+                return self._hashes.contiguous(thing, self._span).__reduce_ex__(5)
+        elif self._importing and isinstance(thing, type | FunctionType):
+            self._check_import(thing)
         return callbacks.reduced(thing) or super().reducer_override(thing)
+
+    def _check_import(self, thing: Any) -> None:
+        """Refuse what is known by the name of a module that the submitter is importing: it would wait for itself."""
+        parts = str(thing.__module__).split(".")
+        names = {".".join(parts[: n + 1]) for n in range(len(parts))}
+        for name in names & self._importing:
+            if not names & cloudpickle.list_registry_pickle_by_value():
+                raise TaskPicklingError(
+                    f"{thing.__qualname__} is of the module {thing.__module__}, and {name} is still being imported: a "
+                    f"worker would import it, too, and so run this again before it runs the task. Call what submits "
+                    f"tasks after the import, from a function or under if __name__ == '__main__'."
+                )
 
 
 class TaskUnpickler(pickle.Unpickler):

@@ -19,9 +19,12 @@ from typing import Any
 
 import cloudpickle
 
+from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
 from ffnn.parallel.tasks.callbacks import with_word
+from ffnn.parallel.tasks.engines import EngineImporter
+from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
@@ -29,6 +32,7 @@ from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 __all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
 
 _SECONDS = struct.Struct("!d")
+_importer = EngineImporter()
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def pack(thing: Any, what: str) -> list[Buffer]:
     return [head, *buffers]
 
 
-def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
+def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -> Packed:
     """Pickle a task, its large data apart as blobs (see :mod:`ffnn.parallel.tasks.store`).
 
     Parameters
@@ -100,7 +104,9 @@ def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
     what : str
         What to call it if it cannot be pickled.
     hashes : Hashes
-        What was hashed already; cleared by the caller before data may have been changed in place.
+        What was hashed already.
+    span : Span or None, default=None
+        That of the task's future, during which its data do not change; None says that they never do.
 
     Raises
     ------
@@ -108,9 +114,11 @@ def pack_task(task: Task, what: str, hashes: Hashes) -> Packed:
         If it cannot be pickled.
     """
     file = io.BytesIO()
-    pickler = TaskPickler(file, hashes)
+    pickler = TaskPickler(file, hashes, span)
     try:
         pickler.dump(task)
+    except TaskPicklingError:
+        raise
     except Exception as error:  # a stranger's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     beside = pickler.beside
@@ -141,7 +149,9 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
 
 
 def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
-    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it; never raise.
+    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it.
+
+    It raises nothing, but in a copy of the process that the task forked: that answers nobody, and must end here.
 
     Parameters
     ----------
@@ -151,17 +161,22 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is what became of the task.
     """
-    start = time.perf_counter()
+    start, pid = _working_time(), os.getpid()
     name = "the task"
     try:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
         name = task.name
-        start = time.perf_counter()  # the time of the task itself
+        _importer.look_at(task)
+        start = _working_time()  # the time of the task itself
         result = with_word(task())
-        seconds = time.perf_counter() - start
+        if os.getpid() != pid:
+            raise SystemExit(0)
+        seconds = _working_time() - start
         return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
     except BaseException as error:
-        seconds = time.perf_counter() - start
+        if os.getpid() != pid:
+            raise
+        seconds = _working_time() - start
         return Kind.ERROR, [_SECONDS.pack(seconds), *_pack_error(error, name)]
 
 
@@ -181,6 +196,11 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
     return seconds, fail
 
 
+def _working_time() -> float:
+    """Return a clock that stands still during imports, as each worker, and each that is started again, has its own."""
+    return time.perf_counter() - seconds_of_imports()
+
+
 def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
     layout = Layout.of(buffers)
     if layout is None:
@@ -195,7 +215,7 @@ def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
 
 
 def _cannot_be_unpickled(what: str, error: Exception) -> TaskPicklingError:
-    remedy = "What travels must be importable on both sides."
+    remedy = "Its functions and classes must be importable on both sides."
     if isinstance(error, ModuleNotFoundError) and error.name:
         remedy += (
             f" Install {error.name} where the workers run, or let its code travel with the task: "
@@ -221,7 +241,9 @@ def _pack_error(error: BaseException, name: str) -> list[Buffer]:
         buffers = pack((error, text), f"the exception of {name}")
         unpack(buffers, f"the exception of {name}")  # many an exception can be pickled, but not back
     except TaskPicklingError as reason:
-        stand_in = TaskFailedError(f"{name} raised {_line(error)} (which cannot travel: {reason.__cause__})")
+        stand_in = TaskFailedError(
+            f"{name} raised {_line(error)} (the exception itself cannot be pickled: {reason.__cause__})"
+        )
         buffers = pack((stand_in, text), f"the exception of {name}")
     return buffers
 

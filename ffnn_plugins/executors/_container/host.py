@@ -18,6 +18,7 @@ from ffnn.parallel.agent import supervisor
 from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
 from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.preflight.compare import public, report
+from ffnn.parallel.words import plural
 
 if TYPE_CHECKING:
     from ffnn.parallel.hosts.host import Completed, Host
@@ -180,9 +181,8 @@ class ContainerHost(Provisioner):
     def _check_resources(self, facts: Facts) -> None:
         container = self.container
         if container.cpus > facts.cpus:
-            raise self.error(
-                f"cpus={container.cpus:g} is more than there is: {facts.cpus} CPUs. Pass cpus={facts.cpus} or less."
-            )
+            there = plural(facts.cpus, "CPU")
+            raise self.error(f"cpus={container.cpus:g} is more than there is: {there}. Pass cpus={facts.cpus} or less.")
         if container.memory > facts.memory:
             most = facts.memory // _MIB
             asked = f"memory='{container.memory // _MIB}m'"

@@ -10,6 +10,8 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from ffnn_plugins.executors._container.host import Mount
 
 __all__ = [
@@ -80,7 +82,7 @@ def _memory(value: object) -> int:
 
 
 def check_fresh(fresh: object, most: int | None) -> int | None:
-    if not isinstance(fresh, bool):
+    if not isinstance(fresh, bool | np.bool_):
         raise TypeError(f"fresh must be True or False; got {fresh!r}. Pass fresh=True for one container a task.")
     if fresh and most not in (None, 1):
         raise ValueError(f"max_tasks_per_child must be 1 where fresh=True; got {most!r}. Pass one of them.")

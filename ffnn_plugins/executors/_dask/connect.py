@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
@@ -12,7 +13,7 @@ from distributed import Client, Security
 
 from ffnn.exceptions import HostError
 
-__all__ = ["close_quietly", "connect"]
+__all__ = ["close_quietly", "connect", "take_note"]
 
 _PATIENCE = 5.0  # seconds for each step of a connection
 _DATES = (9, 10)  # OpenSSL: not valid yet, no longer valid
@@ -50,6 +51,12 @@ def close_quietly(client: Client) -> None:
         client.close(1.0)
     finally:
         log.removeFilter(_nothing)
+
+
+def take_note(ended: asyncio.Future[Any]) -> None:
+    """Look at how something ended for which nobody may wait any more: asyncio logs an error that nobody has seen."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _nothing(record: logging.LogRecord) -> bool:

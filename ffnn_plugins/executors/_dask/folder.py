@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 import threading
+import weakref
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class Folder:
     def __init__(self, run: str) -> None:
         self.path = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-dask-{run}")
         self.data = os.path.join(self.path, "data")
-        self._lock = self._join()
+        # also when a Dask worker ends in order, which tells nobody
+        self._leave = weakref.finalize(self, _leave, self.path, self._join(), os.getpid())
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.data, 0o755)  # nobody else gets past its parent
         found = os.stat(self.path)
@@ -60,17 +62,7 @@ class Folder:
 
     def release(self) -> None:
         """Use it no more; the last one removes it."""
-        lock, self._lock = self._lock, -1
-        if lock < 0:
-            return
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return  # others still use it
-        else:
-            shutil.rmtree(self.path, ignore_errors=True)
-        finally:
-            os.close(lock)
+        self._leave()
 
     def _join(self) -> int:
         """Make the folder if need be, and lock it against its removal."""
@@ -90,6 +82,19 @@ class Folder:
                 if os.path.samestat(os.stat(file), os.fstat(lock)):
                     return lock
             os.close(lock)
+
+
+def _leave(path: str, lock: int, pid: int) -> None:
+    if os.getpid() != pid:  # a fork of the process that uses the folder
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return  # others still use it
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 class Incoming:

@@ -6,7 +6,6 @@ import asyncio
 import collections
 import shlex
 import time
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any
 from distributed import Client
 
 from ffnn.exceptions import HostError, HostWarning, VersionMismatchError
+from ffnn.parallel.output import warn
 from ffnn.parallel.preflight import versions
 from ffnn.parallel.preflight.check import Report, check_report
 from ffnn.parallel.tasks.store import Blob
 from ffnn_plugins.executors._dask import worker as _dask_worker
+from ffnn_plugins.executors._dask.connect import take_note
 
 __all__ = ["CALL", "Hosts"]
 
@@ -124,7 +125,7 @@ class Hosts:
             else:
                 if reason is not None:
                     self.leave_out(
-                        address, HostError(f"Dask worker {address}: ffnn is of no use there: {reason}", address)
+                        address, HostError(f"Dask worker {address}: ffnn cannot be used there: {reason}", address)
                     )
 
     def leave_out(self, address: str, error: Exception, seconds: float = _REST) -> None:
@@ -228,6 +229,7 @@ class Hosts:
             piece = bytes(blob.data[start : start + _PIECE])
             order = (self._settings, blob.name, start, piece, blob.size)
             sent = asyncio.ensure_future(self._client.run(_dask_worker.receive, *order, workers=[address]))
+            sent.add_done_callback(take_note)
             # a connection to a dead worker is tried for half a minute
             while not (await asyncio.wait({sent}, timeout=_LOOK))[0]:
                 if address in self._gone:
@@ -259,7 +261,7 @@ class Hosts:
             text = str(error).replace(address, "")
             if address in self._threads and text not in self._warned:
                 self._warned.add(text)
-                warnings.warn(f"{error}\nThe other workers go on.", HostWarning, stacklevel=2)
+                warn(f"{error}\nThe other workers go on.", HostWarning)
 
 
 def _remedy(requirements: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from distributed import Client, Security
 from distributed.comm.registry import backends
 
+from ffnn_plugins.executors._dask._private import is_asynchronous
+
 __all__ = ["Limits", "check_address", "check_client", "check_cluster", "check_security"]
 
 _FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
@@ -119,7 +121,7 @@ def check_client(client: object) -> Client:
         )
     if client.status != "running":
         raise ValueError(f"client must be connected; it is {client.status}. Make another with Client(...).")
-    if client._asynchronous:
+    if is_asynchronous(client):
         raise ValueError("client must not be asynchronous, because a search blocks its event loop. Pass address=...")
     return client
 

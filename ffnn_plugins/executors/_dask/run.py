@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import contextlib
 import functools
+import os
 import secrets
 import threading
 import time
@@ -21,7 +22,7 @@ from ffnn.parallel.preflight.check import report
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
-from ffnn_plugins.executors._dask.connect import close_quietly
+from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
 from ffnn_plugins.executors._dask.options import Limits
 from ffnn_plugins.executors._dask.send import Sender
@@ -57,6 +58,7 @@ class Run:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
+        self._pid = os.getpid()
         self._limits = limits
         self._loop: asyncio.AbstractEventLoop = cast(Any, client.loop).asyncio_loop
         name = secrets.token_hex(8)
@@ -74,9 +76,7 @@ class Run:
         }
         self._hosts = Hosts(client, settings)
         self._sender = Sender(client, self._hosts, settings, limits.max_retries)
-        self._hashes: Hashes | None = None
-        self._n_calls = 0
-        self._waiting: collections.deque[tuple[Task, Future[Any]]] = collections.deque()
+        self._waiting: collections.deque[tuple[Task, Future[Any], Hashes]] = collections.deque()
         self._jobs: dict[asyncio.Task[None], Future[Any]] = {}
         self._reasons: dict[asyncio.Task[None], BaseException] = {}  # why a job was cancelled
         self._failure: ExecutorError | None = None
@@ -108,20 +108,7 @@ class Run:
     def submit(self, task: Task, future: Future[Any]) -> None:
         """Carry a task, as soon as there is room for it."""
         self._idle.clear()
-        self._call(self._take, task, future)
-
-    def begin_call(self) -> None:
-        """Take it that data does not change in place until :meth:`end_call`."""
-        with self._lock:
-            self._n_calls += 1
-            self._hashes = self._hashes or Hashes()
-
-    def end_call(self) -> None:
-        """Take it that data may have changed."""
-        with self._lock:
-            self._n_calls -= 1
-            if self._n_calls <= 0:
-                self._n_calls, self._hashes = 0, None
+        self._call(self._take, task, future, Hashes.of_call())
 
     def prepare(self) -> None:
         """Wait until there are workers, of our versions.
@@ -144,7 +131,9 @@ class Run:
             self._finisher.join()
 
     def abandon(self) -> None:
-        """End everything, without waiting: nobody is left who could ask for a result."""
+        """End everything, without waiting: nobody is left who could ask for a result; but not from a fork."""
+        if os.getpid() != self._pid:
+            return
         self._call(self._fail, concurrent.futures.CancelledError())
         with contextlib.suppress(RuntimeError):  # no thread can start when the program ends, nor need it
             self.stop(wait=False)
@@ -193,6 +182,7 @@ class Run:
                 if look is None or look.exception() is None:
                     heard = time.monotonic()
                 look = asyncio.create_task(self._hosts.look())
+                look.add_done_callback(take_note)
             elif time.monotonic() - heard > _SILENCE:
                 return self._lose(f"it did not answer for {_SILENCE:g} seconds")
             if self._hosts.n_threads >= self._limits.min_workers or self._idle.is_set():
@@ -204,7 +194,7 @@ class Run:
         have, need = self._hosts.n_threads, self._limits.min_workers
         return HostError(
             f"the Dask cluster at {self.address} has {have or 'no'} thread{'s' * (have != 1)} for tasks, which is less "
-            f"than min_workers={need}, and that for {self._limits.start_timeout:g} seconds (start_timeout)."
+            f"than min_workers={need}, and had no more within {self._limits.start_timeout:g} seconds (start_timeout)."
             f"{self._hosts.left_out()} Start workers (dask worker {self.address}), or scale the cluster.",
             self.address,
         )
@@ -222,21 +212,21 @@ class Run:
 
     # --- the tasks
 
-    def _take(self, task: Task, future: Future[Any]) -> None:
+    def _take(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
         """Take a task (on the event loop)."""
         if self._failure is not None:
             future.fail(self._failure)
         else:
-            self._waiting.append((task, future))
+            self._waiting.append((task, future, hashes))
         self._pump()
 
     def _pump(self) -> None:
         """Send as many tasks on their way as the cluster can use (on the event loop)."""
         most = self._limits.n_workers or max(_AHEAD * self._hosts.n_threads, _LEAST_AHEAD)
         while self._waiting and len(self._jobs) < most:
-            task, future = self._waiting.popleft()
+            task, future, hashes = self._waiting.popleft()
             if future.set_running_or_notify_cancel():
-                job = self._loop.create_task(self._carry(task, future))
+                job = self._loop.create_task(self._carry(task, future, hashes))
                 self._jobs[job] = future
                 future.on_cancel(functools.partial(self._call, job.cancel))
                 job.add_done_callback(self._forget)
@@ -250,12 +240,12 @@ class Run:
             self._threads.submit(future.fail, reason or concurrent.futures.CancelledError())
         self._pump()
 
-    async def _carry(self, task: Task, future: Future[Any]) -> None:
+    async def _carry(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
         """Bring a task to a worker, and back what became of it."""
         settle: Callable[[], Any]
         try:
             packed = await self._loop.run_in_executor(
-                self._threads, pack_task, task, f"{task.name} with its arguments", self._hashes or Hashes()
+                self._threads, pack_task, task, f"{task.name} with its arguments", hashes, future.span
             )
             message = await self._sender.send(packed, task.name)
         except Exception as error:

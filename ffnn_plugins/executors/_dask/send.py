@@ -14,9 +14,10 @@ from distributed.client import FutureCancelledError
 from distributed.scheduler import KilledWorker
 
 from ffnn.exceptions import ExecutorError, HostError, WorkerDiedError
-from ffnn.parallel.slots.worker import describe_exit
+from ffnn.parallel.slots.worker import describe_exit, without_addresses
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Kind, Message
+from ffnn.parallel.words import plural
 from ffnn_plugins.executors._dask.hosts import CALL, Hosts
 from ffnn_plugins.executors._dask.results import Results
 
@@ -120,8 +121,8 @@ class Sender:
             return {"state": "lost", "error": str(error)}
         except KilledWorker as error:
             raise WorkerDiedError(
-                f"{error.allowed_failures + 1} Dask workers ended while they ran {name}, or had it next; the last was "
-                f"{error.last_worker.address}. Look at its log: most likely the system killed it for its memory.",
+                f"{plural(error.allowed_failures + 1, 'Dask worker')} ended while running {name}, or having it next. "
+                f"Look at the logs of the workers: most likely the system killed them for their memory.",
                 str(error.last_worker.address),
             ) from None
         except Exception as error:
@@ -134,8 +135,9 @@ class Sender:
         error = outcome.get("error")
         if isinstance(error, WorkerDiedError):
             return WorkerDiedError(
-                f"worker {error.worker} {describe_exit(error.exit_code)} while it ran {name}, which was tried {tried} "
-                f"(max_retries={self._max_retries}); the last lines of its standard error:\n{error.stderr or '(none)'}",
+                f"a worker {describe_exit(error.exit_code)} while it ran {name}, which was tried {tried} "
+                f"(max_retries={self._max_retries}); the last lines of its standard error:\n"
+                f"{without_addresses(error.stderr) or '(none)'}",
                 error.worker,
                 error.exit_code,
                 error.stderr,

@@ -42,7 +42,7 @@ _REASONS = [
         r"Bad configuration option.*|.*terminating, \d+ bad configuration options.*|Bad owner or permissions on .*"
         r"|Can't open user config file .*|.*: [Mm]issing argument.*",
         "the SSH client does not accept its configuration",
-        "Mend that file",
+        "Correct that file",
     ),
     (
         r"connect to host .* Connection refused|.*open failed: connect failed: Connection refused",
@@ -58,7 +58,7 @@ _REASONS = [
     (
         r"connect to host .* (No route to host|Network is unreachable|Host is down)"
         r"|.*open failed: connect failed: (No route to host|Network is unreachable)",
-        "no way leads to it from here",
+        "there is no route to it from here",
         "Check its address, your network, and whether a VPN or a jump host (ProxyJump) is needed",
     ),
     (
@@ -186,7 +186,7 @@ def _login(host: _Connection, stderr: str) -> HostError | None:
         remedy = f"The key {exposed[1]} can be read by others, so it is not used: `chmod 600 {shlex.quote(exposed[1])}`"
     elif tried and accepted:
         remedy = (
-            f"It would take the key {accepted[-1]}, which could not be used, for want of its passphrase: give that to "
+            f"It would take the key {accepted[-1]}, which could not be used without its passphrase: give that to "
             f"the SSH agent, `ssh-add {shlex.quote(accepted[-1])}`"
         )
     elif not {"publickey", "hostbased", "gssapi-with-mic"} & set(methods):

@@ -151,3 +151,34 @@ def test_what_follows_the_end_of_a_command_is_ignored(raw_agent: MakeRaw) -> Non
     agent.say(frames.DROP, 0, b"nothing")
     agent.say(frames.PING, 0)
     assert agent.hear()[0] == frames.PONG
+
+
+def test_output_is_sent_as_far_as_it_is_read(raw_agent: MakeRaw) -> None:
+    agent = raw_agent()
+    size = 2 * frames.WINDOW + 1000
+    agent.run(1, "head", "-c", str(size), "/dev/zero")
+    agent.run(2, "sh", "-c", "sleep 0.3; echo other")  # is not held up by the first
+    got = {1: 0, 2: 0}
+    while not got[2]:
+        kind, channel, data = agent.hear()
+        if kind == frames.DATA:
+            got[channel] += len(data)
+    assert got[1] == frames.WINDOW
+    agent.say(frames.GRANT, 1, b"%d" % frames.WINDOW)
+    agent.say(frames.GRANT, 1, b"%d" % frames.WINDOW)
+    ended = False
+    while not ended:
+        kind, channel, data = agent.hear()
+        assert kind, "the agent is there"
+        ended = kind == frames.EXITED and channel == 1
+        got[1] += len(data) if kind == frames.DATA else 0
+    assert got[1] == size  # all of it, though the command ended long before
+    agent.run(3, "cat", "/dev/zero")
+    agent.say(frames.CLOSE, 3)
+    got[3] = 0
+    while True:
+        kind, channel, data = agent.hear()
+        if channel == 3 and kind == frames.EXITED:
+            break
+        got[3] += len(data)
+    assert got[3] <= frames.WINDOW + frames.CHUNK  # what nobody wants is not sent

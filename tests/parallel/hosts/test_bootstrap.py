@@ -95,9 +95,9 @@ def test_a_login_shell_may_talk_before_the_agent(script: str, connect: Connect) 
 @pytest.mark.parametrize(
     ("argv", "reason"),
     [
-        (["yes", "no agent"], "what answered is no agent; it says b'no agent"),
+        (["yes", "no agent"], "what answered is not an agent; it says b'no agent"),
         (["sleep", "300"], "it was not ready after 2 seconds"),
-        (["cat"], "it was not ready after 2 seconds|what answered is no agent"),  # says what it is told
+        (["cat"], "it was not ready after 2 seconds|what answered is not an agent"),  # says what it is told
         (["true"], "the connection ended"),
         (["sh", "-c", "echo the reason >&2; exit 3"], "the connection ended"),
         # closes its output and goes on

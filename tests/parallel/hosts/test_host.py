@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ffnn.exceptions import HostError, HostWarning
-from ffnn.parallel.hosts import breaker
+from ffnn.parallel.hosts import breaker, once
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.tasks.store import Blob
@@ -100,7 +100,7 @@ def test_what_has_worked_is_tried_again_and_again_before_it_is_left_out(make: Ma
     where.broken = range(1, 100)
     host = make(where)
     host.connect()
-    host.succeed()
+    host.succeed(0)
     kill_agent(host)
     start = time.monotonic()
     with pytest.raises(HostError, match="out of order"):
@@ -115,7 +115,7 @@ def test_a_success_wipes_the_slate_clean(make: Make) -> None:
     host = make(where)
     for _ in range(2):
         host.connect()
-        host.succeed()
+        host.succeed(0)
         kill_agent(host)
     host.connect()
     assert len(where.agents) == 9
@@ -153,7 +153,7 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
     where = Plain()
     where.broken = range(100)
     host = make(where)
-    others = True
+    others = "The other hosts go on."
     host.on_left_out = lambda: others
     with pytest.warns(HostWarning, match="out of order\nThe other hosts go on") as caught:  # noqa: PT031
         for _ in range(2):
@@ -161,12 +161,11 @@ def test_one_that_is_left_out_is_warned_about_once(make: Make) -> None:
                 host.connect()
             time.sleep(1.1)
     assert len(caught) == 1
-    others = False
+    others = ""
     host = make(where)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(HostError):
-            host.connect()
+    with warnings.catch_warnings(record=True) as caught, pytest.raises(HostError):
+        host.connect()
+    assert not caught
 
 
 def test_one_that_is_left_out_is_so_even_while_its_agent_is_there(make: Make) -> None:
@@ -245,6 +244,17 @@ def test_a_command_that_takes_too_long_is_ended(make: Make, tmp_path: Path) -> N
         host.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 300"], timeout=0.5)
     pid = int((tmp_path / "pid").read_text())
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "it has ended")
+
+
+def test_a_command_that_prints_without_end_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_MOST", 3 << 20)
+    host = make(Plain())
+    host.connect()
+    with pytest.raises(HostError, match="host plain: yes printed more than 3 MiB"):
+        host.run(["yes"])
+    done = host.run(["sh", "-c", "yes | head -c 3000000 >&2; echo end >&2"])
+    assert done.stderr.endswith("y\nend\n")
+    assert len(done.stderr) == 1 << 16
 
 
 def test_a_command_on_a_host_that_is_lost_is_an_error(make: Make) -> None:

@@ -77,7 +77,7 @@ def test_another_version_is_refused_with_both_and_the_command_that_makes_them_eq
         check_versions(host, [str(python)])
     numpy, sklearn = HERE.packages["numpy"], HERE.packages["scikit-learn"]
     assert str(caught.value) == (
-        f"host alpha: {python} would not compute what this machine does:\n"
+        f"host alpha: {python} would not give the same results as this machine:\n"
         f"  scikit-learn: 0.1 there, {sklearn} here\n"
         f"  numpy: {NEWER} there, {numpy} here\n"
         f"Run on alpha:\n"
@@ -169,7 +169,7 @@ def test_no_python_is_told_with_the_command_that_makes_one(command):
 
 
 def test_what_is_no_python_is_told_with_its_last_words():
-    with pytest.raises(HostError, match="'false' is no Python that works; it ended with exit code 1"):
+    with pytest.raises(HostError, match="'false' is not a working Python; it ended with exit code 1"):
         check_versions(Here(), ["false"])
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -61,6 +62,9 @@ def test_a_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Monkey
     assert 1000 <= len(text) <= 2200
     assert text.endswith(f"{99:099d}\n")
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == len(text)
+    said = re.findall(r"\[ffnn: this goes on from alpha-0\.log\.1; (\d+\.\d) kB before that are dropped\]\n", text)
+    kept = sum(not line.startswith("[") for line in text.splitlines())
+    assert float(said[-1]) == pytest.approx((100 - kept) * 0.1, rel=0.1)
 
 
 def test_a_full_disk_stops_nobody(tmp_path: Path) -> None:

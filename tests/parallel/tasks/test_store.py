@@ -8,7 +8,7 @@ import pickle
 import resource
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ffnn._utils.span import Span
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import Task
 from ffnn.parallel.tasks import blobs
@@ -73,6 +74,46 @@ def test_data_are_hashed_once_until_clear(data: Any, change: Any) -> None:
     assert name() == before  # the only proof that nobody looked again
     hashes.clear()
     assert name() != before
+
+
+@pytest.mark.parametrize("data", [np.zeros(LEAST), np.zeros((LEAST, 2))[:, 0], np.array(TEXTS, dtype=object)])
+def test_data_are_hashed_again_once_no_task_holds_them(data: Any) -> None:
+    def blobs_of(span: Span) -> set[str]:
+        return {blob.name for blob in pack_task(Task(print, (data,)), "it", hashes, span).blobs}
+
+    hashes = Hashes()
+    first, second = Span(), Span()
+    before = blobs_of(first)
+    data[7] = data[8] * 2 if isinstance(data[8], str) else 1
+    assert blobs_of(second) == before  # the two overlap, so nobody had the right to change them
+    first.end()
+    third = Span()
+    assert blobs_of(third) == before  # held by the second all the time
+    second.end()
+    third.end()
+    assert blobs_of(Span()) != before
+
+
+def test_a_watchful_cache_finds_changes_itself() -> None:
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 9, LEAST)
+    hashes, span, names = Hashes(watchful=True), Span(), []
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: data.__setitem__(slice(3, 5), data[3:5] + 1),
+        lambda: rng.shuffle(data),
+        lambda: data.__setitem__(slice(None), data[::-1].copy()),
+        lambda: data.__setitem__(-1, 99),
+        lambda: data.__setitem__(slice(None), np.roll(data, 512)),
+    ]
+    for change in changes:
+        change()
+        (blob,) = pack_task(Task(print, (data,)), "it", hashes, span).blobs
+        assert blob.name == sha(data)
+        names.append(blob.name)
+    assert len(set(names)) == len(changes)
+    odd = memoryview(bytes(LEAST + 3))
+    assert hashes.blob(odd, span).name == hashes.blob(odd, span).name == sha(odd)
 
 
 def test_views_that_begin_alike_are_told_apart() -> None:

@@ -271,7 +271,6 @@ def test_a_container_whose_client_is_killed_ends_and_its_task_is_done_again(
     assert executor.n_retries == 1
 
 
-@pytest.mark.slow
 def test_a_worker_that_stands_still_is_replaced(make: Make, podman: Podman, tmp_path: Path) -> None:
     def wait() -> str:
         (tmp_path / os.uname().nodename).touch()

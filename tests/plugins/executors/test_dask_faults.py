@@ -49,6 +49,18 @@ def options(cluster: Cluster, dask_authority: Authority) -> Options:
     return {"address": cluster.address, "security": dask_authority.security()}
 
 
+@pytest.fixture
+def shared(two_slots: Cluster) -> Cluster:
+    """The cluster of the tests that leave all of it alive; nothing runs there, and no run has left anything."""
+    wait_for(lambda: not two_slots.children() and not two_slots.leftovers(), "nothing left")
+    return two_slots
+
+
+@pytest.fixture
+def shared_options(shared: Cluster, dask_authority: Authority) -> Options:
+    return {"address": shared.address, "security": dask_authority.security()}
+
+
 def add(X: Any, number: int, seconds: float) -> float:
     time.sleep(seconds)
     return float(X[0] + number)
@@ -142,23 +154,23 @@ def test_the_only_holder_of_the_data_is_killed(dask_cluster: MakeCluster, dask_a
         assert executor.bytes_sent > before + 800_000
 
 
-def test_a_worker_that_loses_its_folder_is_sent_the_data_again(cluster: Cluster, options: Options) -> None:
-    with DaskExecutor(**options) as executor:
+def test_a_worker_that_loses_its_folder_is_sent_the_data_again(shared: Cluster, shared_options: Options) -> None:
+    with DaskExecutor(**shared_options) as executor:
         check = under_way(executor)
-        for folder in cluster.leftovers():
+        for folder in shared.leftovers():
             for blob in folder.glob("data/*"):
                 blob.unlink()
         check()
 
 
-def test_a_candidate_that_holds_the_lock_costs_no_worker(cluster: Cluster, options: Options) -> None:
-    pids = {cluster.dask_worker(program) for program in cluster.workers}
-    with DaskExecutor(**options, task_timeout=8) as executor:
+def test_a_candidate_that_holds_the_lock_costs_no_worker(shared: Cluster, shared_options: Options) -> None:
+    pids = {shared.dask_worker(program) for program in shared.workers}
+    with DaskExecutor(**shared_options, task_timeout=8) as executor:
         hold = executor.submit(re.match, r"(a+)+$", "a" * 60 + "b")
         others = [executor.submit(abs, -number) for number in range(20)]
         assert [future.result(30) for future in others] == list(range(20))
         assert "task_timeout=8" in str(hold.exception(30))
-    assert {cluster.dask_worker(program) for program in cluster.workers} == pids
+    assert {shared.dask_worker(program) for program in shared.workers} == pids
 
 
 def test_a_task_that_takes_dask_workers_with_it_ends_by_a_name(cluster: Cluster, options: Options) -> None:
@@ -174,7 +186,7 @@ def test_a_task_that_takes_dask_workers_with_it_ends_by_a_name(cluster: Cluster,
     with DaskExecutor(**options) as executor:
         error = executor.submit(kill_dask_worker).exception(100)
         assert isinstance(error, WorkerDiedError)
-        assert "Dask workers ended while they ran" in str(error)
+        assert "Dask workers ended while running" in str(error)
         assert "kill_dask_worker" in str(error)
         assert executor.submit(abs, -1).result(60) == 1
     assert all(map(tasks.gone, pids))
@@ -220,6 +232,19 @@ def tiny_disk() -> Iterator[Callable[[Path], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+def test_workers_that_end_in_order_leave_nothing(dask_cluster: MakeCluster) -> None:
+    cluster = dask_cluster(tls=False)
+    cluster.start_workers([{"nanny": True}, {"nanny": False}])
+    with DaskExecutor(cluster.address) as executor:
+        assert executor.submit(add, np.ones(100_000), 1, 0).result(60) == 2
+        assert cluster.leftovers()
+        for program in cluster.workers:
+            os.kill(program.pid, signal.SIGTERM)
+        for program in cluster.workers:
+            program.process.wait(30)
+        wait_for(lambda: not cluster.leftovers(), "no folders", 3)
+
+
 # --- the scheduler, and others who have a say there
 
 
@@ -229,6 +254,8 @@ def test_the_scheduler_is_killed(
     executor = DaskExecutor(**options)
     futures = [executor.submit(time.sleep, 60) for _ in range(30)]
     wait_for(lambda: len(cluster.children()) == 2, "two children")
+    os.kill(cluster.scheduler.pid, signal.SIGSTOP)
+    time.sleep(1.2)  # so that it dies while it is asked something
     cluster.scheduler.kill()
     for future in futures:
         error = future.exception(20)
@@ -291,7 +318,7 @@ HOLD = 're.match(r"(a+)+$", "a" * 60 + "b")'
 
 
 @pytest.fixture
-def script(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[str, Options], subprocess.Popen[str]]]:
+def script(shared: Cluster, tmp_path: Path) -> Iterator[Callable[[str, Options], subprocess.Popen[str]]]:
     """Start a search in a program of its own, and wait until fits run."""
     started: list[subprocess.Popen[str]] = []
 
@@ -307,7 +334,7 @@ def script(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[str, Options]
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "begins\n"
-        wait_for(lambda: len(cluster.children()) == 2, "two children")
+        wait_for(lambda: len(shared.children()) == 2, "two children")
         time.sleep(2)  # they unpickle, and begin
         return process
 
@@ -318,49 +345,49 @@ def script(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[[str, Options]
 
 
 def test_ctrl_c_ends_what_runs(
-    script: Callable[[str, Options], subprocess.Popen[str]], cluster: Cluster, options: Options
+    script: Callable[[str, Options], subprocess.Popen[str]], shared: Cluster, shared_options: Options
 ) -> None:
-    process = script("time.sleep(300)", options)
+    process = script("time.sleep(300)", shared_options)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    wait_for(lambda: not cluster.children() and not cluster.leftovers(), "nothing left")
+    wait_for(lambda: not shared.children() and not shared.leftovers(), "nothing left")
     assert process.returncode != 0
     assert stderr.rstrip().endswith("KeyboardInterrupt")
     assert stderr.count("Traceback") == 1
 
 
-def test_a_task_that_begins_after_its_run_was_closed_starts_nothing(cluster: Cluster, options: Options) -> None:
+def test_a_task_that_begins_after_its_run_was_closed_starts_nothing(shared: Cluster, shared_options: Options) -> None:
     """A worker may have it next when a client that stops closes its run: nobody would close that once more."""
-    with DaskExecutor(**options) as executor:
+    with DaskExecutor(**shared_options) as executor:
         assert executor.submit(abs, -1).result(60) == 1
         assert executor._run is not None
         packed = pack_task(Task(abs, (-1,)), "late", Hashes())
         order = pickle.dumps((executor._run._sender._settings, "late", [bytes(buffer) for buffer in packed.buffers]))
-    wait_for(lambda: not cluster.children(), "no children")
-    with Client(cluster.address, security=options["security"]) as client:
+    wait_for(lambda: not shared.children(), "no children")
+    with Client(shared.address, security=shared_options["security"]) as client:
         for address in client.scheduler_info()["workers"]:
             outcome = pickle.loads(client.submit(worker.run, order, pure=False, workers=[address]).result(60))
             assert outcome["state"] == "broken"
             assert "takes no more tasks" in str(outcome["error"])
-    assert not cluster.children()
-    assert not cluster.leftovers()
+    assert not shared.children()
+    assert not shared.leftovers()
 
 
 def test_a_client_that_is_killed_leaves_nothing(
-    script: Callable[[str, Options], subprocess.Popen[str]], cluster: Cluster, options: Options
+    script: Callable[[str, Options], subprocess.Popen[str]], shared: Cluster, shared_options: Options
 ) -> None:
-    process = script(HOLD, options)
+    process = script(HOLD, shared_options)
     process.kill()
-    assert wait_for(lambda: not cluster.children(), "no children") < 10
-    wait_for(lambda: not cluster.leftovers(), "no folders", 45)
+    assert wait_for(lambda: not shared.children(), "no children") < 10
+    wait_for(lambda: not shared.leftovers(), "no folders", 45)
 
 
-def test_an_exception_ends_what_runs(cluster: Cluster, options: Options, tmp_path: Path) -> None:
+def test_an_exception_ends_what_runs(shared: Cluster, shared_options: Options, tmp_path: Path) -> None:
     start = time.monotonic()
     futures: list[Any] = []
 
     def fail() -> None:
-        with ffnn.pool("dask", progress=False, **options) as pool:
+        with ffnn.pool("dask", progress=False, **shared_options) as pool:
             futures.extend(pool.submit(tasks.sleep, tmp_path / str(number)) for number in range(6))
             tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
             raise ZeroDivisionError
@@ -369,13 +396,13 @@ def test_an_exception_ends_what_runs(cluster: Cluster, options: Options, tmp_pat
         fail()
     assert time.monotonic() - start < 20
     assert all(future.cancelled() for future in futures)
-    assert cluster.children() == cluster.leftovers() == []
+    assert shared.children() == shared.leftovers() == []
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_threads_and_connections_do_not_grow(cluster: Cluster, options: Options) -> None:
+def test_threads_and_connections_do_not_grow(shared: Cluster, shared_options: Options) -> None:
     def use() -> None:
-        with DaskExecutor(**options) as executor:
+        with DaskExecutor(**shared_options) as executor:
             assert executor.submit(abs, -1).result(60) == 1
 
     use()

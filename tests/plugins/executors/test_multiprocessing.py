@@ -131,8 +131,8 @@ def test_max_retries_is_heeded_and_the_error_says_everything() -> None:
         error = executor.submit(die).exception(60)
     assert isinstance(error, WorkerDiedError)
     assert error.exit_code == 7
-    assert error.worker == "localhost-0"
-    assert "worker localhost-0 ended with exit code 7 while it ran" in str(error)
+    assert "a worker ended with exit code 7 while it ran" in str(error)
+    assert error.worker == "localhost-0"  # not in the text: so those that died alike are counted together
     assert "max_retries=0" in str(error)
     assert "the last words" in str(error)
 

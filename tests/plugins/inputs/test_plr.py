@@ -3,14 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
-from tests.conftest import BUILDERS
 
 
 class TestPLR(InputSuite):
@@ -26,7 +24,7 @@ class TestPLRLite(InputSuite):
 @pytest.mark.parametrize("lite", [False, True])
 def test_it_is_periodic_linear_and_rectified(lite):
     made = PLRInput(n_frequencies=4, n_dims=3, lite=lite)
-    weights, context = surroundings(made, 2, NumpyOps(), "float64", training=False)
+    weights, context = weights_and_context(made, 2, NumpyOps(), "float64", training=False)
     x = np.random.default_rng(0).normal(size=(5, 2))
     result = made.forward(NumpyOps(), x, weights, context).reshape(5, 2, 3)
     for row in range(5):
@@ -130,17 +128,3 @@ def test_a_program_serves_every_sigma():
 def test_a_wrong_parameter_is_refused(parameters, error, message):
     with pytest.raises(error, match=message):
         MLPClassifier(input_layer=PLRInput(**parameters)).fit([[0.0], [1.0]], [0, 1])
-
-
-CHECKED = [
-    kind(input_layer=PLRInput(8, n_dims=4), builder=builder, random_state=0)
-    for builder in BUILDERS
-    for kind in (MLPClassifier, MLPRegressor)
-]
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks(CHECKED)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)

@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from ffnn import MLPClassifier, MLPRegressor
+from ffnn import MLPRegressor
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.scaled import ScaledInput
 
@@ -42,10 +41,3 @@ def test_a_sparse_X_is_refused():
 def test_a_wrong_rate_is_refused():
     with pytest.raises(ValueError, match="ScaledInput.rate=0: expected a finite number greater than 0"):
         MLPRegressor(input_layer=ScaledInput(0)).fit(X, Y)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks([kind(input_layer="scaled", random_state=0) for kind in (MLPClassifier, MLPRegressor)])
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)

@@ -68,21 +68,20 @@ def wide(n_rows=400, n_features=20_000, n_stored=5):
 
 
 @pytest.mark.parametrize(
-    ("X", "batch_size", "path"),
+    ("shape", "batch_size", "path"),
     [
-        (wide(), 64, ("fused", "stored", "dense")),
-        (wide(), 10_000, ("fused", "stored", "dense")),  # all of it meets few features
-        (wide(n_stored=2000), 64, ("fused", "dense", "stored")),  # a batch meets nearly all
-        (
-            wide(n_rows=4000, n_features=10_000, n_stored=100),
-            64,
-            ("fused", "dense", "stored"),
-        ),  # a third of them: they are counted
-        (wide(n_stored=12_000), 64, ("dense", "fused", "stored")),  # 60 %
-        (wide(n_features=2000), 64, ("dense",)),
+        ({}, 64, ("fused", "stored", "dense")),
+        ({}, 10_000, ("fused", "stored", "dense")),  # all of it meets few features
+        ({"n_stored": 2000}, 64, ("fused", "dense", "stored")),  # a batch meets nearly all
+        # a third of them: they are counted
+        ({"n_rows": 4000, "n_features": 10_000, "n_stored": 100}, 64, ("fused", "dense", "stored")),
+        ({"n_rows": 100, "n_stored": 12_000}, 64, ("dense", "fused", "stored")),  # 60 %
+        ({"n_features": 2000}, 64, ("dense",)),
     ],
+    ids=str,
 )
-def test_batches_take_the_path_that_is_expected_to_be_fastest(X, batch_size, path):
+def test_batches_take_the_path_that_is_expected_to_be_fastest(shape, batch_size, path):
+    X = wide(**shape)
     assert SparseInput().fit(X, batch_size).paths_ == path
     assert SparseInput(batches="dense").fit(X, batch_size).paths_ == ("dense",)
     assert SparseInput(batches="stored").fit(X, batch_size).paths_ == ("fused", "stored", "dense")
@@ -96,3 +95,11 @@ def test_another_way_is_another_program():
 def test_an_unknown_way_is_refused():
     with pytest.raises(ValueError, match="SparseInput.batches='dens' .*'dense'"):
         MLPClassifier(input_layer=SparseInput("dens")).fit(wide(), np.arange(400) % 2)
+
+
+def test_a_path_that_takes_more_memory_than_dense_batches_comes_last(monkeypatch):
+    X = wide(n_stored=4000)  # 20 %
+    assert SparseInput().fit(X, 64).paths_ == ("fused", "dense", "stored")
+    monkeypatch.setattr("ffnn_plugins.inputs.sparse.SMALL_BATCH", 10**6)  # a batch of some hundred megabytes, otherwise
+    assert SparseInput().fit(X, 64).paths_ == ("dense", "fused", "stored")
+    assert SparseInput().fit(wide(), 64).paths_ == ("fused", "stored", "dense")

@@ -6,7 +6,7 @@ import pytest
 from ffnn import MLPClassifier
 from ffnn.initializers import draw
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.affine import Affine
 
@@ -15,7 +15,7 @@ class TestAffine(LayerSuite):
     name = "affine"
 
     def test_it_is_a_product_and_a_bias(self):
-        weights, _ = surroundings(self.bound(), 6, NumpyOps(), "float64", training=False)
+        weights, _ = weights_and_context(self.bound(), 6, NumpyOps(), "float64", training=False)
         x = self.batch()
         np.testing.assert_allclose(self.run(NumpyOps(), x, training=False), x @ weights["weight"] + weights["bias"])
 

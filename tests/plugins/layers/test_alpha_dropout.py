@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, surroundings, to_numpy
+from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 
@@ -18,7 +18,7 @@ class TestAlphaDropout(LayerSuite):
 def test_mean_and_variance_stay(rate):
     x = np.random.default_rng(0).normal(size=(400, 400))
     for ops in (NumpyOps(), engine_ops()):
-        weights, context = surroundings(AlphaDropout(rate), 1, ops, "float64", training=True)
+        weights, context = weights_and_context(AlphaDropout(rate), 1, ops, "float64", training=True)
         result = to_numpy(AlphaDropout(rate).forward(ops, ops.cast(x, "float64"), weights, context))
         assert result.mean() == pytest.approx(0, abs=0.02)
         assert result.std() == pytest.approx(1, abs=0.02)

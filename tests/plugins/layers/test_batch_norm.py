@@ -9,7 +9,7 @@ from sklearn.datasets import load_breast_cancer
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, surroundings, to_numpy
+from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.batch_norm import BatchNorm
 from tests.conftest import BUILDERS
@@ -27,7 +27,7 @@ class TestBatchNorm(LayerSuite):
 def run(ops, x, weight, layer=None):
     """The layer's output in training, its weights, and the moving averages after it."""
     layer = layer or BatchNorm()
-    weights, context = surroundings(layer, x.shape[1], ops, "float64", training=True)
+    weights, context = weights_and_context(layer, x.shape[1], ops, "float64", training=True)
     context = dataclasses.replace(context, row_weight=ops.cast(np.asarray(weight, dtype=float), "float64"))
     y = to_numpy(layer.forward(ops, ops.cast(x, "float64"), weights, context))
     weights = {name: to_numpy(weight) for name, weight in weights.items()}

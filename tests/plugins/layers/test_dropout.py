@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ffnn.ops import NumpyOps, SparseRows
-from ffnn.testing._suite import engine_ops, surroundings, to_numpy
+from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 from ffnn_plugins.layers.dropout import Dropout
@@ -20,7 +20,7 @@ class TestDropoutWithItsOwnRate(LayerSuite):
 
 
 def dropped(ops, x, rate):
-    weights, context = surroundings(Dropout(rate), 1, ops, "float64", training=True)
+    weights, context = weights_and_context(Dropout(rate), 1, ops, "float64", training=True)
     return to_numpy(Dropout(rate).forward(ops, x, weights, context))
 
 
@@ -36,7 +36,7 @@ def test_a_share_is_dropped_and_the_mean_stays(rate):
 def test_sparse_rows_keep_their_places():
     splits, columns = np.array([0, 2, 2, 3]), np.array([1, 3, 2])
     x = SparseRows(splits, columns, np.full(3, 2.0), (3, 4))
-    weights, context = surroundings(Dropout(0.5), 4, NumpyOps(), "float64", training=True)
+    weights, context = weights_and_context(Dropout(0.5), 4, NumpyOps(), "float64", training=True)
     result = Dropout(0.5).forward(NumpyOps(), x, weights, context)
     assert isinstance(result, SparseRows)
     assert result.splits is splits

@@ -6,7 +6,7 @@ import scipy.stats
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import engine_ops, surroundings, to_numpy
+from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.gaussian_noise import GaussianNoise
 
@@ -19,7 +19,7 @@ class TestGaussianNoise(LayerSuite):
 @pytest.mark.parametrize("ops", [NumpyOps(), engine_ops()], ids=["numpy", "engine"])
 def test_the_noise_is_normal(ops, dtype):
     layer = GaussianNoise(0.5)
-    weights, context = surroundings(layer, 1, ops, dtype, training=True)
+    weights, context = weights_and_context(layer, 1, ops, dtype, training=True)
     x = np.full((300, 200), 3.0)
     noise = (to_numpy(layer.forward(ops, ops.cast(x, dtype), weights, context)) - 3).ravel()
     assert np.isfinite(noise).all()

@@ -5,7 +5,7 @@ import pytest
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.layer_norm import LayerNorm
 
@@ -17,7 +17,7 @@ class TestLayerNorm(LayerSuite):
 def test_a_row_is_standardised():
     x = np.random.default_rng(0).normal(5, 3, size=(9, 50))
     layer = LayerNorm(epsilon=1e-9)
-    weights, context = surroundings(layer, 50, NumpyOps(), "float64", training=False)
+    weights, context = weights_and_context(layer, 50, NumpyOps(), "float64", training=False)
     y = (layer.forward(NumpyOps(), x, weights, context) - weights["beta"]) / weights["gamma"]
     np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-9)
     np.testing.assert_allclose(y.std(axis=1), 1, rtol=1e-6)

@@ -6,7 +6,7 @@ from sklearn.datasets import load_iris
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.ntk_affine import NTKAffine
 from ffnn_plugins.outputs.multiclass import MulticlassOutput
@@ -27,7 +27,7 @@ class TestNTKAffineFromZero(LayerSuite):
 
 def test_it_is_a_product_by_the_root_of_the_width_and_a_slow_bias():
     layer = NTKAffine(3, bias_rate=0.2)
-    weights, context = surroundings(layer, 4, NumpyOps(), "float64", training=False)
+    weights, context = weights_and_context(layer, 4, NumpyOps(), "float64", training=False)
     x = np.random.default_rng(0).normal(size=(5, 4))
     result = layer.forward(NumpyOps(), x, weights, context)
     np.testing.assert_allclose(result, x @ weights["weight"] / 2 + 0.2 * weights["bias"])

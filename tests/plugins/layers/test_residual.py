@@ -8,7 +8,7 @@ import scipy.sparse
 
 from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import surroundings
+from ffnn.testing._suite import weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.activation import Activation
 from ffnn_plugins.layers.affine import Affine
@@ -50,7 +50,7 @@ class TestResidualOfResiduals(ResidualSuite):
 
 
 def run(layer, x):
-    weights, context = surroundings(layer, x.shape[1], NumpyOps(), "float64", training=False)
+    weights, context = weights_and_context(layer, x.shape[1], NumpyOps(), "float64", training=False)
     return layer.forward(NumpyOps(), x, weights, context), weights
 
 
@@ -128,7 +128,7 @@ def test_dropout_inside_draws_for_itself():
             seeds.append(tuple(int(s) for s in seed))
             return super().uniform(shape, seed, dtype)
 
-    weights, context = surroundings(layer, 3, Recorder(), "float64", training=True)
+    weights, context = weights_and_context(layer, 3, Recorder(), "float64", training=True)
     layer.forward(Recorder(), np.ones((4, 3)), weights, context)
     assert len(set(seeds)) == 3
 

@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor, QuantileR
 from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_poisson_deviance
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import ffnn
 from ffnn import MLPClassifier, MLPRegressor
@@ -397,29 +396,7 @@ def test_later_negative_counts_are_refused_too():
     assert model.n_iter_ == 1
 
 
-# -- scikit-learn's checks
-
-CHECKED = [MLPRegressor(output_layer=o, builder=b, random_state=0) for b in BUILDERS for o in REGRESSION]
-# the focal loss makes little of what is predicted well, so that five epochs do not bring a class's weight to bear
-CHECKED += [
-    MLPClassifier(output_layer=o, builder=b, n_epochs=30, random_state=0)
-    for b in BUILDERS
-    for o in (*CLASSIFICATION[:2], *CLASSIFICATION[3:5])
-]
-
-
-def expected(estimator):
-    if getattr(estimator.output_layer, "_loss", None) == "poisson":
-        return {"check_regressor_multioutput": "the check gives negative targets, whatever the tag positive_only says"}
-    return {}
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks(CHECKED, expected_failed_checks=expected)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
-
+# -- their head
 
 HEADED = [
     (MLPClassifier, BinaryOutput, np.arange(60) % 2),

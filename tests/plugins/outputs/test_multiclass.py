@@ -66,12 +66,13 @@ def test_probabilities_sum_to_one():
     np.testing.assert_array_equal(probabilities.argmax(axis=1), scores.argmax(axis=1))
 
 
-def test_a_single_class_is_refused_also_when_the_others_weigh_nothing():
-    message = r"only one class with a positive sample weight, \[1\]; expected samples of at least two classes"
-    with pytest.raises(ValueError, match=message):
-        fitted([1, 1])
-    with pytest.raises(ValueError, match=message):
-        fitted([1, 2, 3], weight=[1, 0, 0])
+def test_a_single_class_is_certain_also_when_the_others_weigh_nothing():
+    scores = np.random.default_rng(0).normal(size=(5, 3))
+    for y, weight, label in (([1, 1], [1, 1], 1), ([1, 2, 3], [0, 2, 0], 2)):
+        output = fitted(y, weight=weight)
+        output.balance(None, np.asarray(y), np.asarray(weight))
+        np.testing.assert_array_equal(output.decode(scores[:, : output.n_outputs_]), label)
+        np.testing.assert_allclose(output.probabilities(scores[:, : output.n_outputs_]).max(axis=1), 1)
 
 
 def test_real_numbers_are_no_labels():

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from ffnn import MLPClassifier
 from ffnn.ops import NumpyOps
 from ffnn.testing.outputs import OutputSuite
 from ffnn_plugins.outputs.multilabel import MultilabelOutput
@@ -93,3 +94,15 @@ def test_classes_can_only_be_the_indices():
     assert MultilabelOutput().fit(y, np.array([2, 0, 1]), np.ones(1)).n_outputs_ == 3
     with pytest.raises(ValueError, match="classes=.*expected the labels' indices.*Leave classes out"):
         MultilabelOutput().fit(y, np.array(["a", "b", "c"]), np.ones(1))
+
+
+@pytest.mark.parametrize("builder", ["tf", "keras"])
+def test_folds_with_weights_of_their_own_share_a_program(builder):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(90, 4)).astype(np.float32), (rng.random((90, 3)) < 0.3).astype(int)
+    folds = [
+        MLPClassifier((5,), n_epochs=1, class_weight="balanced", builder=builder).fit(X[start:], Y[start:])
+        for start in (0, 10, 20)
+    ]
+    assert len({fold.network_.output.label_weights_.tobytes() for fold in folds}) == 3
+    assert len({id(fold._fitted._model._program) for fold in folds}) == 1

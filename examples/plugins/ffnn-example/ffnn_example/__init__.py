@@ -30,6 +30,18 @@ def ffnn_outputs() -> dict[str, str]:
 
 
 @hookimpl
+def ffnn_solvers() -> dict[str, str]:
+    """Name the solvers."""
+    return {"example": "ffnn_example.solver:SignDescent"}
+
+
+@hookimpl
+def ffnn_schedules() -> dict[str, str]:
+    """Name the schedules."""
+    return {"example": "ffnn_example.schedule:HalfTime"}
+
+
+@hookimpl
 def ffnn_executors() -> dict[str, str]:
     """Name the executors."""
     return {"example": "ffnn_example.executor:ThreadExecutor"}

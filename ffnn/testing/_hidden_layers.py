@@ -1,4 +1,4 @@
-"""What every builder's models show of their inside: hidden layers, and the gradient of the scores."""
+"""Tests of the outputs of hidden layers and the gradients of the scores, for every builder's models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class HiddenLayersSuite(Suite):
 
     def model(self, problem: Problem) -> Any:
         """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # BuilderSuite, which inherits this, has it
+        raise NotImplementedError  # implemented in BuilderSuite
 
     @SPARSE
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -51,7 +51,7 @@ class HiddenLayersSuite(Suite):
         assert gradient.shape == (70, network.n_outputs, 6)
         batch = network.input.gather(NumpyOps(), problem.x.arrays, np.arange(70), 6)
         X, weights = to_numpy(batch), problem.initial_weights()
-        body = network.stages[1:]  # NumPy takes the batch dense
+        body = network.stages[1:]  # the batch is dense in NumPy
         for feature in range(6):
             up, down = X.copy(), X.copy()
             up[:, feature] += 1e-6

@@ -1,4 +1,4 @@
-"""What is exported: an estimator of ours, and the transformers before it."""
+"""The fitted estimator to export, with the transformers before it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn._utils._private import BaseSearchCV
 from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import ExportError
 from ffnn.network import Network
 
-__all__ = ["Subject"]
+__all__ = ["FittedPipeline"]
 
 
 @dataclass(frozen=True)
-class Subject:
+class FittedPipeline:
     """Fitted transformers and the estimator after them.
 
     Parameters
     ----------
     transformers : tuple
-        The steps before it that do something.
+        The transformers, without those that pass X through.
     mlp : MLPClassifier or MLPRegressor
         The estimator.
     """
@@ -35,15 +36,15 @@ class Subject:
     mlp: BaseMLP
 
     @classmethod
-    def of(cls, estimator: Any) -> Subject:
-        """Return what is inside of an estimator, a pipeline or a search.
+    def of(cls, estimator: Any) -> FittedPipeline:
+        """Return the steps of an estimator, a pipeline or a search.
 
         Raises
         ------
         NotFittedError
             If it is not fitted.
         ExportError, TypeError
-            If it does not end in an estimator of ours.
+            If it does not end in an estimator of ffnn.
         """
         if isinstance(estimator, BaseSearchCV):
             check_is_fitted(estimator)
@@ -60,7 +61,7 @@ class Subject:
                 if isinstance(step, BaseMLP):
                     raise ExportError(
                         f"estimator: a {type(step).__name__} is in the middle of the pipeline, where it transforms; "
-                        "only what predicts can be exported. Export a pipeline that ends with it."
+                        "only its predictions can be exported. Export a pipeline that ends with it."
                     )
             inner = cls.of(last)
             return cls((*transformers, *inner.transformers), inner.mlp)
@@ -71,13 +72,13 @@ class Subject:
         except NotFittedError as error:
             raise NotFittedError(
                 f"estimator: this {type(estimator).__name__} is not fitted, so there is nothing to export. Call fit "
-                "first; of a search or a pipeline, export what was fitted, not what it was made from."
+                "first; for a search or a pipeline, export the fitted object, not the estimator that it was made from."
             ) from error
         return cls((), estimator)
 
     @property
     def network(self) -> Network:
-        """The network, all of whose layers compute in the dtype of its weights."""
+        """The network without mixed precision: all layers compute in the dtype of the weights."""
         return replace(self.mlp.network_, compute_dtype=None)
 
     @property
@@ -103,13 +104,50 @@ class Subject:
                 "ffnn.export(pipeline[-1], path), and call pipeline[:-1].transform(X) before the model."
             )
 
+    def check_rows(self, X: Any) -> None:
+        """Check that the first step can take the rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If they are no table, or have another width or other columns than in ``fit``.
+        """
+        if X is None:
+            return
+        first = (*self.transformers, self.mlp)[0]
+        name, width = type(first).__name__, getattr(first, "n_features_in_", None)
+        remedy = "Give a few of the rows that it was fitted to, such as X=X[:100], or leave X out."
+        try:
+            shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
+        except ValueError as error:
+            raise ValueError(
+                f"X: expected rows of one length; got a {type(X).__name__} with rows of several lengths. {remedy}"
+            ) from error
+        if len(shape) == 0:
+            raise TypeError(f"X: expected rows as {name} was fitted to; got {X!r:.100}. {remedy}")
+        if width is None or isinstance(first, ColumnTransformer):  # texts; or a frame, whose columns it picks by name
+            return
+        if len(shape) != 2 or shape[1] != width:
+            raise ValueError(
+                f"X has the shape {tuple(shape)}; expected (n_rows, {width}), as {name} was fitted to {width} "
+                f"feature{'' if width == 1 else 's'}. {remedy}"
+            )
+        names = getattr(first, "feature_names_in_", None)
+        if names is not None and hasattr(X, "columns") and list(X.columns) != list(names):
+            raise ValueError(
+                f"X has the columns {list(X.columns)!r:.200}; expected {list(names)!r:.200}, as {name} was fitted to, "
+                f"in this order. {remedy}"
+            )
+        if not self.transformers and not hasattr(X, "columns"):
+            self.dtype(X)
+
     def dtype(self, X: Any) -> str:
-        """Return the dtype in which numbers enter: that of X, or the network's.
+        """Return the dtype of numeric inputs: that of X, or the network's.
 
         Raises
         ------
         TypeError
-            If X is not of numbers.
+            If X is not numeric.
         """
         if X is None:
             return self.mlp.network_.dtype
@@ -130,5 +168,5 @@ def _not_ours(estimator: Any) -> Exception:
     if isinstance(estimator, type):
         return TypeError(f"{expected}; got the class {estimator.__name__}. Give an instance that is fitted.")
     if hasattr(estimator, "fit"):
-        return ExportError(f"{expected}; got a {name}. Export the estimator of ffnn's that is inside of it.")
+        return ExportError(f"{expected}; got a {name}. Export the ffnn estimator inside it.")
     return TypeError(f"{expected}; got {type(estimator).__module__}.{name}.")

@@ -1,0 +1,132 @@
+"""The private names of scikit-learn that ffnn uses, with fallbacks for versions that lack them.
+
+Importing this module never fails: a missing name has a fallback here, or raises an error when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from sklearn import utils
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+from sklearn.utils import check_array, validation
+
+__all__ = [
+    "BaseSearchCV",
+    "check_sample_weight",
+    "check_y",
+    "drop_if_unreachable",
+    "is_callback_address",
+    "num_features",
+    "num_samples",
+    "safe_indexing",
+]
+
+try:
+    # the base class of all searches of scikit-learn, including the halving ones
+    from sklearn.model_selection._search import BaseSearchCV
+except ImportError:
+    BaseSearchCV = (GridSearchCV, RandomizedSearchCV)
+
+
+def _find(name: str) -> Callable[..., Any] | None:
+    """Return a private function of scikit-learn, or None if this version lacks it."""
+    found: Callable[..., Any] | None = getattr(validation, name, None) or getattr(utils, name, None)
+    return found
+
+
+def safe_indexing(X: Any, rows: Any) -> Any:
+    """Return rows of an array, a sparse matrix, a frame or a list.
+
+    ``sklearn.utils._safe_indexing``; without it, the indexing of each of these kinds.
+    """
+    take = _find("_safe_indexing")
+    if take is not None:
+        return take(X, rows)
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if scipy.sparse.issparse(X):
+        return scipy.sparse.csr_array(X)[rows]
+    return X[rows] if hasattr(X, "shape") else [X[i] for i in np.arange(len(X))[rows]]
+
+
+def check_y(y: Any, *, numeric: bool) -> Any:
+    """Return targets of one or several outputs, checked as by ``sklearn.utils.check_X_y``.
+
+    ``sklearn.utils.validation._check_y``; without it, ``check_array`` with the same restrictions.
+    """
+    check = _find("_check_y")
+    if check is not None:
+        return check(y, multi_output=True, y_numeric=numeric)
+    return check_array(y, accept_sparse="csr", ensure_2d=False, dtype="numeric" if numeric else None, input_name="y")
+
+
+def check_sample_weight(sample_weight: Any, X: Any) -> Any:
+    """Return the sample weights as a float64 array of shape (n_samples,), none negative; ones for None.
+
+    ``sklearn.utils.validation._check_sample_weight``; without it, the same checks by ``check_array``.
+    """
+    check = _find("_check_sample_weight")
+    if check is not None:
+        return check(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    n = num_samples(X)
+    if sample_weight is None:
+        return np.ones(n)
+    weight = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    if weight.shape != (n,):
+        raise ValueError(f"sample_weight.shape == {weight.shape}, expected {(n,)}!")
+    if (weight < 0).any():
+        raise ValueError("Negative values in data passed to `sample_weight`.")
+    return weight
+
+
+def num_samples(X: Any) -> int:
+    """Return the number of samples of anything that scikit-learn accepts as an array.
+
+    ``sklearn.utils.validation._num_samples``; without it, the first axis or the length.
+    """
+    count = _find("_num_samples")
+    if count is not None:
+        return int(count(X))
+    return int(X.shape[0] if hasattr(X, "shape") else len(X))
+
+
+def num_features(X: Any) -> int:
+    """Return the number of features of anything that scikit-learn accepts as a matrix.
+
+    ``sklearn.utils.validation._num_features``; without it, the second axis or the length of the first row.
+    """
+    count = _find("_num_features")
+    if count is not None:
+        return int(count(X))
+    return int(X.shape[1] if hasattr(X, "shape") else len(X[0]))
+
+
+def is_callback_address(thing: Any) -> bool:
+    """Return whether an object is the address to which scikit-learn's callbacks in other processes report.
+
+    ``sklearn.callback._transport.ListenerHandle``, experimental like all of ``sklearn.callback``; without it, the
+    address is pickled like any other object.
+    """
+    kind = type(thing)
+    return (kind.__module__, kind.__name__) == ("sklearn.callback._transport", "ListenerHandle")
+
+
+def drop_if_unreachable(address: Any, drop: Callable[[Any], None]) -> bool:
+    """Pass messages for an address that this process cannot reach to ``drop``; return whether it is unreachable.
+
+    ``_message_consumers`` and ``can_reuse_listener`` of the same module; without them nothing is dropped, and the first
+    message of a callback on another machine makes its fit fail.
+    """
+    from sklearn.callback import _transport
+
+    consumers = getattr(_transport, "_message_consumers", None)
+    can_reuse = getattr(_transport, "can_reuse_listener", None)
+    if consumers is None or can_reuse is None:
+        return False
+    if address.address not in consumers and not can_reuse(address):
+        consumers[address.address] = drop
+    return consumers.get(address.address) is drop

@@ -1,0 +1,50 @@
+"""Keras's private names that ffnn uses, each with what happens in a version that lacks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+__all__ = ["all_layers", "free_value", "overrides", "seed_unseeded"]
+
+
+def all_layers(model: Any) -> Iterator[Any]:
+    """Yield a model and all layers in it, those inside of other layers too.
+
+    ``keras.Layer._flatten_layers``; without it, the public ``layers`` of each model and layer.
+    """
+    if hasattr(model, "_flatten_layers"):
+        yield from model._flatten_layers()
+        return
+    yield model
+    for layer in getattr(model, "layers", ()):
+        yield from all_layers(layer)
+
+
+def seed_unseeded(generator: Any) -> None:
+    """Give a generator that has no seed one: on torch, Keras draws dropout from torch's global stream otherwise.
+
+    ``keras.random.SeedGenerator._initial_seed``; without it the generator stays as it is, and a fit on torch is not
+    repeatable.
+    """
+    if isinstance(generator, keras.random.SeedGenerator) and getattr(generator, "_initial_seed", 0) is None:
+        generator._initial_seed = 0
+
+
+def free_value(variable: Any) -> None:
+    """Free the memory of a variable whose own value nobody reads.
+
+    ``keras.Variable._value``; without it the memory stays in use.
+    """
+    if hasattr(variable, "_value"):
+        variable._value = None
+
+
+def overrides(method: Any) -> bool:
+    """Return whether a callback's method is not the empty one of ``keras.callbacks.Callback``.
+
+    ``_is_default``, which Keras sets on the empty ones; without it every method counts.
+    """
+    return not getattr(method, "_is_default", False)

@@ -1,0 +1,33 @@
+"""TensorFlow's private names that ffnn uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["single_threaded"]
+
+
+@contextmanager
+def single_threaded(*, optimize: bool) -> Iterator[None]:
+    """Run the functions that this thread calls one operation at a time, and trace its loops to run so.
+
+    ``tensorflow.python.eager.context`` has the executor's type and the options of a function call, which no public name
+    gives. Without them, functions run on TensorFlow's usual executor, which is slower for small operations.
+
+    Parameters
+    ----------
+    optimize : bool
+        Whether TensorFlow optimizes the graphs of functions that are called for the first time.
+    """
+    try:
+        from tensorflow.python.eager.context import context, function_executor_type
+    except ImportError:
+        yield
+        return
+    with function_executor_type("SINGLE_THREADED_EXECUTOR"):
+        if not optimize:
+            config = context().config
+            config.graph_options.rewrite_options.disable_meta_optimizer = True
+            context().function_call_options.config_proto_serialized = config
+        yield
