@@ -48,12 +48,13 @@ class NativeLoss:
         The share of a class's target that is spread over all classes, where that is not in the targets.
     quantile : float
         Of ``"quantile"``.
-    label_weights : tuple of (float, float)
-        What each label counts where it is 0 and where it is 1; empty where all count alike.
+    weighted : bool
+        Whether the targets of a row are followed by the weights of its entries, as those of multilabel outputs are
+        where they are weighted.
     """
 
     kind: Literal["softmax", "sigmoid", "squared_error", "absolute_error", "huber", "quantile", "poisson"]
     gamma: float | None = None
     smoothing: float = 0.0
     quantile: float = 0.5
-    label_weights: tuple[tuple[float, float], ...] = ()
+    weighted: bool = False

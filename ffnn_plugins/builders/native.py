@@ -52,6 +52,9 @@ class NativeBuilder(Builder):
                 "a C compiler, then ffnn anew; or use builder='tf'."
             )
 
+    def import_engine(self) -> None:
+        from ffnn_plugins.builders._native import sparse  # noqa: F401  # and all that it imports
+
     def build(self, network: Network, solver: Solver) -> Model:
         from ffnn_plugins.builders._native.model import NativeModel
         from ffnn_plugins.builders._native.sparse import SparseAdamModel

@@ -131,8 +131,7 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
 
     def to_native(self) -> NativeLoss | None:
-        weights = () if self.label_weights_ is None else tuple((float(n), float(p)) for n, p in self.label_weights_)
-        return NativeLoss("sigmoid", gamma=self._focal_gamma, label_weights=weights)
+        return NativeLoss("sigmoid", gamma=self._focal_gamma, weighted=self.label_weights_ is not None)
 
     def probabilities(self, scores: Array) -> Array:
         return clipped(scipy.special.expit(scores.astype(np.float64)))

@@ -41,9 +41,8 @@ class Loss(ctypes.Structure):
     """Kept in step with ``struct loss`` in C."""
 
     _fields_ = (
-        *_fields(_INTEGER, "kind n_outputs focal"),
+        *_fields(_INTEGER, "kind n_outputs focal weighted"),
         *_fields(_NUMBER, "gamma smoothing quantile"),
-        *_fields(_POINTER, "negative positive"),
     )
 
 

@@ -6,9 +6,9 @@ enum loss_kind { SOFTMAX, SIGMOID_CROSS_ENTROPY, SQUARED, ABSOLUTE, HUBER, PINBA
 /* Kept in step with the class Loss of library.py. */
 struct loss {
     int64_t kind, n_outputs;
-    int64_t focal; /* whether gamma is one of a focal loss */
+    int64_t focal;    /* whether gamma is one of a focal loss */
+    int64_t weighted; /* whether the weights of a row's entries follow its targets, n_outputs of each */
     double gamma, smoothing, quantile;
-    const REAL *negative, *positive; /* what labels that are 0 and 1 weigh, (n_outputs,); or NULL */
 };
 
 #define LEAST_REST ((REAL)1e-7)
@@ -103,10 +103,10 @@ struct truth {
 
 INLINE int64_t row_of(const struct truth *t, int64_t i) { return t->rows ? t->rows[i] : t->first + i; }
 
-/* What an entry of a multilabel target counts. */
-INLINE REAL known(const struct loss *l, REAL target, int64_t j) {
-    if (target < 0) return 0;
-    return l->positive ? (target > (REAL)0.5 ? l->positive[j] : l->negative[j]) : 1;
+/* What entry j of a multilabel row of targets counts. */
+INLINE REAL known(const struct loss *l, const REAL *target, int64_t j) {
+    if (target[j] < 0) return 0;
+    return l->weighted ? target[l->n_outputs + j] : 1;
 }
 
 /* Return what a batch's losses are to be divided by. */
@@ -118,7 +118,7 @@ static double mass_of(const struct loss *l, const struct truth *t, int64_t n) {
         if (l->kind == SIGMOID_CROSS_ENTROPY) {
             const REAL *target = (const REAL *)t->targets + row * t->n_targets;
             share = 0;
-            for (int64_t j = 0; j < l->n_outputs; j++) share += known(l, target[j], j);
+            for (int64_t j = 0; j < l->n_outputs; j++) share += known(l, target, j);
         }
         mass += share * t->weight[row];
     }
@@ -142,7 +142,7 @@ static double loss_of(const struct loss *l, const struct truth *t, const REAL *s
             loss = softmax_loss(l, row, ((const int32_t *)t->targets)[at], slope);
         } else if (l->kind == SIGMOID_CROSS_ENTROPY) {
             for (int64_t j = 0; j < l->n_outputs; j++) {
-                const REAL counts = known(l, target[j], j);
+                const REAL counts = known(l, target, j);
                 if (!counts) {
                     slope[j] = 0;
                     continue;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -45,7 +46,6 @@ class NativeModel:
         self.solver = solver
         self.trainable = {name: weight.decays for name, weight in network.trained.items()}
         self._library = Library.of(network.dtype)
-        self._keep: list[Any] = []  # what the loss points to
         self._ops = ops_of(network)
         self._stages = (library.Stage * len(self._ops))()
         for stage, op in zip(self._stages, self._ops, strict=True):
@@ -54,7 +54,7 @@ class NativeModel:
             stage.function = FUNCTIONS.index(native.function) if native.function else 0
             stage.n_inputs, stage.n_outputs, stage.n_random = op.n_inputs, op.n_outputs, op.n_random
             stage.factor, stage.bias_rate = native.factor, native.bias_rate
-        loss, step = loss_of(network, self._keep), solver_of(solver, network.dtype)
+        loss, step = loss_of(network), solver_of(solver, network.dtype)
         self._network = library.Network(len(self._ops), network.n_features, self._stages, loss, step)
         products = sum(op.n_inputs * op.n_outputs for op in self._ops if op.native.kind == "affine")
         self._work = 3.0 * products  # of a step, for each row
@@ -132,6 +132,15 @@ class NativeModel:
 
     def get_step(self) -> int:
         return self._step
+
+    def is_finite(self) -> bool:
+        # without what fills the panels up, which nothing reads
+        weights = ((name, array) for name, array in self._weights.items() if name in self.trainable)
+        slots = ((name, array) for name, arrays in self._slots.items() for array in arrays)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = (np.square(self._unpacked(name, array)) for name, array in weights)
+            others = (self._unpacked(name, array) for name, array in slots)
+            return all(bool(np.isfinite(array).all()) for array in itertools.chain(squares, others))
 
     # -- data
 

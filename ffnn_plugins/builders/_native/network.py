@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ffnn.exceptions import UnsupportedError
 from ffnn.layer import Layer
-from ffnn.native import NativeLoss, NativeOp
+from ffnn.native import NativeOp
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import SGD, Adagrad, Adam, AdamW, RMSprop
 from ffnn.solvers._checks import one_minus
@@ -104,8 +102,8 @@ def _unsupported(parameter: str, plugin: Any) -> UnsupportedError:
     return UnsupportedError(f"builder='native' does not have {plugin!r}, which {parameter} names. {_ELSEWHERE}")
 
 
-def loss_of(network: Network, keep: list[Any]) -> library.Loss:
-    """Return the network's loss; the arrays that it points to are added to ``keep``.
+def loss_of(network: Network) -> library.Loss:
+    """Return the network's loss.
 
     Raises
     ------
@@ -113,22 +111,13 @@ def loss_of(network: Network, keep: list[Any]) -> library.Loss:
         If it is none of those that there are.
     """
     output = network.output
-    native = output.to_native() if _speaks_for_itself(output, "loss", "_losses", "_shaped") else None
+    native = output.to_native() if _speaks_for_itself(output, "loss", "_losses", "_with_focal_factor") else None
     if native is None:
         raise _unsupported("output_layer", output)
-    loss = library.Loss(
-        LOSSES.index(native.kind), network.n_outputs, native.gamma is not None, native.gamma or 0.0, native.smoothing,
-        native.quantile,
+    return library.Loss(
+        LOSSES.index(native.kind), network.n_outputs, native.gamma is not None, native.weighted, native.gamma or 0.0,
+        native.smoothing, native.quantile,
     )  # fmt: skip
-    return _weighed(loss, native, network.dtype, keep)
-
-
-def _weighed(loss: library.Loss, native: NativeLoss, dtype: str, keep: list[Any]) -> library.Loss:
-    if native.label_weights:
-        negative, positive = np.array(native.label_weights, dtype=dtype).T.copy()
-        keep += [negative, positive]
-        loss.negative, loss.positive = library.address(negative), library.address(positive)
-    return loss
 
 
 def solver_of(solver: Solver, dtype: str) -> library.Solver:

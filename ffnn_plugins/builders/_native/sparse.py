@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,8 @@ class SparseAdamModel(NativeModel):
         (self._first,) = network.by_feature
         self._rates = [op.native.factor for op in self._ops[: self._n_entry]]
         self._adam: SparseAdam | None = None
+        # what waits is settled between epochs: another thread may predict meanwhile
+        self._lock = threading.RLock()
 
     @staticmethod
     def takes(network: Network, solver: Solver) -> bool:
@@ -77,8 +81,19 @@ class SparseAdamModel(NativeModel):
         self._adam = None
 
     def get_state(self) -> State:
-        self._settle()
-        return super().get_state()
+        with self._settled():
+            return super().get_state()
+
+    def is_finite(self) -> bool:
+        with self._settled():
+            return super().is_finite()
+
+    @contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Have all rows up to date, and no epoch begin meanwhile."""
+        with self._lock:
+            self._settle()
+            yield
 
     def _settle(self) -> None:
         """Take the steps that rows have waited for."""
@@ -105,26 +120,37 @@ class SparseAdamModel(NativeModel):
                 "X has more than 2**31 stored values, which builder='native' does not take at once. Use partial_fit on "
                 "parts of it, or builder='tf'."
             )
+        with self._lock:
+            total, mass = self._train_epoch(plan, self._begun(plan))
+        self._step += plan.n_batches
+        return total / mass if mass else 0.0
+
+    def _begun(self, plan: EpochPlan) -> SparseAdam:
+        """Return the kernel, which has begun an epoch."""
         decays = self.trainable[self._first] and plan.weight_decay > 0
         shrinks = self.solver.decoupled
-        if decays and not shrinks:
+        if self._adam is None:
+            self._adam = SparseAdam(self.solver, *self.network.weights[self._first].shape)
+        if self._adam.is_full or (decays and not shrinks):
             self._settle()
-        self._adam = self._adam or SparseAdam(self.solver, *self.network.weights[self._first].shape)
         self._adam.begin(self._in_memory(), plan, decays=decays and not shrinks, shrinks=decays and shrinks)
-        fetch = functools.partial(self._fetch, self._adam, plan)
+        return self._adam
+
+    def _train_epoch(self, plan: EpochPlan, adam: SparseAdam) -> tuple[float, float]:
+        """Take the steps; return the sum of the losses and their mass."""
+        fetch = functools.partial(self._fetch, adam, plan)
         total = mass = 0.0
         fetch(0)
         with Threads(_n_threads()) as threads:
-            products = self._adam.advance(None, threads)
+            products = adam.advance(None, threads)
             for i in range(plan.n_batches):
                 ahead = threads.beside(functools.partial(fetch, i + 1))
                 assert products is not None  # of the batch that was fetched
                 loss, m, slopes = self._rest_of_step(plan.steps(i, i + 1), products)
                 total, mass = total + loss, mass + m
                 ahead.result()
-                products = self._adam.advance(slopes, threads)
-        self._step += plan.n_batches
-        return total / mass if mass else 0.0
+                products = adam.advance(slopes, threads)
+        return total, mass
 
     def _fetch(self, adam: SparseAdam, plan: EpochPlan, i: int) -> None:
         """Let the kernel take a batch, if there is one of this number; dropout has acted on it."""
@@ -163,7 +189,6 @@ class SparseAdamModel(NativeModel):
 
     def _by_twin(self, function: Callable[[NativeModel], Any]) -> Any:
         """Return what a model of dense batches says."""
-        self._settle()
         twin = NativeModel(self.network, self.solver)
         if self._weights:
             twin.set_state(self.get_state())
@@ -176,14 +201,14 @@ class SparseAdamModel(NativeModel):
         n_stages = self._n_stages(layer)
         if n_stages <= self._n_entry or x.arrays[0].dtype != np.int32:
             return np.asarray(self._by_twin(lambda twin: twin.forward(x, layer)))
-        self._settle()
         weight = self._weights[self._first]
         products = np.empty((x.n_rows, weight.shape[1]), np.float32)
-        sparse_products.multiply(CSR(*x.arrays), weight, products, _n_threads() if x.n_rows > 64 else 1)
+        values = np.empty((x.n_rows, self._ops[n_stages - 1].n_outputs), np.float32)
         data, _kept = self._rows(x)
         data.products = address(products)
-        values = np.empty((x.n_rows, self._ops[n_stages - 1].n_outputs), np.float32)
-        self._library.forward(self._network, data, x.n_rows, n_stages, values)
+        with self._settled():
+            sparse_products.multiply(CSR(*x.arrays), weight, products, _n_threads() if x.n_rows > 64 else 1)
+            self._library.forward(self._network, data, x.n_rows, n_stages, values)
         return values
 
     def input_gradient(self, x: Rows) -> Array:

@@ -182,6 +182,7 @@ def test_label_weights_count():
     problem = make_problem("multilabel")
     output = problem.network.output
     output.balance([{0: 2.0, 1: 0.5}, {1: 3.0}, {0: 0.0}], Y["multilabel"], np.ones(37))
+    problem.targets = output.encode(Y["multilabel"], "float64")
     check_gradient(problem)
 
 

@@ -9,6 +9,7 @@ from ffnn.ops import NumpyOps
 from ffnn.testing._suite import weights_and_context
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
+from tests.conftest import BUILDERS
 
 
 class TestPLR(InputSuite):
