@@ -1,4 +1,4 @@
-"""What a builder is: the plugin that turns a network into a trainable model on one engine; and what a model is."""
+"""The base class of builders: plugins that turn a network into a trainable model on one engine."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     requirement: ClassVar[str]
 
     @abstractmethod
-    def build(self, network: Network, solver: Solver) -> Model:
+    def model(self, network: Network, solver: Solver) -> Model:
         """Return a model of the network that can be trained by the solver; its state is not set yet."""
 
     def structure(self) -> Hashable:
-        """Return what a model depends on: the state moves to another one where this differs."""
+        """Return the key of the models that this builder makes; the state moves to a new model where it changes."""
         return parameters_key(self)
 
     def listeners(self, run: Run) -> Sequence[Listener]:
-        """Return whom of the engine's own world, such as its callbacks, to tell of the epochs; nobody by default."""
+        """Return the engine's own listeners of a training, such as its callbacks; none by default."""
         return ()
 
     def import_engine(self) -> None:
-        """Import the engine, which :meth:`build` does otherwise; a worker calls it before a task's clocks run."""
+        """Import the engine, which :meth:`model` does otherwise; a worker calls it before a task's clocks run."""
         importlib.import_module(self.engine)
 
     def check_running(self) -> None:
-        """Refuse, before a model is used, where the engine cannot run: in another mode, say; nothing by default."""
+        """Raise an error if the engine cannot run here, called before a model is used; does nothing by default."""
 
     def check_installed(self, parameter: str = "builder") -> None:
-        """Refuse if the engine cannot be imported, without importing it.
+        """Raise an error if the engine is not installed, without importing it.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""What an executor is: a ``concurrent.futures.Executor`` that runs tasks somewhere.
+"""The base classes of executors: a ``concurrent.futures.Executor`` that runs tasks somewhere.
 
-An author implements two things: how many workers there are, and how a task is started. Everything else
-(closed or not, cancellation, waiting for the end) is here. The smallest executor, for debugging, which runs each
-task where it stands (so it keeps no promise about workers)::
+An author implements two things: the number of workers, and how a task is started. The base class handles the rest:
+shutdown, cancellation, waiting for the last task. The smallest executor, for debugging, runs each task at once in the
+calling thread, and so keeps no promise about workers::
 
     class Here(Executor):
         n_workers = 1
@@ -26,9 +26,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
+from ffnn._utils.base_executor import BaseExecutor
 from ffnn._utils.span import Span
 
-__all__ = ["Executor", "Future", "Task"]
+__all__ = ["BaseExecutor", "Executor", "Future", "Task"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        """What to call the task in a message: the user's function, if joblib or a partial carries it."""
+        """The name of the user's function, for messages; joblib's batches and partials are unwrapped."""
         function = self.function
         while isinstance(function, functools.partial):
             function = function.func
@@ -68,7 +69,7 @@ class Future(concurrent.futures.Future[T]):
     Attributes
     ----------
     seconds : float or None
-        How long the task ran, if the executor knows; set before the future is done.
+        Seconds that the task ran, if the executor knows; set before the future is done.
     span : Span
         The time from the task's submission to its end.
     """
@@ -98,7 +99,7 @@ class Future(concurrent.futures.Future[T]):
 
     def set_result(self, result: T) -> None:
         """Set the result; see :meth:`settle`."""
-        self.span.end()  # before anybody can see that the task is done, and change its arguments
+        self.span.end()  # before the caller can see that the task is done, and change its arguments
         super().set_result(result)
 
     def set_exception(self, exception: BaseException | None) -> None:
@@ -107,7 +108,7 @@ class Future(concurrent.futures.Future[T]):
         super().set_exception(exception)
 
     def on_cancel(self, end: Callable[[], None] | None) -> None:
-        """Say how the running task is ended; until then (and after None) it cannot be cancelled.
+        """Set the function that ends the running task; without one (None) the task cannot be cancelled.
 
         The executor calls this with a function that returns at once, and that does nothing if the task has
         ended.
@@ -126,8 +127,8 @@ class Future(concurrent.futures.Future[T]):
         self.span.end()
         if super().cancel():
             return True
-        end = self._end if os.getpid() == self._pid else None  # a fork ends no task of its parent's
-        # "done, with a CancelledError" wakes those who wait, as the state "cancelled" does only later
+        end = self._end if os.getpid() == self._pid else None  # a fork must not end its parent's tasks
+        # a CancelledError wakes the waiting threads at once; the state "cancelled" does so only later
         if end is None or not self.fail(concurrent.futures.CancelledError()):
             return self.cancelled()
         end()
@@ -140,7 +141,7 @@ class Future(concurrent.futures.Future[T]):
         return self.done() and isinstance(super().exception(), concurrent.futures.CancelledError)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the task (`timeout` in seconds) and return what it raised, if anything.
+        """Wait for the task (`timeout` in seconds) and return its exception; None if it succeeded.
 
         Raises
         ------
@@ -155,7 +156,7 @@ class Future(concurrent.futures.Future[T]):
         return error
 
 
-class Executor(concurrent.futures.Executor, abc.ABC):
+class Executor(BaseExecutor):
     """Runs tasks on workers; every executor derives from this.
 
     The options of an executor are keyword arguments of its constructor, which checks them all, raises before
@@ -164,31 +165,21 @@ class Executor(concurrent.futures.Executor, abc.ABC):
     Promises that every executor keeps, and that :class:`ffnn.testing.executors.ExecutorSuite` checks:
 
     - A task runs on a worker, never in the process that submits it, even with one worker.
-    - A future is always settled, whatever happens to its worker.
+    - Every future is settled, whatever happens to its worker.
     - After :meth:`shutdown` nothing is left running.
-    - It belongs to the process that uses it: in a fork of that (``os.fork``) it takes no tasks, and ends nothing.
+    - It is bound to the process that uses it: in a fork (``os.fork``) it takes no tasks, and ends nothing.
     """
-
-    @property
-    @abc.abstractmethod
-    def n_workers(self) -> int:
-        """The number of tasks that can run at the same time."""
 
     @abc.abstractmethod
     def _start(self, task: Task, future: Future[Any]) -> None:
         """Start a task, or queue it; return at once.
 
-        Whoever runs it calls ``future.set_running_or_notify_cancel()`` (and drops the task on False), then
-        ``future.on_cancel(...)`` if it can end it, then ``future.settle(...)`` or ``future.fail(...)``.
+        The code that runs the task calls ``future.set_running_or_notify_cancel()`` (and drops the task on False),
+        then ``future.on_cancel(...)`` if it can end the task, then ``future.settle(...)`` or ``future.fail(...)``.
         """
 
     def _stop(self, wait: bool) -> None:
         """Release the workers, after the last task; called once or more."""
-
-    @property
-    def n_retries(self) -> int:
-        """The number of times that a task had to be started again because its worker was lost."""
-        return 0
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker.
@@ -226,7 +217,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         cancel_futures : bool, default=False
             Cancel every future that is not done: what is queued never runs, and what runs is ended.
         """
-        if self._is_anothers:  # its threads are not here, and its workers are not ours to end
+        if self._is_forked:  # the threads and the workers are the parent's
             return
         with self._open_lock:
             self._closed = True
@@ -243,14 +234,14 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         self.shutdown(wait=True, cancel_futures=kind is not None)
 
     def _claim(self) -> None:
-        """Have the executor belong to this process, before it starts anything.
+        """Bind the executor to this process, before it starts anything.
 
         Raises
         ------
         RuntimeError
-            If it belongs to the process of which this one is a fork.
+            If it is bound to the process of which this one is a fork.
         """
-        if self._is_anothers:
+        if self._is_forked:
             raise RuntimeError(
                 f"this {type(self).__name__} is in use by process {self._pid}, of which this one ({os.getpid()}) is a "
                 f"fork: a fork has neither its threads nor its workers. Make another here, or start processes with "
@@ -259,7 +250,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         self._pid = os.getpid()
 
     @property
-    def _is_anothers(self) -> bool:
+    def _is_forked(self) -> bool:
         return self._pid is not None and self._pid != os.getpid()
 
     def _forget(self, future: concurrent.futures.Future[Any]) -> None:
@@ -279,4 +270,4 @@ class Executor(concurrent.futures.Executor, abc.ABC):
     _open_lock: threading.RLock
     _futures: set[concurrent.futures.Future[Any]]
     _closed: bool
-    _pid: int | None  # of the process in which it is in use
+    _pid: int | None  # the process that uses it

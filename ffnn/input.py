@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from sklearn.base import BaseEstimator
@@ -20,7 +21,26 @@ from ffnn.model import Array, Rows
 from ffnn.native import NativeOp
 from ffnn.ops import Ops, SparseRows, Tensor
 
-__all__ = ["Input"]
+__all__ = ["Input", "SparseStatistics"]
+
+
+@dataclass(frozen=True)
+class SparseStatistics:
+    """Statistics of a sparse X, by which a builder chooses how to compute.
+
+    Parameters
+    ----------
+    batch_size : int
+        The rows of a batch.
+    stored_per_row : float
+        The mean number of stored entries a row.
+    features_met : float
+        The expected number of features with a stored entry in a batch of random rows.
+    """
+
+    batch_size: int
+    stored_per_row: float
+    features_met: float
 
 
 class Input(DocumentedMixin, BaseEstimator, ABC):
@@ -32,10 +52,11 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
-    #: The ways to multiply a batch with the first weights, best first; an engine takes the first that it supports.
-    #: ``"dense"``, which all support, converts sparse rows to dense; ``"stored"`` goes entry by entry; ``"fused"`` also
-    #: updates the weights in the same pass. None before :meth:`fit` means ``"dense"`` only.
-    paths_: tuple[str, ...] = None  # type: ignore[assignment]  # not fitted yet
+    #: How a batch of :class:`SparseRows` meets the first weights: ``"dense"`` makes its rows dense, ``"stored"`` goes
+    #: entry by entry where the builder can, and ``"auto"`` is the builder's choice by :attr:`statistics_`.
+    batches: str = "dense"
+    #: The statistics of the data that :meth:`fit` was given, if the input reports any.
+    statistics_: SparseStatistics | None = None
 
     @property
     def traits(self) -> Traits:

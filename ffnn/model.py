@@ -32,14 +32,14 @@ class Rows:
 
 @dataclass
 class State:
-    """All that training has made of a model, as plain arrays.
+    """The state of a model, as plain arrays: everything that training changes.
 
     Parameters
     ----------
     weights : dict of str to ndarray
-        The weights by name, and whatever else the model learns, such as moving means.
+        The weights by name, with what is learned otherwise, such as moving means.
     slots : dict of str to ndarray
-        The solver's memory: ``"<weight>/<slot>"``. Empty before the first step.
+        The solver's arrays for each weight, by ``"<weight>/<slot>"``. Empty before the first step.
     step : int
         The number of steps taken.
     """
@@ -51,7 +51,7 @@ class State:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """All that one epoch needs and the core decides, so that every builder does the same.
+    """The plan of an epoch, decided by the core, so that every builder does the same.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ class EpochPlan:
     learning_rates : float64 ndarray of shape (n_batches,)
         The learning rate of each step, for decoupled weight decay.
     seeds : int32 ndarray of shape (n_batches, 2)
-        What each step's random draws start from.
+        The seed of each step's random draws.
     weight_decay : float
-        What the solver makes of it depends on :attr:`ffnn.solver.Solver.decoupled`.
+        Its strength; :attr:`ffnn.solver.Solver.decoupled` says how it acts.
     horizon : int
-        The epoch at which the training is to end: what tells whether it is worth a builder's while to compile.
+        The epoch at which the training is to end. A builder may compile a program where the training is long enough.
     clip_norm, clip_value : float, optional
-        What bounds each step's gradient, by :func:`ffnn.solver.clipped`, before anything is made of it; at most one.
+        The bound of each step's gradient, see :func:`ffnn.solver.clipped`; at most one of them.
     """
 
     order: Array
@@ -85,7 +85,7 @@ class EpochPlan:
 
     @property
     def clipping(self) -> dict[str, float]:
-        """The bound there is, by its name; empty where there is none."""
+        """The bound of the gradient by its name; empty without one."""
         bounds = {"clip_norm": self.clip_norm, "clip_value": self.clip_value}
         return {name: bound for name, bound in bounds.items() if bound is not None}
 
@@ -113,7 +113,7 @@ class EpochPlan:
 class Model(Protocol):
     """A network on an engine: one fit's own, while programs are shared by all fits of an architecture.
 
-    It knows nothing of scikit-learn. Its state goes in and out as NumPy arrays; nothing else of it is ever pickled.
+    It does not depend on scikit-learn. Its state goes in and out as NumPy arrays; nothing else of it is pickled.
     """
 
     @property
@@ -157,16 +157,16 @@ class Model(Protocol):
         Parameters
         ----------
         x : Rows
-            What the network's input prepared.
+            The samples, prepared by the network's input.
         targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            What the network's output encoded.
+            The targets, encoded by the network's output.
         weight : ndarray of shape (n_rows,)
             The sample weights.
         """
         ...
 
     def unload(self) -> None:
-        """Let go of the data set."""
+        """Release the data set."""
         ...
 
     def train_epoch(self, plan: EpochPlan) -> float:
@@ -188,7 +188,7 @@ class Model(Protocol):
         Parameters
         ----------
         x : Rows
-            What the network's input prepared.
+            The samples, prepared by the network's input.
         layer : int, optional
             The number, from 0, of a hidden layer: its values are then returned, of shape (n_rows, n_units).
         """
@@ -204,5 +204,5 @@ class Model(Protocol):
 
     @property
     def native(self) -> Any:
-        """What the engine's own users would expect to be given, as the estimator's ``model_``."""
+        """The engine's own object, which the estimator returns as ``model_``."""
         ...

@@ -77,6 +77,11 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
     def train(self, training: Training) -> None:
         """Train the model, calling ``training.end_epoch(loss)`` after each epoch until it returns True."""
 
+    @property
+    def slots(self) -> Mapping[str, float]:
+        """The names of the arrays that the solver keeps for each weight array, and their initial values."""
+        return {}
+
     def structure(self) -> Hashable:
         """Return a key of everything that a traced program depends on."""
         return parameters_key(self)
@@ -115,11 +120,6 @@ class StochasticSolver(Solver):
         """Return a key of the traced program: all parameters but the bounds, which it takes as tensors."""
         return parameters_key(self, without=("clip_norm", "clip_value"))
 
-    @property
-    def slots(self) -> Mapping[str, float]:
-        """The names of the arrays that the solver keeps for each weight array, and their initial values."""
-        return {}
-
     def step_sizes(self, learning_rates: Array, first_step: int) -> Array:
         """Return the learning rates times the bias correction of steps ``first_step``, ``first_step + 1``, …, from 0.
 
@@ -147,7 +147,7 @@ class StochasticSolver(Solver):
             if training.end_epoch(model.train_epoch(plan)):
                 break
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         """Return the closed form of many steps with zero gradients, or None, the default, if there is none."""
         return None
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
-from ffnn.builders._tensorflow.compiled import whole_batches
+from ffnn.builders._tensorflow.data.padding import padded_plan
 
 ROOT = Path(__file__).parents[1]
 X, Y = load_digits(return_X_y=True)
@@ -59,9 +59,9 @@ def scores(builder, random_state=7):
 @pytest.mark.parametrize(("builder", "compiled_by_xla"), CASES)
 def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, compiled_by_xla, fresh, monkeypatch):
     if compiled_by_xla:
-        monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", 0)
-    watch = Mock(side_effect=whole_batches)
-    monkeypatch.setattr("ffnn.builders._tensorflow.traced_steps.whole_batches", watch)
+        monkeypatch.setattr("ffnn.builders._tensorflow.epoch.compiling.WORTH", 0)
+    watch = Mock(side_effect=padded_plan)
+    monkeypatch.setattr("ffnn.builders._tensorflow.epoch.graph_runner.padded_plan", watch)
     expected = scores(builder)
     assert watch.called == compiled_by_xla
     np.testing.assert_array_equal(scores(builder), expected)

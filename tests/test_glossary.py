@@ -19,18 +19,20 @@ FIELD = """
     multiclass multilabel noise norm regression residual robust scaled smooth sparse stochastic training weight
     bar callback curve display early epoch held monitor progress stopping validation
     constant cos cosine cycle exponential inverse linear log one scaling stepwise up warm
+    argument array connected expired foreign statistic step upload
+    argument draft fit history loop pipeline
     graph node onnx tensor
     conflict data diverged error export forked installed key load lost mismatch missing not persistence start unknown
     usage version warning
     backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler
-    clock entry folder group importer kind layout reader runner setting sklearn writer
+    entry folder group importer kind layout reader runner setting sklearn writer
 """
 
 #: Plain English, each of one package, where it is explained: a new one should rather be a word of the field.
 PLAIN = """
-    cannot completed died difference fact failed gone outgoing over packed piece run subject tail
+    cannot completed died difference fact failed gone outgoing changed packed run tail
 """
 
 

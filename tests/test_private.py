@@ -21,7 +21,9 @@ OURS = {"ffnn", "ffnn_plugins", "__future__"}
 NAMES = {
     "joblib._parallel_backends": ["FallbackToBackend", "ParallelBackendBase", "SequentialBackend"],
     "sklearn.model_selection._search": ["BaseSearchCV"],
+    "sklearn.model_selection._validation": ["_fit_and_score"],
     "sklearn.utils": ["_safe_indexing"],
+    "sklearn.utils.parallel": ["_FuncWrapper"],
     "sklearn.utils.validation": ["_check_sample_weight", "_check_y", "_num_features", "_num_samples"],
     "keras": ["Layer._flatten_layers"],
     "tensorflow.python.eager.context": ["context", "function_executor_type"],

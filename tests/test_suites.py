@@ -158,8 +158,8 @@ def test_a_bad_output_is_found(made, test):
 class Forgetful(TensorFlowBuilder):
     """Builds models that lose the solver's memory."""
 
-    def build(self, network, solver):
-        model = super().build(network, solver)
+    def model(self, network, solver):
+        model = super().model(network, solver)
         set_state = model.set_state
         model.set_state = lambda state: set_state(State(state.weights, {}, state.step))
         return model
@@ -168,8 +168,8 @@ class Forgetful(TensorFlowBuilder):
 class Shuffling(TensorFlowBuilder):
     """Builds models that score the rows in another order."""
 
-    def build(self, network, solver):
-        model = super().build(network, solver)
+    def model(self, network, solver):
+        model = super().model(network, solver)
         forward = model.forward
         model.forward = lambda x: forward(x)[::-1]
         return model

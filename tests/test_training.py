@@ -13,7 +13,7 @@ from ffnn.exceptions import TrainingDivergedError
 from ffnn.schedules import Constant
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import assert_states_equal
-from ffnn.training.epochs import EpochLoop, epoch_plan, initial_generator
+from ffnn.training.epochs import TrainingLoop, epoch_plan, initial_generator
 
 X, Y = load_iris(return_X_y=True)
 
@@ -80,7 +80,7 @@ def test_the_steps_are_counted_over_epochs():
 
 
 def training(on_epoch=lambda *_: False, epochs=range(3, 6)):
-    return EpochLoop(
+    return TrainingLoop(
         model=None, rows=np.arange(4), epochs=epochs, batch_size=2, schedule=Constant(0.5), horizon=6, weight_decay=0.0,
         root_seed=0, on_epoch=on_epoch,
     )  # fmt: skip

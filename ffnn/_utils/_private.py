@@ -20,6 +20,7 @@ __all__ = [
     "check_y",
     "drop_if_unreachable",
     "is_callback_address",
+    "is_fit_and_score",
     "num_features",
     "num_samples",
     "safe_indexing",
@@ -103,6 +104,22 @@ def num_features(X: Any) -> int:
     if count is not None:
         return int(count(X))
     return int(X.shape[1] if hasattr(X, "shape") else len(X[0]))
+
+
+def is_fit_and_score(function: Any) -> bool:
+    """Return whether a function is the one by which scikit-learn fits and scores, and which knows ``error_score``.
+
+    ``sklearn.model_selection._validation._fit_and_score``, bare or in ``sklearn.utils.parallel._FuncWrapper``; without
+    them no function is, and a lost worker ends the search.
+    """
+    from sklearn import model_selection
+    from sklearn.utils import parallel
+
+    wrapper = getattr(parallel, "_FuncWrapper", None)
+    if wrapper is not None and isinstance(function, wrapper):
+        function = function.function
+    known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
+    return known is not None and function is known
 
 
 def is_callback_address(thing: Any) -> bool:

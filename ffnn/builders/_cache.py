@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class BoundedCache(Generic[T]):
-    """Keeps the values used last, and drops the others.
+    """Keeps the values that were used last.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class BoundedCache(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key, made where there is none yet."""
+        """Return the value of a key, made if there is none yet."""
         with self._lock:
             if key not in self._values:
                 self._values[key] = make()

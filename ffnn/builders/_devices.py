@@ -1,15 +1,31 @@
-"""Where a model's arrays are and its operations run: each model on one device."""
+"""The devices of an engine, and the scope in which a model runs on one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import wraps
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ffnn.model import Model
 
-__all__ = ["check_found", "keras_devices", "placed", "tensorflow_devices"]
+__all__ = ["ScopedModel", "check_found", "in_scope", "keras_devices", "tensorflow_devices"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Scoped = TypeVar("Scoped", bound="_HasScope")
+
+
+class _HasScope(Protocol):
+    def scope(self) -> AbstractContextManager[Any]: ...
+
+
+class ScopedModel(Model, Protocol):
+    """A model whose engine is also called from outside, as Keras's callbacks do."""
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context that sets the model's device, and the dtype of arrays that are made in it."""
+        ...
 
 
 def tensorflow_devices() -> list[str]:
@@ -44,12 +60,12 @@ def _jax_devices(kind: str) -> list[str]:
 
 
 def check_found(device: str, found: Sequence[str]) -> str:
-    """Return a device's full name, which is among those found.
+    """Return the full name of a device.
 
     Raises
     ------
     ValueError
-        If it is not.
+        If the device is not among those found.
     """
     name = device if ":" in device else f"{device}:0"
     if name not in found:
@@ -60,28 +76,12 @@ def check_found(device: str, found: Sequence[str]) -> str:
     return name
 
 
-def placed(make: Callable[[], Model], scope: Callable[[], AbstractContextManager[Any]]) -> Any:
-    """Return a model that is made, and does all that it is called for, within a context."""
-    with scope():
-        return _Placed(make(), scope)
+def in_scope(method: Callable[Concatenate[Scoped, P], T]) -> Callable[Concatenate[Scoped, P], T]:
+    """Run a model's method within the model's ``scope()``, which sets its device and the dtype of its arrays."""
 
+    @wraps(method)
+    def run(self: Scoped, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with self.scope():
+            return method(self, *args, **kwargs)
 
-class _Placed:
-    def __init__(self, model: Model, scope: Callable[[], AbstractContextManager[Any]]) -> None:
-        self._model = model
-        self._scope = scope
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        with self._scope():
-            value = getattr(self._model, name)
-        if not callable(value) or name == "native":
-            return value
-
-        @wraps(value)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self._scope():
-                return value(*args, **kwargs)
-
-        return call
+    return run

@@ -1,4 +1,4 @@
-"""An engine's import, as somebody wants it who asked for a fit: quiet, soon done, and with room for others on a GPU."""
+"""Importing an engine quickly and quietly, and without taking all of a GPU's memory."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def import_engine(name: str) -> None:
     """Import ``tensorflow`` or ``keras``, which takes seconds, once a process."""
     prepare_engines()
     if name in sys.modules:
-        importlib.import_module(name)  # waits, where another thread is still at it
+        importlib.import_module(name)  # waits if another thread is importing it
         return
     with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
         importlib.import_module(name)
 
 
 def check_tensorflow() -> None:
-    """Refuse to use TensorFlow where it cannot run, if it is imported.
+    """Raise an error if TensorFlow is imported but cannot run here.
 
     Raises
     ------
     ForkedEngineError
         In a forked child of a process in which it had run.
     RuntimeError
-        Where operations are not run, but written into a graph.
+        In graph mode, in which operations are recorded and not run.
     """
     check_not_forked("tensorflow")
     tf = sys.modules.get("tensorflow")
-    # while another thread is at the import, it may lack this still
+    # while another thread imports it, this may still be missing
     if tf is not None and hasattr(tf, "executing_eagerly") and not tf.executing_eagerly():
         raise RuntimeError(
             "TensorFlow does not run operations here, but writes them into a graph. Call fit, predict and the like "
@@ -49,19 +49,19 @@ def check_tensorflow() -> None:
 
 
 def prepare_engines() -> None:
-    """Say in the environment what the engines shall do, unless the user has said otherwise, before they start."""
-    # print errors only, not what they think of their build, of the hardware, and of each graph in float64
+    """Set the engines' options in the environment, unless the user has set them."""
+    # print errors only, and no remarks on the build, the hardware and graphs in float64
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # take a GPU's memory as they need it: they would take all at once, and the next process there would find none
+    # allocate a GPU's memory as needed: by default they take all of it and leave none for another process
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Spare an import, which makes hundreds of thousands of objects that stay, Python's passes over them.
+    """Pause the garbage collector during an import, which makes hundreds of thousands of lasting objects.
 
-    They take a quarter of the import's time. One is left for the end: it shall not come in the midst of the first fit.
+    Its passes take a quarter of the import's time. One runs at the end, so that it does not interrupt the first fit.
     """
     if not gc.isenabled():
         yield
@@ -76,11 +76,11 @@ def _collector_paused() -> Iterator[None]:
 
 @contextmanager
 def _keras_left_out() -> Iterator[None]:
-    """Let TensorFlow do without Keras until somebody asks for it.
+    """Keep TensorFlow from importing Keras until it is needed.
 
-    At the end of its import TensorFlow imports Keras, so that what Keras registers with TensorFlow is there, and goes
-    on without it if that fails. Keras 3 registers nothing, but costs 0.15 to 0.7 s and 15 to 40 MB, since it imports
-    pandas, Matplotlib, JAX and more if they are installed. ``tf.keras`` imports it when it is first used.
+    At the end of its import TensorFlow imports Keras, for what Keras registers with it, and goes on if that fails.
+    Keras 3 registers nothing, but costs 0.15 to 0.7 s and 15 to 40 MB, since it imports pandas, Matplotlib, JAX and
+    more if they are installed. ``tf.keras`` imports it when it is first used.
     """
     legacy = os.environ.get("TF_USE_LEGACY_KERAS") in ("true", "True", "1")  # Keras 2, which does register
     if legacy or "keras" in sys.modules:
@@ -95,7 +95,7 @@ def _keras_left_out() -> Iterator[None]:
 
 
 class _Unloadable(MetaPathFinder, Loader):
-    """Finds a package, whose path TensorFlow asks for, but does not load it, for the thread that made this."""
+    """Finds a package, whose path TensorFlow asks for, but refuses to load it in the thread that made this finder."""
 
     def __init__(self, name: str) -> None:
         self.name = name

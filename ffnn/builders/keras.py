@@ -6,13 +6,14 @@ import copy
 import importlib
 import sys
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, cast
 
 from ffnn._utils.checks import check_device, unknown_name
 from ffnn._utils.forks import check_not_forked, note_running
 from ffnn._utils.keys import parameters_key
 from ffnn.builder import Builder
-from ffnn.builders._devices import check_found, keras_devices, placed
+from ffnn.builders._devices import check_found, keras_devices
 from ffnn.builders._engines import check_tensorflow, import_engine
 from ffnn.model import Model
 
@@ -71,26 +72,16 @@ class KerasBuilder(Builder):
         callbacks: Sequence[Any] | None = None,
         device: str | None = None,
     ) -> None:
-        # not self.build, which is what every builder does
-        self._build = build
+        self.build = build
         self.returns = returns
         self.callbacks = callbacks
         self.device = device
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {"build": self._build, "returns": self.returns, "callbacks": self.callbacks, "device": self.device}
-
-    def set_params(self, **params: Any) -> Self:
-        if "build" in params:
-            self._build = params.pop("build")
-        super().set_params(**params)
-        return self
-
     def check_installed(self, parameter: str = "builder") -> None:
-        if self._build is not None and not callable(self._build):
+        if self.build is not None and not callable(self.build):
             raise TypeError(
-                f"KerasBuilder.build={self._build!r}: expected a function build(network) that returns a new "
-                f"keras.Model; got {type(self._build).__name__}. Each fit needs a model of its own."
+                f"KerasBuilder.build={self.build!r}: expected a function build(network) that returns a new "
+                f"keras.Model; got {type(self.build).__name__}. Each fit needs a model of its own."
             )
         if self.returns not in _RETURNS:
             raise unknown_name("KerasBuilder.returns", self.returns, _RETURNS, "leave it at 'auto'")
@@ -119,7 +110,7 @@ class KerasBuilder(Builder):
             )
 
     def structure(self) -> Hashable:
-        return parameters_key(copy.copy(self).set_params(callbacks=None))  # who looks on is no part of a model
+        return parameters_key(copy.copy(self).set_params(callbacks=None))  # listeners do not change a model
 
     def listeners(self, run: Run) -> Sequence[Listener]:
         if not self.callbacks:
@@ -130,7 +121,7 @@ class KerasBuilder(Builder):
 
     def check_running(self) -> None:
         backend = getattr(sys.modules.get("keras"), "backend", None)
-        if backend is None:  # it runs only from build() on
+        if backend is None:  # no model has been made yet
             return
         if backend.backend() == "tensorflow":
             check_tensorflow()
@@ -139,36 +130,30 @@ class KerasBuilder(Builder):
     def import_engine(self) -> None:
         import_engine("keras")
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def model(self, network: Network, solver: Solver) -> Model:
         self.import_engine()
         import keras
 
         self.check_running()  # now that it is known on what Keras runs
         note_running(keras.backend.backend())
-        if self.device is None:
-            return self._make(network, solver)
-        name = check_found(self.device, keras_devices())
-        return cast("Model", placed(lambda: self._make(network, solver), lambda: keras.device(name)))
-
-    def _make(self, network: Network, solver: Solver) -> Model:
-        import keras
-
+        device = None if self.device is None else check_found(self.device, keras_devices())
         model = _model_on(keras.backend.backend())
-        return cast("Model", model(network, solver, self.source(network)))
+        with nullcontext() if device is None else keras.device(device):
+            return cast("Model", model(network, solver, self.source(network), device))
 
     def source(self, network: Network) -> Source:
-        """Return what makes the Keras models: of the network, or the user's own."""
+        """Return the source of the Keras models: the network's description or the user's function."""
         from ffnn.builders._keras.source import NetworkSource
 
-        if self._build is None:
+        if self.build is None:
             return NetworkSource(network)
         from ffnn.builders._keras.user import UserSource
 
-        return UserSource(network, self._build, self.returns)
+        return UserSource(network, self.build, self.returns)
 
 
 def _model_on(engine: str) -> Any:
-    """Return the class of the models on an engine of Keras's.
+    """Return the class of models on one of Keras's backends.
 
     Raises
     ------

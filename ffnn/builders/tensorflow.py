@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from ffnn._utils.checks import check_device
 from ffnn._utils.forks import note_running
 from ffnn.builder import Builder
-from ffnn.builders._devices import check_found, placed, tensorflow_devices
+from ffnn.builders._devices import check_found, tensorflow_devices
 from ffnn.builders._engines import check_tensorflow, import_engine
 from ffnn.model import Model
 
@@ -48,14 +48,10 @@ class TensorFlowBuilder(Builder):
     def import_engine(self) -> None:
         import_engine("tensorflow")
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def model(self, network: Network, solver: Solver) -> Model:
         self.import_engine()
         note_running("tensorflow")
-        import tensorflow as tf
-
         from ffnn.builders._tensorflow.model import TensorFlowModel
 
-        if self.device is None:
-            return TensorFlowModel(network, solver)
-        name = check_found(self.device, tensorflow_devices())
-        return cast("Model", placed(lambda: TensorFlowModel(network, solver), lambda: tf.device(name)))
+        device = None if self.device is None else check_found(self.device, tensorflow_devices())
+        return TensorFlowModel(network, solver, device)

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from ffnn._utils.console import show, warn
 from ffnn.doctor import options
 from ffnn.exceptions import FfnnError
+from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import make_executor
-from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_tasks, look_here
+from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_tasks, look_here
 from ffnn.plugins import registry
 
 __all__ = ["main"]
@@ -84,14 +85,12 @@ def main(argv: Sequence[str]) -> int:
     return _show(found, name, as_json is not None)
 
 
-def _diagnose(executor: concurrent.futures.Executor, name: str) -> list[Diagnosis]:
-    look = getattr(executor, "diagnose", None)
-    if look is None:
-        return [diagnose_tasks(executor, name)]
+def _diagnose(executor: BaseExecutor, name: str) -> list[Diagnosis]:
     try:
-        return list(look())
+        found = executor.diagnose()
     except Exception as error:
         return [Diagnosis(name, 0, error)]
+    return [diagnose_tasks(executor, name)] if found is None else list(found)
 
 
 def _show(found: list[Diagnosis], name: str, as_json: bool) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ffnn.exceptions import FfnnError, WorkerDiedError, WorkerStartError
 from ffnn.parallel.preflight.compare import PYTHON, Difference, Report, differences
-from ffnn.parallel.preflight.diagnosis import Diagnosis
+from ffnn.parallel.slots.diagnosis import Diagnosis
 
 __all__ = ["as_data", "as_text"]
 

@@ -1,4 +1,4 @@
-"""What the estimators share: from parameters and data to a fitted network, and from a network to scores."""
+"""The base class of the estimators: predictions, fitted attributes, scikit-learn's protocol."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     # -- the fitted network ---------------------------------------------------------------------------------------
 
     def _check_fitted(self) -> None:
-        if "network_" not in vars(self):  # scikit-learn's look at all the tags takes a good part of a small prediction
+        if "network_" not in vars(
+            self
+        ):  # check_is_fitted reads all tags, a good part of the time of a small prediction
             check_is_fitted(self)
 
     @property
@@ -100,7 +102,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         return state
 
     def _import_engine(self) -> None:
-        """Import what ``fit`` would import first; a worker calls it before a task's clocks run."""
+        """Import the engine; a worker calls this before the clock of a task starts."""
         Settings.builder_of(self).import_engine()
 
     @property
@@ -122,7 +124,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         arrays, declared = self._state().weights, self.network_.weights
         return [array for name, array in arrays.items() if name in declared and declared[name].role == role]
 
-    # to list attributes, or show them, scikit-learn looks at each; this one would be built for that, by an engine
+    # scikit-learn reads every attribute that it lists; reading model_ would start an engine
 
     def __dir__(self) -> list[str]:
         names = [name for name in object.__dir__(self) if name != "model_" and hasattr(self, name)]

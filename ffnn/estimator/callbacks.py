@@ -1,7 +1,6 @@
-"""scikit-learn's callbacks (``sklearn.callback``, from 1.9 on, experimental), told of a training's epochs.
+"""Support for scikit-learn's callbacks (``sklearn.callback``, experimental, from 1.9 on).
 
-All that ffnn uses of that module is named here. Without it the estimators have no ``set_callbacks``, and nothing else
-changes.
+Without that module the estimators have no ``set_callbacks``.
 """
 
 from __future__ import annotations
@@ -27,26 +26,26 @@ try:
 except ImportError:  # scikit-learn before 1.9
     with_callbacks = None
 
-    class CallbackSupport:  # type: ignore[no-redef]  # what stands in for it
-        """Nothing: this scikit-learn has no callbacks."""
+    class CallbackSupport:  # type: ignore[no-redef]  # replaces the missing class
+        """An empty mixin: this scikit-learn has no callbacks."""
 
 
 def tearing_down(function: Function) -> Function:
-    """Let a function, whose first argument is the estimator, tear down the callbacks that it has set up."""
+    """Return the function with the callbacks of its first argument, an estimator, torn down at its end."""
     return function if with_callbacks is None else with_callbacks(function)
 
 
 class SklearnCallbacks(Listener):
-    """Tells an estimator's callbacks of the fit, and of each epoch as a task in it.
+    """Reports the fit, and each epoch as a task of it, to an estimator's callbacks.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        What is trained; its ``set_callbacks`` has named the callbacks, or a search or a pipeline has passed them on.
+        The estimator that is trained. Its callbacks come from ``set_callbacks``, or from a search or a pipeline.
     X, y : array-like
-        What the user gave.
+        The user's.
     sample_weight : array-like or None
-        What the user gave.
+        The user's.
     rows : ndarray
         The rows of them that are trained on.
     epochs : range
@@ -74,28 +73,28 @@ class SklearnCallbacks(Listener):
         }
 
     def begin(self) -> None:
-        """Set the callbacks up, and tell them of the fit."""
+        """Set the callbacks up, and report the fit."""
         if getattr(self._estimator, "_skl_callbacks", None):
             self._fit = self._estimator._init_callback_context(max_subtasks=len(self._epochs))
             self._fit.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tell them of the epoch."""
+        """Report the epoch."""
         if self._fit is not None:
             self._epoch = self._fit.subcontext(task_name="epoch")
             self._epoch.call_on_fit_task_begin(**self._state())
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Tell them of its end; return whether one of them answers with true."""
+        """Report the end of the epoch; return whether a callback says to stop."""
         return self._fit is not None and bool(self._epoch.call_on_fit_task_end(**self._state()))
 
     def end(self) -> None:
-        """Tell them of the end of the fit."""
+        """Report the end of the fit."""
         if self._fit is not None:
             self._fit.call_on_fit_task_end(**self._state())
 
     def close(self) -> None:
-        """Let go of the data, which nobody should have to wait for the garbage collector to free."""
+        """Release the data."""
         self._data = {}
 
     def _state(self) -> dict[str, Any]:

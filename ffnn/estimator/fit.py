@@ -1,4 +1,4 @@
-"""The way of ``fit`` and ``partial_fit``: from parameters and data to a trained network."""
+"""``fit`` and ``partial_fit``: from parameters and data to a trained network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ffnn.estimator.fitted import Fitted
 from ffnn.estimator.settings import Settings, root_seed
 from ffnn.estimator.turns import one_at_a_time
 from ffnn.model import Array, Model
-from ffnn.training.epochs import EpochLoop, advice, check_finite_targets
+from ffnn.training.epochs import TrainingLoop, advice, check_finite_targets
 from ffnn.training.history import History
 from ffnn.training.interrupt import deferred_interrupt
 from ffnn.training.listeners import Listener, Listeners, MonitorListener, Run
@@ -37,9 +37,9 @@ class Fit:
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        What is to be fitted.
+        The estimator to fit.
     arguments : Arguments
-        Those of the call.
+        The arguments of the call.
     """
 
     def __init__(self, estimator: Any, arguments: Arguments) -> None:
@@ -143,7 +143,7 @@ class Fit:
         """Train the draft; return whether Ctrl-C ended it."""
         draft, settings, given = self._draft, self._settings, self._arguments
         network, fitted, history = draft.network_, draft._fitted, self._history
-        # everything that can be refused is refused before an engine is imported
+        # bad data is refused before an engine is imported
         rows = network.input.prepare(data.X, network.dtype)
         targets = network.output.encode(data.y, network.dtype)
         sizes = self._checked_targets(data, targets, order)
@@ -161,7 +161,7 @@ class Fit:
             stop = listeners.end_epoch(epoch, stats)
             return stop | interrupted()
 
-        loop = EpochLoop(
+        loop = TrainingLoop(
             model=model,
             rows=order,
             epochs=epochs,
@@ -187,11 +187,11 @@ class Fit:
                     if not interrupted():
                         listeners.end()
                 except Exception as error:
-                    if interrupted():  # which must not be lost: what calls fit in a loop goes on after an error
+                    if interrupted():  # Ctrl-C must not be lost: callers that fit in a loop go on after an error
                         raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
                     raise
                 return interrupted()
-        finally:  # what refers to the data is in cycles, which only the garbage collector would free
+        finally:  # the data must not wait for the garbage collector: these objects are in reference cycles
             listeners.close()
             model.unload()
             sizes.clear()
@@ -244,7 +244,7 @@ class Fit:
         return followers
 
     def _commit(self) -> None:
-        """Let the estimator have what the draft has learned."""
+        """Give the estimator the draft's attributes."""
         vars(self._draft).update(self._history.attributes())
         attributes = vars(self._estimator)
         attributes.clear()

@@ -1,4 +1,4 @@
-"""What a fitted estimator keeps of its network: in an engine while it lives, as plain arrays when it travels."""
+"""A fitted network: in an engine while it is used, as plain arrays when it is pickled."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ __all__ = ["Fitted"]
 
 
 class Fitted:
-    """A network with its weights, the solver's memory and what its random numbers are a function of.
+    """A network with its weights, the solver's slots and the seed of its random numbers.
 
-    Pickled and copied, it is NumPy arrays and plain values. The model is built when it is first needed, on the builder
-    that is asked for; asked for another builder, the state moves there.
+    Its pickles and copies consist of NumPy arrays and plain values. The model is built when it is first needed; where
+    another builder is asked for later, the state moves there.
 
     Parameters
     ----------
     network : Network
         The description.
     solver : Solver
-        What trains it.
+        The solver that trains it.
     root_seed : int
-        What initial weights, the order of rows and dropout are a function of.
+        The seed of the initial weights, the order of rows and dropout.
     """
 
     def __init__(self, network: Network, solver: Solver, root_seed: int) -> None:
@@ -69,7 +69,7 @@ class Fitted:
             if self._model is None or self._built_by != key:
                 builder.check_installed()
                 state = self.state
-                model = builder.build(self.network, self.solver)
+                model = builder.model(self.network, self.solver)
                 model.set_state(state or State(model.initial_weights(initial_generator(self.root_seed))))
                 self._model, self._built_by, self._state = model, key, None
                 self._builder, self._process = builder, os.getpid()
@@ -93,7 +93,7 @@ class Fitted:
             self.network, self.solver = network, solver
 
     def branch(self) -> Fitted:
-        """Return what a further training goes on with: the model itself. This one keeps a copy of its state.
+        """Return a fitted network that takes over the model for further training; this one keeps a copy of its state.
 
         So an estimator stays as it is while a draft of it is trained, at the cost of one copy of the network.
         """
@@ -113,7 +113,7 @@ class Fitted:
             return self._state if self._model is None else self._model.get_state()
 
     def _check_usable(self) -> None:
-        """Refuse to touch a model whose engine cannot run here, or was left behind where this process was forked."""
+        """Refuse a model whose engine cannot run here, or that belongs to the process this one was forked from."""
         if self._model is None or self._builder is None:
             return
         if self._process != os.getpid():

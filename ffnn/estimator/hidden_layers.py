@@ -1,4 +1,4 @@
-"""What a fitted network shows of its inside: the values of its hidden layers, and its gradient."""
+"""The values of a fitted network's hidden layers, and the gradient of its predictions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["HiddenLayersMixin"]
 
 
 class HiddenLayersMixin(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
-    """The methods of the estimators that look into the network."""
+    """Adds ``transform`` and ``prediction_gradient`` to the estimators."""
 
     if TYPE_CHECKING:
         network_: Network

@@ -1,4 +1,4 @@
-"""Whether the weights of a network fit in this machine's memory."""
+"""The check that a network's weights fit into this machine's memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check_memory(weights: Mapping[str, Weight], dtype: str, description: str) ->
     dtype : str
         Their dtype.
     description : str
-        What makes the network as large as it is.
+        The parameters that make the network so large, for the message.
 
     Raises
     ------

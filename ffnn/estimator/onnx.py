@@ -1,4 +1,4 @@
-"""What skl2onnx asks of an estimator that it does not know, so that it converts pipelines with ours in them."""
+"""The methods that skl2onnx looks for in an estimator, so that it converts pipelines with ours in them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["OnnxMixin"]
 
 
 class OnnxMixin:
-    """Makes ``skl2onnx.to_onnx`` work, with nothing to register: these are the methods that it looks for."""
+    """Lets ``skl2onnx.to_onnx`` convert the estimators without any registration."""
 
     network_: Network
     _state: Callable[[], State]
 
     def onnx_parser(self) -> Callable[..., list[Any]]:
-        """Return what declares the outputs of the ONNX model."""
+        """Return the function that declares the outputs of the ONNX model."""
         check_is_fitted(self)
         from ffnn.onnx.model import allow_options, output_types
 
@@ -33,7 +33,7 @@ class OnnxMixin:
         return parse
 
     def onnx_shape_calculator(self) -> Callable[[Any], None]:
-        """Return what sets the types and shapes of the outputs."""
+        """Return the function that sets the types and shapes of the outputs."""
         check_is_fitted(self)
         from ffnn.onnx.model import output_types
 
@@ -44,7 +44,7 @@ class OnnxMixin:
         return calculate
 
     def onnx_converter(self) -> Callable[[Any, Any, Any], None]:
-        """Return what adds the operations of the network to the ONNX model."""
+        """Return the function that adds the operations of the network to the ONNX model."""
         check_is_fitted(self)
         from ffnn.onnx.model import convert
 

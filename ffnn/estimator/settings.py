@@ -1,4 +1,4 @@
-"""An estimator's parameters, checked and resolved: all that can be refused is refused here, before anything starts."""
+"""An estimator's parameters, checked and resolved. Bad ones are refused here, before anything starts."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Settings:
         return builder
 
     def stopping(self) -> EarlyStopping:
-        """Return what decides when to stop."""
+        """Return a fresh :class:`EarlyStopping`."""
         return EarlyStopping(self.n_iter_no_change, self.tol)
 
     def check_monitor(self, monitor: Any) -> None:
@@ -149,7 +149,7 @@ class Settings:
 
     @property
     def compute_dtype(self) -> str | None:
-        """What the hidden layers compute in, if not the network's dtype."""
+        """The dtype of the hidden layers, if not the network's."""
         return "bfloat16" if self.dtype == _MIXED else None
 
     def input_for(self, X: Any) -> Input:
@@ -218,7 +218,7 @@ class Settings:
 
 
 def root_seed(random_state: Any) -> int:
-    """Return what all of a fit's random numbers follow from; a RandomState instance is drawn from.
+    """Return the seed of all random numbers of a fit; a RandomState instance is advanced by one draw.
 
     Raises
     ------
@@ -263,7 +263,7 @@ def _early_stopping(value: Any) -> bool | str:
 
 
 def _end(kind: Any, value: Any, base: type) -> Any:
-    """Check an ``input_layer`` or ``output_layer`` without keeping what a name stands for."""
+    """Return an ``input_layer`` or ``output_layer``, checked; a name stays a name."""
     if not (isinstance(value, str) and value == "auto"):
         end: Any = registry.resolve(kind, value, f"{kind}_layer", base)
         if isinstance(end, Output):

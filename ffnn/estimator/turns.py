@@ -1,4 +1,4 @@
-"""One training at a time for each estimator, whatever the number of threads."""
+"""A lock for each estimator in training, so that threads train it one at a time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class _Turn:
         self.n_users = 0
 
 
-# not attributes of the estimators, which are copied, pickled and cloned
+# kept outside of the estimators, which are copied, pickled and cloned
 _turns: dict[int, _Turn] = {}
 _guard = threading.Lock()
 
 
 def _forget() -> None:
-    """Begin anew: in the child of a fork, nobody would give back what other threads held."""
+    """Start without locks in a forked child, where those of other threads would never be released."""
     global _guard
     _guard = threading.Lock()
     _turns.clear()
@@ -36,7 +36,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def one_at_a_time(estimator: Any) -> Iterator[None]:
-    """Wait until no other thread trains the estimator, and keep others from it meanwhile.
+    """Hold the estimator's lock: only one thread trains it at a time.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Compiled kernels, for what no engine has an operation for: plain C, built with the package, called through ctypes.
+"""Compiled kernels for operations that no engine has: plain C, built with the package, called through ctypes.
 
-There is a library a level of the processor's instructions; :func:`load` takes the best that runs here. Where the
-package was built without a compiler there is none, and whoever would use one goes another way. The environment variable
+There is one library for each level of the processor's instructions; :func:`load` takes the best that runs here. Where
+the package was built without a compiler there is none, and callers take another path. The environment variable
 ``FFNN_KERNELS`` names another folder to take libraries from, such as one of libraries built with sanitizers.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 __all__ = ["LEVELS", "describe", "load"]
 
-#: What a library may ask of the processor, the most first: the levels of x86-64, and what every processor has.
+#: The instruction sets that libraries are built for, the largest first: levels of x86-64, and what every processor has.
 LEVELS = (4, 3, 0)
 
 _NAMES = {4: "AVX-512", 3: "AVX2", 0: "any processor"}
@@ -48,7 +48,7 @@ def _highest_level() -> int:
 
 
 def describe() -> str:
-    """Return a line on the kernels that there are, and what to do if there are none."""
+    """Return a line that names the kernels found, or says what to do if there are none."""
     names = sorted({path.stem for path in _FOLDER.glob("*.c")})
     found = {name: library for name in names if (library := load(name)) is not None}
     if not found:
@@ -58,7 +58,7 @@ def describe() -> str:
     return "kernels: " + ", ".join(f"{name} (for {_NAMES[level]})" for name, level in levels.items())
 
 
-def _open(name: str, level: int, folder: Path) -> ctypes.CDLL | None:
+def _open(name: str, level: int, folder: Path = _FOLDER) -> ctypes.CDLL | None:
     folder = Path(os.environ.get("FFNN_KERNELS") or folder)
     try:
         return ctypes.CDLL(str(folder / f"{name}-{level}.so"))

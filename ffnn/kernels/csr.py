@@ -1,4 +1,4 @@
-"""Sparse rows, and how some of them are copied into a batch: what ``sparse_adam_gather.h`` does, from Python."""
+"""Sparse rows, and copying some of them into a batch: the Python side of ``sparse_adam_gather.h``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Gather(ctypes.Structure):
 
 
 def check_array(name: str, array: Array, dtype: Any, shape: tuple[int, ...]) -> None:
-    """Refuse an array that a kernel would take for another than it is.
+    """Refuse an array that a kernel would misread.
 
     Raises
     ------
@@ -60,14 +60,14 @@ def check_array(name: str, array: Array, dtype: Any, shape: tuple[int, ...]) -> 
 
 
 def check_arrays(x: CSR) -> None:
-    """Refuse rows whose arrays have other dtypes or lengths than they should; what is in them is not looked at."""
+    """Refuse rows whose arrays have the wrong dtypes or lengths; their values are not looked at."""
     check_array("splits", x.splits, np.int32, (max(x.splits.size, 1),))
     check_array("columns", x.columns, np.int32, (x.columns.size,))
     check_array("values", x.values, np.float32, (x.columns.size,))
 
 
 def check_whole(x: CSR, n_rows: int) -> None:
-    """Refuse rows that are not so many, or whose entries are not where ``splits`` says."""
+    """Refuse rows of another number, or with ``splits`` that point outside the entries."""
     check_arrays(x)
     falls = bool((x.splits[1:] < x.splits[:-1]).any())
     if len(x.splits) != n_rows + 1 or falls or x.splits[0] < 0 or x.splits[-1] > len(x.columns):
@@ -78,7 +78,7 @@ def check_whole(x: CSR, n_rows: int) -> None:
 
 
 def lengths_of(x: CSR, rows: Array) -> Array:
-    """Return how many entries each of some rows has; refuse rows and lengths that cannot be."""
+    """Return the number of entries of each of some rows; refuse rows that are outside and impossible lengths."""
     n_rows = len(x.splits) - 1
     if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
         raise ValueError(f"rows: expected numbers from 0 to {n_rows - 1}, got {rows.min()} to {rows.max()}.")

@@ -59,7 +59,7 @@ struct pass {
     int32_t every; /* whether each step is one of all rows */
 
     int32_t now; /* the number of steps when this pass is over */
-    int64_t n_ends; /* of segments; what is known of their steps is as the class Clock of idling.py has it */
+    int64_t n_ends; /* of segments; what is known of their steps is as the class StepHistory of lazy_rows.py has it */
     const int32_t *ends;
     const double *sums; /* (..., 2) */
     const double *logs; /* NULL where no step shrinks a weight */

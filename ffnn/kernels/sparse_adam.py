@@ -1,4 +1,4 @@
-"""Adam in the weights that sparse rows meet, a step a pass over them: what ``sparse_adam.c`` does, from Python."""
+"""Adam in a weight that is multiplied with sparse rows, one pass a step: the Python side of ``sparse_adam.c``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ffnn.kernels import load
 from ffnn.kernels.csr import CSR, check_array, check_arrays, gather, lengths_of
 from ffnn.kernels.threads import Threads
-from ffnn.lazy_rows import Clock
+from ffnn.lazy_rows import StepHistory
 from ffnn.model import Array
 from ffnn.solvers import Adam, AdamW
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ffnn.model import EpochPlan
     from ffnn.solver import Solver
 
-__all__ = ["Slots", "SparseAdam"]
+__all__ = ["AdamArrays", "SparseAdam"]
 
 
-#: Parts of the features that threads take, at most and at least; more threads find no work.
+#: The most and the fewest parts of the features, of which each thread takes one; more threads find no work.
 LANES, FEWEST_LANES = 16, 2
 #: Bytes of the products of a batch, of which each lane makes its own; there are fewer lanes where they would take more.
 PRODUCTS = 2**27
@@ -34,7 +34,7 @@ _FETCHED = (("columns", np.int32), ("values", np.float32))
 
 
 @dataclass(frozen=True)
-class Slots:
+class AdamArrays:
     """A weight and Adam's two means of it, each a float32 ndarray of shape (n_features, n_units), changed in place."""
 
     weight: Array
@@ -82,31 +82,31 @@ class _Transposed:
 
 
 class SparseAdam:
-    """Takes the steps of one fit, and remembers which rows have waited for how long.
+    """Takes the steps of one fit, and records how long each row has waited.
 
-    A pass takes one step, of the batch at hand, and returns the products of the next batch, which was fetched, with the
-    weight as it then is. So an epoch is ``begin``, a pass without slopes, and a pass a batch, before the last of which
-    nothing is fetched. An epoch that ended so before its last step goes on by ``hold`` and ``fetch``.
+    A pass takes the step of the current batch and returns the product of the next batch, which was fetched, with the
+    weight after that step. So an epoch is ``begin``, a pass without gradients, and a pass a batch; nothing is fetched
+    before the last pass. If that was not the last step of the epoch, ``hold`` and ``fetch`` go on with it.
 
     Parameters
     ----------
     solver : Adam or AdamW
-        Whose constants they are.
+        The solver.
     n_features, n_units : int
         The shape of the weight.
     """
 
     def __init__(self, solver: Adam, n_features: int, n_units: int) -> None:
-        library, idling = load("sparse_adam"), solver.idling()
+        library, lazy_rows = load("sparse_adam"), solver.lazy_rows()
         assert library is not None  # takes() has been asked
-        assert idling is not None
+        assert lazy_rows is not None
         self._library = library
-        self._decays = {"mean": idling.decays["mean"], "square": idling.decays["square"], "ratio": idling.ratios[0]}
-        self._clock = Clock(idling)
+        self._decays = {**lazy_rows.decays, "ratio": lazy_rows.ratios[0]}
+        self._history = StepHistory(lazy_rows)
         self._plan: EpochPlan | None = None
         self._step, self._shrinks = -1, False
         self._shrank = False  # in a step that rows wait for
-        self._n_rows = 0  # of the batch at hand
+        self._n_rows = 0  # of the current batch
         self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
         self._pass = _Pass(
             n_features=n_features,
@@ -130,37 +130,37 @@ class SparseAdam:
 
     @staticmethod
     def takes(solver: Solver) -> bool:
-        """Return whether such a solver's steps are these, and there is a library for this processor."""
+        """Return whether the kernel takes this solver's steps, and there is a library for this processor."""
         return (
             type(solver) in (Adam, AdamW)  # a subclass may step otherwise
             and solver.clip_norm is None  # the norm of a gradient that is never whole
-            and solver.idling() is not None
+            and solver.lazy_rows() is not None
             and load("sparse_adam") is not None
         )
 
     @property
     def is_full(self) -> bool:
-        """Whether rows should be settled before another epoch begins."""
-        return self._clock.is_full
+        """Whether rows should be settled before another epoch begins: see :attr:`StepHistory.is_full`."""
+        return self._history.is_full
 
     @property
     def waiting(self) -> bool:
         """Whether rows may be waiting for steps."""
-        return self._clock.now > 0
+        return self._history.now > 0
 
-    def begin(self, slots: Slots, plan: EpochPlan, *, decays: bool, shrinks: bool) -> None:
+    def begin(self, arrays: AdamArrays, plan: EpochPlan, *, decays: bool, shrinks: bool) -> None:
         """Begin an epoch.
 
         Parameters
         ----------
-        slots : Slots
-            What is changed.
+        arrays : AdamArrays
+            The arrays to change.
         plan : EpochPlan
-            What the epoch does.
+            The epoch.
         decays : bool
-            Whether an L2 penalty acts on the weight, so that no row may wait; those that do must be settled before.
+            Whether an L2 penalty acts on the weight, so that no row may wait; waiting rows must be settled before.
         shrinks : bool
-            Whether decoupled weight decay does.
+            Whether decoupled weight decay acts on the weight.
         """
         self._plan, self._step, self._shrinks = plan, -1, shrinks
         p = self._pass
@@ -168,15 +168,15 @@ class SparseAdam:
         self._divide(int(np.clip(PRODUCTS // (4 * rows * p.pitch), FEWEST_LANES, LANES)))
         p.decay = plan.weight_decay if decays else 0.0
         p.bound = np.inf if plan.clip_value is None else plan.clip_value
-        p.every, p.now = decays, self._clock.now
-        self.hold(slots)
+        p.every, p.now = decays, self._history.now
+        self.hold(arrays)
         if not decays:
             self._shrank |= shrinks
-            self._clock.advance(plan, shrinks)
+            self._history.advance(plan, shrinks)
             self._look_back()
 
     def fetch(self, x: CSR, rows: Array | None = None) -> None:
-        """Take the next batch: some rows of a data set, or all of it; never during a pass.
+        """Copy the next batch, some rows of a data set or all of it; never during a pass.
 
         Parameters
         ----------
@@ -195,21 +195,21 @@ class SparseAdam:
         check_array("rows", rows, np.int32, (rows.size,))
         splits = np.zeros(len(rows) + 1, np.int32)
         np.cumsum(lengths_of(x, rows), out=splits[1:])
-        batch = CSR(splits, *(self._room(name, kind, splits[-1]) for name, kind in _FETCHED))
+        batch = CSR(splits, *(self._buffer(name, kind, splits[-1]) for name, kind in _FETCHED))
         gather(self._library, x, rows, batch, self._pass.n_features)
         self._point(splits=splits)
         self._pass.n_next = len(rows)
 
-    def advance(self, slopes: Array | None, threads: Threads) -> Array | None:
-        """Take a step, and return the products of the batch that was fetched, if one was.
+    def advance(self, gradients: Array | None, threads: Threads) -> Array | None:
+        """Take a step, and return the product of the batch that was fetched, if there is one.
 
         Parameters
         ----------
-        slopes : float32 ndarray of shape (n_rows, n_units), or None
+        gradients : float32 ndarray of shape (n_rows, n_units), or None
             The gradient of the mean loss with respect to the products that the last call returned; None before the
             first step of an epoch.
         threads : Threads
-            What computes.
+            The threads that compute.
 
         Returns
         -------
@@ -217,15 +217,15 @@ class SparseAdam:
         """
         p = self._pass
         p.slopes = None
-        if slopes is not None:
-            self._next_step(slopes)
+        if gradients is not None:
+            self._next_step(gradients)
         self._batch, self._next = self._next, self._batch
         n_stored = int(self._arrays["splits"][-1]) if p.n_next else 0
         self._next.make_room(n_stored)
         for room in ("room", "more_room"):
-            self._room(room, _TRIPLE, n_stored)
-        self._room("bounds", np.int32, p.n_lanes * p.n_next * 2)
-        products = self._room("products", np.float32, p.n_lanes * p.n_next * p.pitch)
+            self._buffer(room, _TRIPLE, n_stored)
+        self._buffer("bounds", np.int32, p.n_lanes * p.n_next * 2)
+        products = self._buffer("products", np.float32, p.n_lanes * p.n_next * p.pitch)
         p.features, p.starts, p.entries = self._batch.pointers
         p.next_features, p.next_starts, p.next_entries = self._next.pointers
         threads.run(self._library.ffnn_pass, p)
@@ -236,49 +236,49 @@ class SparseAdam:
         p.n_next = 0
         return np.asarray(products.reshape(p.n_lanes, n_rows, p.pitch).sum(axis=0)[:, : p.n_units])
 
-    def _next_step(self, slopes: Array) -> None:
-        """Say what the next pass does."""
+    def _next_step(self, gradients: Array) -> None:
+        """Set up the next pass as the next step of the epoch."""
         assert self._plan is not None  # begun
         p, plan = self._pass, self._plan
         self._step += 1
         p.step_size = plan.step_sizes[self._step]
         p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
         p.now += not p.every
-        check_array("slopes", slopes, np.float32, (self._n_rows, p.n_units))
-        padded = self._room("slopes", np.float32, len(slopes) * p.pitch).reshape(len(slopes), p.pitch)
-        padded[:, : p.n_units] = slopes
+        check_array("gradients", gradients, np.float32, (self._n_rows, p.n_units))
+        padded = self._buffer("slopes", np.float32, len(gradients) * p.pitch).reshape(len(gradients), p.pitch)
+        padded[:, : p.n_units] = gradients
 
-    def settle(self, slots: Slots, threads: Threads) -> None:
+    def settle(self, arrays: AdamArrays, threads: Threads) -> None:
         """Take the steps that rows have waited for."""
-        self.hold(slots)
+        self.hold(arrays)
         self._look_back()
-        self._pass.now = self._clock.now
+        self._pass.now = self._history.now
         threads.run(self._library.ffnn_settle, self._pass)
-        self._clock.reset()
+        self._history.reset()
         self._shrank = False
         self._arrays["last"][:] = 0
         self._let_go()
 
-    def hold(self, slots: Slots) -> None:
-        """Take the weight and its means; a pass after which no batch comes lets go of them."""
-        arrays = {"weight": slots.weight, "mean": slots.mean, "square": slots.square}
-        for name, array in arrays.items():
+    def hold(self, arrays: AdamArrays) -> None:
+        """Hold the weight and its means; the last pass lets go of them."""
+        named = {"weight": arrays.weight, "mean": arrays.mean, "square": arrays.square}
+        for name, array in named.items():
             check_array(name, array, np.float32, (self._pass.n_features, self._pass.n_units))
-        self._point(**arrays)
+        self._point(**named)
 
     def _let_go(self) -> None:
-        """Hold no memory that is not one's own."""
+        """Release the caller's arrays."""
         for name in ("weight", "mean", "square"):
             self._arrays.pop(name)
 
     def _look_back(self) -> None:
-        """Point to what idle steps have done."""
-        clock = self._clock
-        self._pass.n_ends = len(clock.ends)
-        self._point(ends=clock.ends, sums=clock.sums, logs=clock.logs)
+        """Point the pass to the history of steps."""
+        history = self._history
+        self._pass.n_ends = len(history.ends)
+        self._point(ends=history.ends, sums=history.sums, logs=history.logs)
         if not self._shrank:
             self._pass.logs = None
-        gaps = np.arange(int(np.diff(clock.ends, prepend=0).max()) + 1)
+        gaps = np.arange(int(np.diff(history.ends, prepend=0).max()) + 1)
         self._point(**{f"{name}_decays": np.power(decay, gaps) for name, decay in self._decays.items()})
 
     def _point(self, **arrays: Array) -> None:
@@ -286,10 +286,10 @@ class SparseAdam:
             self._arrays[name] = array
             setattr(self._pass, name, array.ctypes.data)
 
-    def _room(self, name: str, kind: Any, size: int) -> Array:
-        """Return room of a size, pointed to; the same as before where it suffices."""
-        room = self._arrays.get(name)
-        if room is None or len(room) < size:
-            room = np.empty(size + size // 8, kind)
-        self._point(**{name: room})
-        return room[:size]
+    def _buffer(self, name: str, kind: Any, size: int) -> Array:
+        """Return an array of a size that the pass points to; the same as before where it is large enough."""
+        buffer = self._arrays.get(name)
+        if buffer is None or len(buffer) < size:
+            buffer = np.empty(size + size // 8, kind)
+        self._point(**{name: buffer})
+        return buffer[:size]

@@ -1,4 +1,4 @@
-"""The product of sparse rows with the first weights: what ``sparse_products.c`` does, from Python."""
+"""The product of sparse rows with a weight: the Python side of ``sparse_products.c``."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def is_there() -> bool:
 
 
 def multiply(x: CSR, weight: Array, products: Array, n_threads: int) -> None:
-    """Write the products of sparse rows with a weight, of which none depends on the rows beside it.
+    """Write the product of sparse rows with a weight; no row of it depends on the rows beside it.
 
     Parameters
     ----------
     x : CSR
         The rows.
     weight : float32 ndarray of shape (n_features, n_units)
-        What they are multiplied with.
+        The weight.
     products : float32 ndarray of shape (n_rows, n_units)
-        What is written to; in memory row by row, as all the others.
+        The array to write to; in C order, as all the others.
     n_threads : int
-        How many threads may compute.
+        The most threads that may compute.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Threads that compute one thing together, in a library that divides the work among them."""
+"""Threads that run one function of a library, which divides the work among them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Threads"]
 
 
 class Threads:
-    """Threads that compute one thing together.
+    """A team of threads that includes the caller's.
 
     Parameters
     ----------
     n_threads : int
-        How many, that of the caller among them.
+        Their number, the caller included.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -31,7 +31,7 @@ class Threads:
             self._pool.shutdown()
 
     def run(self, function: Any, argument: Any) -> None:
-        """Let each thread call a function of the library, which divides the work."""
+        """Call a function of the library in each thread."""
         argument.lane = 0
         reference = ctypes.byref(argument)
         others = [] if self._pool is None else [self._pool.submit(function, reference) for _ in range(self._others)]
@@ -39,7 +39,7 @@ class Threads:
         wait(others)
 
     def beside(self, function: Callable[[], None]) -> Future[None]:
-        """Let another thread, if there is one, call a function."""
+        """Call a function in another thread, or at once if there is none."""
         if self._pool is not None:
             return self._pool.submit(function)
         function()

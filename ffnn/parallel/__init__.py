@@ -1,1 +1,1 @@
-"""How tasks reach a worker and come back: the pool, joblib's backend, a task's envelope and its process."""
+"""Running tasks on workers: the pool, joblib's backend, the messages of a task, and the worker process."""

@@ -10,25 +10,25 @@ from collections.abc import Callable
 from typing import Any
 
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
+from ffnn.executor import BaseExecutor
 from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
+from ffnn.parallel.foreign import adapt, unwrap
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.tasks.blobs import Hashes
-from ffnn.parallel.tasks.budget import cpu_count
 from ffnn.plugins import registry
 
 __all__ = ["FfnnBackend", "make_executor"]
 
-# joblib hands out twice as many tasks as it believes there are workers; with more of them at hand, a worker
-# need not wait until joblib has digested a result. They are pickled when a worker takes them, so they cost
-# next to nothing.
+# joblib dispatches twice as many tasks as it believes there are workers; with more of them queued, a worker need not
+# wait until joblib has processed a result. Tasks are pickled when a worker takes them, so queued ones cost little.
 _TASKS_PER_WORKER = 2
 
 _Callback = Callable[[Any], Any]
 
 
 class FfnnBackend(ParallelBackendBase):
-    """Lets joblib's ``Parallel``, and so scikit-learn, run on an executor.
+    """A joblib backend that runs ``Parallel``, and so scikit-learn, on an executor.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class FfnnBackend(ParallelBackendBase):
 
     Notes
     -----
-    The executor bounds what runs at the same time. ``n_jobs`` says only whether to use it: 1 means here, in
-    sequence, and any other number, or None, means on the executor.
+    The executor bounds the number of tasks that run at the same time. ``n_jobs`` only selects where they run: 1 means
+    in this process, in sequence; any other number, or None, means on the executor.
 
-    joblib lets all ``Parallel`` in a thread share one backend, even those of generators that are not used up. So
-    :meth:`configure` gives each of them a backend of its own on the same executor: no ``Parallel`` cancels the tasks of
+    joblib shares one backend among all ``Parallel`` objects of a thread, even those of unfinished generators. So
+    :meth:`configure` gives each of them its own backend on the same executor: no ``Parallel`` cancels the tasks of
     another or uses the hashes of its data.
     """
 
@@ -62,11 +62,11 @@ class FfnnBackend(ParallelBackendBase):
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
-        self._is_one_parallels = False
+        self._is_configured = False
         self._clear()
 
     def _clear(self) -> None:
-        self._progress = Progress(False)
+        self._progress = Progress(False, self._executor)
         self._hashes = Hashes()
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
@@ -74,16 +74,16 @@ class FfnnBackend(ParallelBackendBase):
 
     @property
     def executor(self) -> concurrent.futures.Executor:
-        """What runs the tasks."""
-        return self._executor
+        """The executor that runs the tasks."""
+        return unwrap(self._executor)
 
     @property
     def n_workers(self) -> int:
         """The number of tasks that can run at the same time."""
-        return int(getattr(self._executor, "n_workers", None) or cpu_count())
+        return self._executor.n_workers
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Say how many tasks joblib should keep at hand; were it 1, joblib would run them here."""
+        """Return the number of tasks that joblib should keep at hand; with 1, joblib would run them in this process."""
         if n_jobs == 0:
             raise ValueError("n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence.")
         if n_jobs == 1:
@@ -91,17 +91,17 @@ class FfnnBackend(ParallelBackendBase):
         return _TASKS_PER_WORKER * self.n_workers
 
     def configure(self, n_jobs: int | None = 1, parallel: Any = None, **options: Any) -> int:
-        """Prepare for a ``Parallel``; joblib's options for processes mean nothing here.
+        """Prepare for a ``Parallel``; joblib's options for processes are ignored.
 
         Raises
         ------
         joblib._parallel_backends.FallbackToBackend
-            As joblib wants it, with the backend that the ``Parallel`` is to use and to configure instead: its own.
+            joblib's way to replace a backend; it carries the one that the ``Parallel`` configures and uses instead.
         """
-        if not self._is_one_parallels:
+        if not self._is_configured:
             own = copy.copy(self)
             own._clear()
-            own._is_one_parallels = True
+            own._is_configured = True
             raise FallbackToBackend(own)
         self.parallel = parallel
         self._aborted = False
@@ -110,17 +110,17 @@ class FfnnBackend(ParallelBackendBase):
     def start_call(self) -> None:
         """Prepare for one call of the ``Parallel``; it makes one at a time."""
         self._aborted = False
-        self._progress = Progress(self._show)
+        self._progress = Progress(self._show, self._executor)
         self._hashes = Hashes(watchful=getattr(self.parallel, "return_generator", False))
-        getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
+        self._executor.prepare()  # reports what is wrong with a host before anything runs
 
     def stop_call(self) -> None:
         """Note that the call is over."""
         self._hashes = Hashes()
-        self._progress.close(self)
+        self._progress.close()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
-        """Run a batch of calls; the callback gets its future, however it ended."""
+        """Run a batch of calls; the callback receives the finished future, whether it succeeded or not."""
         name = _name(func)
         if name is not None:
             func.__qualname__ = name  # for messages; it does not travel
@@ -133,7 +133,7 @@ class FfnnBackend(ParallelBackendBase):
         return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Cancel what is queued and end what runs; the executor stays ready."""
+        """Cancel queued tasks and end running ones; the executor stays ready."""
         with self._lock:
             self._aborted = True
             futures = list(self._futures)
@@ -141,17 +141,17 @@ class FfnnBackend(ParallelBackendBase):
             future.cancel()
 
     def terminate(self) -> None:
-        """Let go of the ``Parallel``; the workers stay warm for the next."""
+        """Release the ``Parallel``; the workers stay warm for the next."""
         self.parallel = None
 
     def get_nested_backend(self) -> tuple[Any, int | None]:
-        """Return the backend for what a task nests: in sequence, within its worker's share of the machine."""
+        """Return the backend for calls nested in a task: sequential, within its worker's share of the machine."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():
             future = self._executor.submit(func)
-        self._progress.add(future, func, self)
+        self._progress.add(future, func)
         with self._lock:
             self._futures.add(future)
             aborted = self._aborted
@@ -169,22 +169,19 @@ class FfnnBackend(ParallelBackendBase):
         error = None if future.cancelled() else future.exception()
         report = callback or (lambda _: None)
         if isinstance(error, WorkerDiedError | TaskTimeoutError) and not self._aborted:
-            from ffnn.parallel.failed import stand_in
+            from ffnn.parallel.failed import failing_batch
 
-            again = stand_in(func, error)
+            again = failing_batch(func, error)
             if again is not None:
                 try:
                     second = self._track(again)
-                except RuntimeError:  # shut down meanwhile
+                except RuntimeError:  # the executor was shut down meanwhile
                     report(future)
                     return
-                # if even this fails for a reason of its own, the first failure is what the user should see
+                # if this fails for another reason, report the first failure
                 second.add_done_callback(lambda done: report(done if _explains(done, error) else future))
                 return
         report(future)
-
-
-def _nothing() -> None: ...
 
 
 def _name(batch: Any) -> str | None:
@@ -202,8 +199,8 @@ def _explains(future: concurrent.futures.Future[Any], first: BaseException) -> b
     return error is None or (type(error) is type(first) and str(error) == str(first))
 
 
-def make_executor(executor: str | concurrent.futures.Executor, options: dict[str, Any]) -> concurrent.futures.Executor:
-    """Make an executor from its name and options, or return the one given.
+def make_executor(executor: str | concurrent.futures.Executor, options: dict[str, Any]) -> BaseExecutor:
+    """Make an executor from its name and options, or adapt the one given.
 
     Raises
     ------
@@ -219,7 +216,7 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
         check_options(kind, executor, options)
         made = kind(**options)
         if isinstance(made, concurrent.futures.Executor):
-            return made
+            return adapt(made)
         raise PluginLoadError(
             f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is no concurrent.futures.Executor; "
             f"the plugin's class must derive from it."
@@ -235,4 +232,4 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
             f"options ({', '.join(options)}) are for an executor given by its name; got the "
             f"{type(executor).__name__} {executor!r}. Pass them to its constructor."
         )
-    return executor
+    return adapt(executor)

@@ -1,13 +1,13 @@
 """A candidate whose worker was lost becomes scikit-learn's ``error_score``.
 
 scikit-learn turns an exception in ``fit`` into ``error_score``, but a lost worker raises nothing there. So
-the same batch is run once more with a stand-in for the estimator, whose ``fit`` raises what happened:
-scikit-learn then builds the failed result itself, or raises it under ``error_score="raise"``. joblib has
-no public hook for this; what is relied upon is that a batch has ``items`` of (function, args, kwargs).
+the same batch is run again with a :class:`FailedEstimator` in place of the estimator, whose ``fit`` raises the
+error: scikit-learn then builds the failed result itself, or raises it under ``error_score="raise"``. joblib has
+no public hook for this; the code relies on a batch having ``items`` of (function, args, kwargs).
 
 One function of scikit-learn's fits an estimator and knows ``error_score``: ``_fit_and_score``, which searches,
-``cross_validate``, ``learning_curve``, ``validation_curve`` and others call. Nothing else may see a stand-in: a
-function that saves an estimator would save this one. (``cross_val_predict`` and ``learning_curve`` with
+``cross_validate``, ``learning_curve``, ``validation_curve`` and others call. No other function may receive a
+:class:`FailedEstimator`: one that saves its estimator would save it. (``cross_val_predict`` and ``learning_curve`` with
 ``exploit_incremental_learning`` raise what ``fit`` raises, and so does a lost worker there.)
 """
 
@@ -17,19 +17,19 @@ import copy
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import _validation
-from sklearn.utils.parallel import _FuncWrapper
 
-__all__ = ["FailedEstimator", "stand_in"]
+from ffnn._utils._private import is_fit_and_score
+
+__all__ = ["FailedEstimator", "failing_batch"]
 
 
 class FailedEstimator(BaseEstimator):
-    """Raises, where an estimator would be fitted, why it could not be.
+    """An estimator whose ``fit`` raises a given error.
 
     Parameters
     ----------
     error : Exception
-        What to raise.
+        The error.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -44,13 +44,13 @@ class FailedEstimator(BaseEstimator):
         raise self.error
 
 
-def stand_in(batch: Any, error: Exception) -> Any | None:
-    """Make the batch that fails as scikit-learn expects; None if it is not one call that knows ``error_score``."""
+def failing_batch(batch: Any, error: Exception) -> Any | None:
+    """Return a copy of a batch whose estimator fails in ``fit``; None unless it is one call with ``error_score``."""
     items = getattr(batch, "items", None)
     if not isinstance(items, list) or len(items) != 1:
         return None
     function, args, kwargs = items[0]
-    if not _knows_error_score(function):
+    if not is_fit_and_score(function):
         return None
     failed = FailedEstimator(error)
     if args:  # the estimator is its first parameter
@@ -59,11 +59,5 @@ def stand_in(batch: Any, error: Exception) -> Any | None:
         kwargs = {**kwargs, "estimator": failed}
     again = copy.copy(batch)
     again.items = [(function, args, kwargs)]
-    again.stands_in = True  # so that it is not counted as one more task
+    again.is_rerun = True  # it is not counted as one more task
     return again
-
-
-def _knows_error_score(function: Any) -> bool:
-    if isinstance(function, _FuncWrapper):  # scikit-learn's own delayed()
-        function = function.function
-    return function is _validation._fit_and_score

@@ -1,4 +1,4 @@
-"""Checks of what the user gave, with messages that say what was expected, what arrived, and what to do."""
+"""Checks of executors' options, with errors that name what was expected, what arrived and the remedy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,45 @@ import difflib
 import inspect
 import math
 import numbers
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["check_count", "check_options", "check_seconds"]
+__all__ = ["TaskLimits", "check_count", "check_optional_count", "check_options", "check_seconds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskLimits:
+    """The limits of a task and its worker process, which every executor takes as options; checked when made.
+
+    Attributes
+    ----------
+    task_timeout : float or None
+        Seconds that a task may run, not counting those in which it imports modules.
+    max_retries : int
+        The number of times that a task is started again after its worker was lost.
+    max_tasks_per_child : int or None
+        The number of tasks after which a worker process is replaced by a fresh one.
+    start_timeout : float
+        Seconds that a worker process may take to start, and to take a task.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one has the wrong type, or is too small.
+    """
+
+    task_timeout: float | None
+    max_retries: int
+    max_tasks_per_child: int | None
+    start_timeout: float
+
+    def __post_init__(self) -> None:
+        timeout = None if self.task_timeout is None else check_seconds("task_timeout", self.task_timeout)
+        object.__setattr__(self, "task_timeout", timeout)
+        object.__setattr__(self, "start_timeout", check_seconds("start_timeout", self.start_timeout))
+        object.__setattr__(self, "max_retries", check_count("max_retries", self.max_retries, 0))
+        most = check_optional_count("max_tasks_per_child", self.max_tasks_per_child)
+        object.__setattr__(self, "max_tasks_per_child", most)
 
 
 def check_count(name: str, value: object, least: int) -> int:
@@ -17,7 +53,7 @@ def check_count(name: str, value: object, least: int) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is none, or too small.
+        If it is not a whole number, or too small.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(
@@ -32,13 +68,24 @@ def check_count(name: str, value: object, least: int) -> int:
     return int(value)
 
 
+def check_optional_count(name: str, value: object) -> int | None:
+    """Return None, or a whole number that is at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither.
+    """
+    return None if value is None else check_count(name, value, 1)
+
+
 def check_seconds(name: str, value: object) -> float:
     """Return a positive, finite number of seconds.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it is not a number, or not positive and finite.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(
@@ -52,12 +99,12 @@ def check_seconds(name: str, value: object) -> float:
 
 
 def check_options(kind: type[Any], name: str, options: dict[str, Any]) -> None:
-    """Check that a class takes the options by which the user wants to make one.
+    """Check that a class takes the options that the user passed for it.
 
     Raises
     ------
     TypeError
-        If it does not know one of them; the nearest name is given.
+        If it does not know one of them; the error suggests the nearest name.
     """
     parameters = inspect.signature(kind).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):

@@ -1,7 +1,7 @@
-"""The standard streams of this process, for what workers print and for what is said about them.
+"""The standard streams of this process, for the output of workers and for messages about them.
 
-Printing must not end a search: a stream may be None, closed, or a user's own that raises. It must not hold one up for
-ever either: if nobody reads a pipe or a terminal, what is printed there is dropped after a while, and a line says so.
+Printing must not end a search: a stream may be None, closed, or a user's object that raises. Nor may it block one: if
+no process reads a pipe or a terminal, output to it is dropped after a while, and a line says how much.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 
 from ffnn.parallel.words import size_in_words
 
-__all__ = ["STDERR", "STDOUT", "Stream", "say_what_was_dropped", "warn"]
+__all__ = ["STDERR", "STDOUT", "Stream", "report_dropped_output", "warn"]
 
-_PATIENCE = 5.0  # seconds for somebody to read before output is dropped
-_PIECE = 1024  # characters, which fit into a pipe that has room (4096 bytes) in any encoding
+_PATIENCE = 5.0  # seconds without a reader after which output is dropped
+_PIECE = 1024  # characters; in any encoding they fit into a pipe with room (4096 bytes)
 
 
 class Stream:
-    """``sys.stdout`` or ``sys.stderr``, whichever object that is at the moment; made to be written to, as a file.
+    """A file that writes to the current ``sys.stdout`` or ``sys.stderr``.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ class Stream:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._stuck = False  # whether nobody has read for a while
+        self._stuck = False  # whether there has been no reader for a while
         self._n_dropped = 0
 
     def write(self, text: str) -> int:
-        """Write a text, or drop it if that is not possible."""
-        with contextlib.suppress(Exception):  # whoever closed or replaced the stream does not want to see it
+        """Write a text; drop it if the stream cannot be written to."""
+        with contextlib.suppress(Exception):  # the user closed or replaced the stream
             stream = self._stream
-            descriptor = _waits(stream)
+            descriptor = _blocking_descriptor(stream)
             if descriptor is None:
                 stream.write(text)
             else:
@@ -53,15 +53,15 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream, if it does not wait for somebody to read."""
+        """Flush the stream, unless that could block."""
         with contextlib.suppress(Exception):
-            if _waits(self._stream) is None:  # else it is flushed with every write
+            if _blocking_descriptor(self._stream) is None:  # else it is flushed with every write
                 self._stream.flush()
 
     def take_dropped(self) -> str:
-        """Write the line about what was dropped; return it if there is still no room for it."""
+        """Write the line about dropped output; return it if there is still no room."""
         with self._lock, contextlib.suppress(Exception):
-            descriptor = _waits(self._stream)
+            descriptor = _blocking_descriptor(self._stream)
             if self._n_dropped and descriptor is not None:
                 if self._has_room(descriptor):
                     self._write_piece(self._stream, descriptor, "")
@@ -94,7 +94,7 @@ class Stream:
         self._stuck = not poll.poll(0 if self._stuck else _PATIENCE * 1000)
         return not self._stuck
 
-    # for those who ask a file more (its encoding, whether it is a terminal), or compare it
+    # other attributes of a file (its encoding, whether it is a terminal), and comparison
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -109,22 +109,22 @@ class Stream:
 STDOUT, STDERR = Stream("stdout"), Stream("stderr")
 
 
-def say_what_was_dropped() -> None:
-    """Say what was dropped, where somebody reads."""
+def report_dropped_output() -> None:
+    """Report the output dropped from one stream on the other."""
     STDERR.write(STDOUT.take_dropped())
     STDOUT.write(STDERR.take_dropped())
 
 
 def warn(text: str, category: type[Warning]) -> None:
-    """Warn from a thread that must go on, whatever becomes of warnings; where they are errors, print the text."""
+    """Warn from a thread that must not raise; where warnings are errors, print the text."""
     try:
         warnings.warn(text, category, stacklevel=3)
     except Exception:
         STDERR.write(f"{category.__name__}: {text}\n")
 
 
-def _waits(stream: Any) -> int | None:
-    """Return the descriptor of a stream on which a write may have to wait for somebody to read; else None."""
+def _blocking_descriptor(stream: Any) -> int | None:
+    """Return the descriptor of a stream whose writes can block (a pipe or a terminal); else None."""
     buffer = getattr(stream, "buffer", None)
     raw = getattr(buffer, "raw", buffer)
     if not isinstance(stream, io.TextIOWrapper) or not isinstance(raw, io.FileIO):

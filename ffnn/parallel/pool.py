@@ -1,4 +1,4 @@
-"""``ffnn.pool(...)``: an executor, and inside ``with`` the one that joblib and scikit-learn use."""
+"""``ffnn.pool(...)``: an executor that joblib and scikit-learn use inside ``with``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any, ParamSpec, TypeVar
 import joblib
 import numpy as np
 
+from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
+from ffnn.parallel.foreign import unwrap
 from ffnn.parallel.progress import Progress
-from ffnn.parallel.tasks.budget import cpu_count
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
 
@@ -40,8 +41,8 @@ def pool(
     Returns
     -------
     Pool
-        A ``concurrent.futures.Executor``. Entered, it also makes joblib's ``Parallel``, and so scikit-learn,
-        run on it; left, it shuts down, and cancels what is not done if an exception is the reason.
+        A ``concurrent.futures.Executor``. Inside ``with``, joblib's ``Parallel``, and so scikit-learn, run on it. At
+        the end of the block it shuts down; after an exception it also cancels every task that is not done.
 
     Raises
     ------
@@ -50,8 +51,8 @@ def pool(
 
     Notes
     -----
-    joblib keeps its configuration for each thread by itself. In another thread than the one that has entered the pool,
-    enter ``joblib.parallel_config("ffnn", executor=pool)``.
+    joblib keeps its configuration per thread. In a thread other than the one that entered the pool, use
+    ``joblib.parallel_config("ffnn", executor=pool)``.
 
     Examples
     --------
@@ -60,11 +61,12 @@ def pool(
     """
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    return Pool(make_executor(name, options), Progress(None if progress is None else bool(progress)))
+    executor = make_executor(name, options)
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor))
 
 
 def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
-    """Make what ``joblib.register_parallel_backend`` takes, so that an executor gets a name in joblib.
+    """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
     >>> with joblib.parallel_backend("civis"):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    make_executor(name, options)  # says at once what is wrong; starts nothing
+    make_executor(name, options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
         return FfnnBackend(**{"executor": name, **options, **more})
@@ -101,7 +103,7 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
 class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
-    def __init__(self, executor: concurrent.futures.Executor, progress: Progress) -> None:
+    def __init__(self, executor: BaseExecutor, progress: Progress) -> None:
         self._executor = executor
         self._progress = progress
         self._context: Any = None
@@ -109,54 +111,51 @@ class Pool(concurrent.futures.Executor):
 
     @property
     def executor(self) -> concurrent.futures.Executor:
-        """What runs the tasks."""
-        return self._executor
+        """The executor that runs the tasks."""
+        return unwrap(self._executor)
 
     @property
     def n_workers(self) -> int:
         """The number of tasks that can run at the same time."""
-        return int(getattr(self._executor, "n_workers", None) or cpu_count())
+        return self._executor.n_workers
 
     @property
     def n_retries(self) -> int:
         """The number of times that a task had to be started again because its worker was lost."""
-        return int(getattr(self._executor, "n_retries", 0))
+        return self._executor.n_retries
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
         self._pid = self._pid or os.getpid()
         future = self._executor.submit(fn, *args, **kwargs)
-        self._progress.add(future, fn, self)
+        self._progress.add(future, fn)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks and release the workers; see :meth:`ffnn.executor.Executor.shutdown`."""
-        if self._pid not in (None, os.getpid()):  # this is a fork of the process in which the pool is in use
+        if self._pid not in (None, os.getpid()):  # in a fork of the process that uses the pool
             return
         try:
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
-            self._progress.close(self)
+            self._progress.close()
 
     def summary(self) -> str:
-        """Say in one line what the pool has done so far."""
-        return self._progress.summary(self)
+        """Return one line with the tasks done so far, the workers and the time."""
+        return self._progress.summary()
 
     def __enter__(self) -> Pool:
         """Make joblib use this pool in the current thread."""
         if self._context is not None:
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
-        getattr(self._executor, "prepare", _nothing)()  # what is wrong with a host is said before anything runs
+        self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
         self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        """Make joblib use what it used before, and shut down; after an exception, cancel what is not done."""
+        """Restore joblib's previous backend and shut down; after an exception, cancel unfinished tasks."""
         if self._context is not None:
             self._context.unregister()
             self._context = None
         self.shutdown(wait=True, cancel_futures=kind is not None)
-
-
-def _nothing() -> None: ...

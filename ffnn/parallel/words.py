@@ -1,4 +1,4 @@
-"""Words for messages."""
+"""Numbers with their nouns and units, for messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def size_in_words(n_bytes: float) -> str:
-    """Return a number of bytes in the unit that suits it: ``45.8 MB``."""
+    """Return a number of bytes in a suitable unit: ``45.8 MB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if n_bytes < 1000 or unit == "GB":
             break

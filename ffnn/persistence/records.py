@@ -131,7 +131,7 @@ def _fitted(saved: Json, reader: Reader) -> Fitted:
         array = weights.get(name)
         fits = array is None or (array.shape, array.dtype) == (weight.shape, network.dtype)
         check(fits, f"{name} has another shape or dtype")
-    _check_slots(slots, weights, getattr(solver, "slots", {}))
+    _check_slots(slots, weights, solver.slots)
     fitted = Fitted(network, solver, seed)
     fitted.__setstate__({**fitted.__getstate__(), "_state": State(weights, slots, step)})
     return fitted

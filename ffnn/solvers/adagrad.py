@@ -59,5 +59,5 @@ class Adagrad(StochasticSolver):
         square = slots["square"] + ops.square(gradient)
         return weight - step_size * gradient / (ops.sqrt(square) + self.epsilon), {"square": square}
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         return LazyRows({"square": 1.0})

@@ -70,14 +70,14 @@ class Adam(StochasticSolver):
         weight = weight - step_size * mean / (ops.sqrt(square) + self.epsilon)
         return weight, {"mean": mean, "square": square}
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         if not self.beta_2:
             return None
         ratios = (float(self.beta_1 / np.sqrt(self.beta_2)), self.beta_1)
-        idling = LazyRows(
+        lazy_rows = LazyRows(
             {"mean": self.beta_1, "square": self.beta_2}, ratios, self._directions, shrinks=self.decoupled
         )
-        return idling if idling.ends else None
+        return lazy_rows if lazy_rows.ends else None
 
     def _directions(self, ops: Ops, slots: Mapping[str, Tensor]) -> list[Tensor]:
         # the mean decays from step to step, and so does the divisor except for its epsilon

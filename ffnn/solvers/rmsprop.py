@@ -58,5 +58,5 @@ class RMSprop(StochasticSolver):
         square = slots["square"] + (ops.square(gradient) - slots["square"]) * one_minus(self.rho, dtype)
         return weight - step_size * gradient / (ops.sqrt(square) + self.epsilon), {"square": square}
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         return LazyRows({"square": self.rho})

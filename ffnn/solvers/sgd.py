@@ -60,11 +60,11 @@ class SGD(StochasticSolver):
         velocity = self.momentum * slots["velocity"] - step
         return weight + (self.momentum * velocity - step if self.nesterov else velocity), {"velocity": velocity}
 
-    def idling(self) -> LazyRows | None:
+    def lazy_rows(self) -> LazyRows | None:
         if not self.momentum:
             return LazyRows({})
-        idling = LazyRows({"velocity": self.momentum}, (self.momentum,), self._directions, by_step_size=False)
-        return idling if idling.ends else None
+        lazy_rows = LazyRows({"velocity": self.momentum}, (self.momentum,), self._directions, by_step_size=False)
+        return lazy_rows if lazy_rows.ends else None
 
     def _directions(self, ops: Ops, slots: Mapping[str, Tensor]) -> list[Tensor]:
         return [slots["velocity"] * (self.momentum if self.nesterov else 1.0)]

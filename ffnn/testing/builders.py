@@ -51,7 +51,7 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
 
     def model(self, problem: Problem, state: State | None = None) -> Model:
         """Return a model with a state and the problem's data."""
-        model = self.make().build(problem.network, problem.solver)
+        model = self.make().model(problem.network, problem.solver)
         model.set_state(state or State(problem.initial_weights()))
         model.load(problem.x, problem.targets, problem.weight)
         return model

@@ -217,7 +217,7 @@ class LayerSuite(Suite):
     def test_its_gradient_is_right(self, builder_name: str) -> None:
         problem = make_problem(block=(self.make(), "affine", "activation"), **self.values_but_units())
         with unless_refused():
-            model = registry.load("builder", builder_name)().build(problem.network, problem.solver)
+            model = registry.load("builder", builder_name)().model(problem.network, problem.solver)
         model.load(problem.x, problem.targets, problem.weight)
         weights = problem.initial_weights()
         model.set_state(State(weights))

@@ -207,7 +207,7 @@ class OutputSuite(Suite):
     def test_its_gradient_is_right(self, builder_name: str) -> None:
         problem = make_problem(self.make(), y=self.y, n_rows=len(self.y))
         with unless_refused():
-            model = registry.load("builder", builder_name)().build(problem.network, problem.solver)
+            model = registry.load("builder", builder_name)().model(problem.network, problem.solver)
         model.load(problem.x, problem.targets, problem.weight)
         weights = problem.initial_weights()
         loss, gradient = model.loss_and_gradient(weights)

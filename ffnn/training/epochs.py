@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ffnn.schedules import Schedule
     from ffnn.solver import StochasticSolver
 
-__all__ = ["EpochLoop", "advice", "check_finite_targets", "epoch_plan", "initial_generator"]
+__all__ = ["TrainingLoop", "advice", "check_finite_targets", "epoch_plan", "initial_generator"]
 
 
 #: Values beyond this are named where a training diverges.
@@ -28,14 +28,14 @@ _ORDINARY = 100.0
 
 
 def advice(schedule: Schedule | None, data: Mapping[str, Any]) -> str:
-    """Return what to do about a training that diverged.
+    """Return the remedy for a training that diverged.
 
     Parameters
     ----------
     schedule : Schedule or None
         The learning rate; None for a solver that does not use it.
     data : mapping of str to array or sparse matrix
-        What may be too large, by the names that a user knows.
+        The arrays that may be too large, by the names that a user knows.
     """
     sizes = {name: _largest(values) for name, values in data.items()}
     large = [f"{name} has values of up to {size:.2g}" for name, size in sizes.items() if not size <= _ORDINARY]
@@ -85,7 +85,7 @@ def epoch_plan(
     horizon: int,
     weight_decay: float,
 ) -> EpochPlan:
-    """Return what an epoch does.
+    """Return the plan of an epoch.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def epoch_plan(
     epoch, first_step : int
         The number of epochs and of steps done before.
     solver : StochasticSolver
-        What corrects the step sizes and bounds the gradient.
+        Corrects the step sizes and bounds the gradient.
     schedule : Schedule
         The learning rate.
     horizon : int
@@ -125,8 +125,8 @@ def epoch_plan(
 
 
 @dataclass
-class EpochLoop:
-    """One call of ``fit`` or ``partial_fit``, as a solver sees it.
+class TrainingLoop:
+    """The epochs of one call of ``fit`` or ``partial_fit``, which a solver runs.
 
     Parameters
     ----------
@@ -143,13 +143,13 @@ class EpochLoop:
     horizon : int
         The epoch at which the schedule ends.
     root_seed : int
-        What all random numbers are a function of, with the epoch.
+        The seed of all random numbers, together with the epoch's number.
     on_epoch : callable
         Called as ``on_epoch(epoch, loss)``; a true answer stops the training.
     on_begin : callable
         Called as ``on_begin(epoch)`` before each epoch.
     advise : callable or None
-        Returns what to do where the training has diverged; None is to lower the learning rate and to scale X.
+        Returns the remedy for a training that has diverged; None names the learning rate and the scale of X.
     """
 
     model: Model
@@ -184,7 +184,7 @@ class EpochLoop:
         return plan
 
     def begin_epoch(self) -> None:
-        """Say that the next epoch begins; once is enough, and :meth:`end_epoch` does it where nobody did."""
+        """Announce that the next epoch begins, once; :meth:`end_epoch` does so where it was not called."""
         if self._n_begun == self.n_done:
             self._n_begun += 1
             self.on_begin(self.epochs.start + self.n_done)
@@ -205,7 +205,7 @@ class EpochLoop:
         return self.on_epoch(epoch, loss)
 
     def check_finite(self) -> None:
-        """Refuse a state that the last step has ruined: an epoch's loss is that before its steps.
+        """Refuse a state that the last step has made useless: an epoch's loss is measured before its steps.
 
         Raises
         ------

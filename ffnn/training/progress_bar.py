@@ -1,4 +1,4 @@
-"""What ``verbose=1`` shows: a bar of epochs with the losses and the time that is left."""
+"""The progress bar of ``verbose=1``: epochs, losses and the time left."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class EpochProgressBar(Listener):
         self._bar: Any = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Count an epoch, and show what it brought."""
+        """Advance the bar, and show the figures of the epoch."""
         shown = {key: f"{value:.4g}" for key, value in stats.items() if key != "learning_rate"}
         self._bar.set_postfix(shown, refresh=False)
         self._bar.update()
         return False
 
     def close(self) -> None:
-        """Leave it as it is."""
+        """Close the bar."""
         self._bar.close()

@@ -13,14 +13,14 @@ __all__ = ["EarlyStopping", "TrainingLossStopping"]
 
 
 class EarlyStopping:
-    """Watches a number that should grow, and says when it has not for too long.
+    """Decides when to stop, by a number that should grow.
 
     Parameters
     ----------
     patience : int
         The epochs without an improvement after which training stops.
     tol : float
-        What counts as an improvement on the best so far.
+        The smallest improvement on the best so far that counts.
     """
 
     def __init__(self, patience: int, tol: float) -> None:

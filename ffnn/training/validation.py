@@ -1,4 +1,4 @@
-"""Validation: data that is not trained on, looked at after each epoch; and when to stop."""
+"""Validation: data that is not trained on and is measured after each epoch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Scorer = Callable[..., float]
 
 @dataclass(frozen=True)
 class Held:
-    """The validation data that a user gave."""
+    """The arguments ``X_val``, ``y_val`` and ``sample_weight_val`` of ``fit``."""
 
     X: Any = None
     y: Any = None
@@ -41,12 +41,12 @@ class Held:
 
     @property
     def given(self) -> bool:
-        """Whether there is any.
+        """Whether the user gave validation data.
 
         Raises
         ------
         ValueError
-            If only a part of it is there.
+            If only a part of it was given.
         """
         if (self.X is None) != (self.y is None) or (self.X is None and self.sample_weight is not None):
             have = [name for name in ("X", "y", "sample_weight") if getattr(self, name) is not None]
@@ -56,7 +56,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Validation:
-    """The data, as the estimator validated it, and what is measured on it.
+    """The validated data, and how it is measured.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Validation:
     weight : float64 ndarray of shape (n_samples,)
         The weight of each in the loss.
     sample_weight : ndarray or None
-        The weights that the user gave, for the scorer.
+        The user's weights, for the scorer.
     scorer : callable or None
         scikit-learn's scorer; None measures the loss alone.
     scoring : str or callable
@@ -83,14 +83,14 @@ class Validation:
         """Return the weighted mean loss, without dropout and without the penalty of weight decay."""
         scores = model.forward(network.input.prepare(self.X, network.dtype)).astype(np.float64)
         targets = network.output.encode(self.y, "float64")
-        with np.errstate(over="ignore", invalid="ignore"):  # whoever asks looks at the result
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the result
             total, weight = network.output.loss(NumpyOps(), scores, targets, self.weight)
         return float(total) / max(float(weight), np.finfo(np.float64).tiny)
 
     def score(self, estimator: BaseEstimator) -> float:
-        """Return the scorer's verdict."""
+        """Return the score."""
         assert self.scorer is not None
-        # the data is what the estimator has made of the user's: without names, of its own dtype
+        # the data was validated: it has no feature names, and the network's dtype
         probe = copy.copy(estimator)
         probe.__dict__.pop("feature_names_in_", None)
         weights = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}

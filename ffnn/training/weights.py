@@ -1,4 +1,4 @@
-"""The weights of samples: their unit, and what of the targets they leave to learn from."""
+"""Sample weights: their checks and their scale."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def relative(weight: Array, rows: Array) -> Array:
 
 
 def check_taught(name: str, output: Output, y: Any, weight: Array, class_weight: Any) -> Array:
-    """Return for each score whether the targets teach it anything, and refuse them if they teach none.
+    """Return for each score whether any target of positive weight is known, and refuse targets without any.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def check_taught(name: str, output: Output, y: Any, weight: Array, class_weight:
 
 
 def warn_of_untaught(taught: Array) -> None:
-    """Warn of labels of which nothing is known."""
+    """Warn about labels without a known value."""
     labels = np.flatnonzero(~taught).tolist()
     if labels:
         warnings.warn(

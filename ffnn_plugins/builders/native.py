@@ -55,7 +55,7 @@ class NativeBuilder(Builder):
     def import_engine(self) -> None:
         from ffnn_plugins.builders._native import sparse  # noqa: F401  # and all that it imports
 
-    def build(self, network: Network, solver: Solver) -> Model:
+    def model(self, network: Network, solver: Solver) -> Model:
         from ffnn_plugins.builders._native.model import NativeModel
         from ffnn_plugins.builders._native.sparse import SparseAdamModel
 

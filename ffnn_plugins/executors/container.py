@@ -46,10 +46,10 @@ class ContainerExecutor(SlotExecutor):
     python : str, default="python3"
         The Python in the image that has ffnn installed.
     mounts : mapping of str to str or None, default=None
-        What the containers see of the host: ``{"/data": "/data"}`` for reading, ``{"/results": "/results:rw"}`` for
-        writing as well (as user 65534).
+        Folders of the host that the containers see: ``{"/data": "/data"}`` read-only, ``{"/results": "/results:rw"}``
+        writable (as user 65534).
     environment : mapping of str to str or None, default=None
-        Variables for the workers. Their values stand on no command line.
+        Variables for the workers. Their values never appear on a command line.
     arguments : sequence of str, default=()
         Further arguments of the engine's ``run``, after ffnn's own, which they can override.
     hosts : sequence of str or None, default=None
@@ -67,22 +67,22 @@ class ContainerExecutor(SlotExecutor):
     task_timeout : float or None, default=None
         Seconds that a task may run, not counting those in which it imports modules; then its container is ended.
     max_retries : int, default=2
-        How often a task is started again after its container died under it.
+        The number of times that a task is started again after its container died.
     max_tasks_per_child : int or None, default=None
-        After how many tasks a container is replaced by a fresh one; ``fresh=True`` is 1.
+        The number of tasks after which a container is replaced by a fresh one; ``fresh=True`` is 1.
     start_timeout : float, default=120.0
         Seconds that a container may take to start, and to take a task.
     idle_timeout : float, default=300.0
         Seconds without a task after which a container is ended, until there is a task again.
     host_timeout : float, default=30.0
-        Seconds without any answer after which a host is taken for lost.
+        Seconds without an answer after which a host is considered lost.
     logs : path or None, default=None
         A folder for what workers write to standard error; None keeps it only as long as the executor lives.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what is said here; nothing has been started then.
+        If a parameter is invalid; nothing has been started then.
     """
 
     def __init__(
@@ -152,6 +152,6 @@ class ContainerExecutor(SlotExecutor):
 
 
 def _fit(container: Container) -> int:
-    """Count the containers that fit on this machine."""
+    """Return the number of containers that fit on this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(cpu_count() // math.ceil(container.cpus), memory // container.memory))

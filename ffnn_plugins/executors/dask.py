@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import Executor, Future, Task
-from ffnn.parallel.options import check_count, check_seconds
 from ffnn.parallel.preflight.compare import check_ignore
 
 try:
@@ -34,9 +33,8 @@ __all__ = ["DaskExecutor"]
 class DaskExecutor(Executor):
     """The workers of an existing Dask cluster: a ``LocalCluster``, Kubernetes, Slurm, a cloud's.
 
-    Each thread of a Dask worker is a slot: it has a child process of its own, warm from task to task, so that
-    whatever a task does to its process leaves the Dask worker alone. ffnn must be installed there, in the
-    same versions as here.
+    Each thread of a Dask worker runs one task at a time in a child process that stays warm between tasks, so that
+    a task cannot harm the Dask worker. ffnn must be installed there, in the same versions as here.
 
     Parameters
     ----------
@@ -48,13 +46,13 @@ class DaskExecutor(Executor):
     cluster : object or None, default=None
         A cluster object of Dask's, like ``LocalCluster`` or ``SLURMCluster``, which stays the caller's to close.
     security : distributed.Security, mapping or None, default=None
-        What TLS needs, or a mapping of the parameters of ``distributed.Security``: ``tls_ca_file``,
-        ``tls_client_cert``, ``tls_client_key``. None is what Dask's own configuration says, or the cluster's.
+        The TLS configuration, or a mapping of the parameters of ``distributed.Security``: ``tls_ca_file``,
+        ``tls_client_cert``, ``tls_client_key``. None uses Dask's own configuration, or the cluster's.
     n_workers : int or None, default=None
-        The most tasks that run at the same time, to leave some of the cluster to others; None is as many as it has
-        threads, however many these are by then.
+        The most tasks that run at the same time, to leave part of the cluster to others; None is as many as the
+        cluster has threads at the time.
     min_workers : int, default=1
-        The number of threads below which the cluster is no good.
+        The number of Dask threads below which tasks fail.
     threads_per_worker : int or None, default=None
         The number of threads for BLAS, OpenMP and the engines in each child; None shares a host's CPUs evenly
         among the threads of the Dask workers on it.
@@ -62,24 +60,24 @@ class DaskExecutor(Executor):
         Seconds that a task may run, not counting those in which it imports modules; then its process is
         ended.
     max_retries : int, default=2
-        How often a task is started again after it was lost: its process died, or somebody took it from the cluster.
+        The number of times that a task is started again after its process died or it was removed from the cluster.
     max_tasks_per_child : int or None, default=None
-        After how many tasks a process is replaced by a fresh one.
+        The number of tasks after which a process is replaced by a fresh one.
     start_timeout : float, default=120.0
         Seconds to wait for `min_workers`, at the start and when workers were lost; also those that a process may
         take to start.
     ignore_versions : collection of str, default=()
-        What may be installed in another version on the workers, for instance ``["scipy"]``.
+        The packages that may have another version on the workers, for instance ``["scipy"]``.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what is said here; nothing has been started then.
+        If a parameter is invalid; nothing has been started then.
 
     Notes
     -----
-    A task that was on a Dask worker which died is started again by Dask itself, as often as the scheduler's
-    ``allowed-failures`` says; `n_retries` does not count that.
+    Dask itself restarts a task whose Dask worker died, up to the scheduler's ``allowed-failures``; `n_retries` does
+    not count that.
     """
 
     def __init__(
@@ -98,14 +96,14 @@ class DaskExecutor(Executor):
         start_timeout: float = 120.0,
         ignore_versions: Any = (),
     ) -> None:
-        self._limits = options.Limits(
-            n_workers=_check_optional("n_workers", n_workers),
-            min_workers=check_count("min_workers", min_workers, 1),
-            threads_per_worker=_check_optional("threads_per_worker", threads_per_worker),
-            task_timeout=None if task_timeout is None else check_seconds("task_timeout", task_timeout),
-            max_retries=check_count("max_retries", max_retries, 0),
-            max_tasks_per_child=_check_optional("max_tasks_per_child", max_tasks_per_child),
-            start_timeout=check_seconds("start_timeout", start_timeout),
+        self._limits = options.DaskLimits(
+            n_workers=n_workers,
+            min_workers=min_workers,
+            threads_per_worker=threads_per_worker,
+            task_timeout=task_timeout,
+            max_retries=max_retries,
+            max_tasks_per_child=max_tasks_per_child,
+            start_timeout=start_timeout,
             ignore_versions=check_ignore(ignore_versions),
         )
         given = [
@@ -133,7 +131,7 @@ class DaskExecutor(Executor):
         """The number of tasks that can run at the same time, as of now; 1 if the cluster cannot be reached."""
         try:
             return self._connect().n_workers
-        except ExecutorError:  # as each task says
+        except ExecutorError:  # each task reports it
             return 1
 
     @property
@@ -152,12 +150,12 @@ class DaskExecutor(Executor):
         return None if self._run is None else str(self._run.client.dashboard_link)
 
     def prepare(self) -> None:
-        """Connect, and wait for workers of the same versions as here.
+        """Connect, and wait for workers that have the same versions as this process.
 
         Raises
         ------
         HostError
-            If that fails; the message says why, and what to do. The executor is shut down then.
+            If that fails; the message names the reason and the remedy. The executor is shut down then.
         """
         self._claim()
         try:
@@ -179,7 +177,7 @@ class DaskExecutor(Executor):
             self._run.stop(wait)
 
     def _connect(self) -> Run:
-        """Return the connected run; connect once, and fail once."""
+        """Return the run, connected at the first call; later calls raise the first error again."""
         with self._connecting:
             if self._error is not None:
                 raise self._error
@@ -190,7 +188,7 @@ class DaskExecutor(Executor):
                 except ExecutorError as error:
                     self._error = error
                     raise
-                # ends everything also when the executor is forgotten
+                # end everything when the executor is garbage-collected
                 weakref.finalize(self, self._run.abandon)
             return self._run
 
@@ -202,7 +200,3 @@ class DaskExecutor(Executor):
             if client is not self._client:
                 client.close()
             raise
-
-
-def _check_optional(name: str, value: int | None) -> int | None:
-    return None if value is None else check_count(name, value, 1)

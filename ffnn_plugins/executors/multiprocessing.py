@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ffnn.parallel.hosts.local import LocalHost
-from ffnn.parallel.options import check_count
+from ffnn.parallel.options import check_count, check_optional_count
 from ffnn.parallel.slots.executor import SlotExecutor
 from ffnn.parallel.tasks.budget import cpu_count
 
@@ -26,9 +26,9 @@ class MultiprocessingExecutor(SlotExecutor):
         Seconds that a task may run, not counting those in which it imports modules; then its process is
         ended.
     max_retries : int, default=2
-        How often a task is started again after its process died under it.
+        The number of times that a task is started again after its process died.
     max_tasks_per_child : int or None, default=None
-        After how many tasks a process is replaced by a fresh one.
+        The number of tasks after which a process is replaced by a fresh one.
     start_timeout : float, default=120.0
         Seconds that a process may take to start, and to take a task.
     idle_timeout : float, default=300.0
@@ -39,11 +39,11 @@ class MultiprocessingExecutor(SlotExecutor):
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what is said here; nothing has been started then.
+        If a parameter is invalid; nothing has been started then.
 
     Notes
     -----
-    Where there are several GPUs, each worker sees one of them, in turn.
+    With several GPUs, each worker sees one of them, in turn.
     """
 
     def __init__(
@@ -59,10 +59,8 @@ class MultiprocessingExecutor(SlotExecutor):
         logs: str | os.PathLike[str] | None = None,
     ) -> None:
         n_workers = check_count("n_workers", cpu_count() if n_workers is None else n_workers, 1)
-        if threads_per_worker is not None:
-            check_count("threads_per_worker", threads_per_worker, 1)
         super().__init__(
-            [LocalHost(n_workers, threads_per_worker)],
+            [LocalHost(n_workers, check_optional_count("threads_per_worker", threads_per_worker))],
             task_timeout=task_timeout,
             max_retries=max_retries,
             max_tasks_per_child=max_tasks_per_child,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from ffnn.parallel.options import check_count, check_seconds
+from ffnn.parallel.options import check_optional_count, check_seconds
 from ffnn.parallel.preflight.check import check_ignore
 from ffnn.parallel.slots.executor import SlotExecutor
 from ffnn_plugins.executors._ssh.host import make_hosts
@@ -29,30 +29,30 @@ class SSHExecutor(SlotExecutor):
     config : str, path or None, default=None
         The SSH client's configuration file, as for ``ssh -F``; None is your own, ``~/.ssh/config``.
     ignore_versions : sequence of str, default=()
-        What may have another version on a host than here, out of the names in the error that refused it.
+        Packages that may have another version on a host than here; the error that refuses a host lists the names.
     min_workers : int, default=1
-        Below this number of workers the pool gives up; while there are more, a host that fails is left out with a
+        The number of workers below which the pool gives up; while there are more, a host that fails is left out with a
         :class:`~ffnn.exceptions.HostWarning`.
     task_timeout : float or None, default=None
         Seconds that a task may run, not counting those in which it imports modules; then its process is
         ended.
     max_retries : int, default=2
-        How often a task is started again after its worker, or its host, was lost under it.
+        The number of times that a task is started again after its worker or its host was lost.
     max_tasks_per_child : int or None, default=None
-        After how many tasks a worker's process is replaced by a fresh one.
+        The number of tasks after which a worker's process is replaced by a fresh one.
     start_timeout : float, default=120.0
         Seconds that a host's agent, or a worker, may take to start, and a worker to take a task.
     idle_timeout : float, default=300.0
         Seconds without a task after which a worker's process is ended, until there is a task again.
     host_timeout : float, default=30.0
-        Seconds of silence after which a host is given up, and its tasks are started again elsewhere.
+        Seconds of silence after which a host is considered lost, and its tasks are started again elsewhere.
     logs : path or None, default=None
         A folder here for what workers write to standard error; None keeps it only as long as the executor lives.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what is said here; nothing has been started then.
+        If a parameter is invalid; nothing has been started then.
 
     Notes
     -----
@@ -83,9 +83,7 @@ class SSHExecutor(SlotExecutor):
                 hosts,
                 workers_per_host,
                 python=python,
-                threads_per_worker=(
-                    None if threads_per_worker is None else check_count("threads_per_worker", threads_per_worker, 1)
-                ),
+                threads_per_worker=check_optional_count("threads_per_worker", threads_per_worker),
                 config=config,
                 host_timeout=check_seconds("host_timeout", host_timeout),
                 ignore_versions=check_ignore(ignore_versions, "ignore_versions"),

@@ -9,29 +9,15 @@ import numpy as np
 import scipy.sparse
 
 from ffnn._utils.checks import check_choice
-from ffnn.input import Input
+from ffnn.input import Input, SparseStatistics
 from ffnn.model import Array, Rows
 from ffnn.ops import Ops, SparseRows, Tensor
 
 __all__ = ["SparseInput"]
 
 
-#: The paths by which a batch may meet the first weights, for each value of ``batches``.
-_PATHS = {"dense": ("dense",), "stored": ("fused", "stored", "dense")}
-
-#: The number of features from which ``"auto"`` considers products entry by entry.
-WIDE = 10_000
-#: Measured cost of a step on two cores, in nanoseconds per unit of the first layer: per element of the batch, per
-#: stored entry of it, per feature with a stored entry, and per feature.
-COSTS = {
-    "dense": (0.021, 0.0, 0.0, 0.8),
-    "stored": (0.0, 2.8, 10.0, 0.0),
-    "fused": (0.0, 0.045, 0.8, 0.0),
-}
-
-#: The bytes of a batch, per element and per stored entry; and the size up to which memory does not matter.
-BYTES = {"dense": (8, 0), "stored": (0, 100), "fused": (0, 50)}
-SMALL_BATCH = 2**28
+#: Column indices counted at a time.
+_CHUNK = 2**20
 
 
 class SparseInput(Input):
@@ -59,13 +45,10 @@ class SparseInput(Input):
         return bool(scipy.sparse.issparse(X))
 
     def fit(self, X: Any, batch_size: int) -> Self:
-        check_choice("SparseInput.batches", self.batches, ("auto", *_PATHS), "leave it at 'auto'")
-        if self.batches != "auto":
-            self.paths_ = _PATHS[self.batches]
-        elif scipy.sparse.issparse(X) and X.shape[1] >= WIDE:
-            self.paths_ = _by_cost(scipy.sparse.csr_array(X), min(batch_size, X.shape[0]))
-        else:
-            self.paths_ = ("dense",)
+        check_choice("SparseInput.batches", self.batches, ("auto", "dense", "stored"), "leave it at 'auto'")
+        self.statistics_ = None
+        if self.batches == "auto" and scipy.sparse.issparse(X):
+            self.statistics_ = _statistics(scipy.sparse.csr_array(X), min(batch_size, X.shape[0]))
         return self
 
     def prepare(self, X: Any, dtype: str) -> Rows:
@@ -98,23 +81,14 @@ class SparseInput(Input):
         return SparseRows(splits, columns, values, (n_rows, n_features))
 
     def structure(self) -> Hashable:
-        return (type(self), self.paths_)
+        return type(self)  # how a batch meets the weights is the builder's to trace
 
 
-def _by_cost(X: Any, batch_size: int) -> tuple[str, ...]:
-    """Return the paths by the expected time of a step, for a batch of random rows; those that need much memory last."""
+def _statistics(X: Any, batch_size: int) -> SparseStatistics:
     n_rows, n_features = X.shape
-    stored = X.nnz / n_rows
-    size = {path: float(np.dot(each, (batch_size * n_features, batch_size * stored))) for path, each in BYTES.items()}
-    heavy = {path: size[path] > max(size["dense"], SMALL_BATCH) for path in COSTS}
-
-    def paths(met: float) -> tuple[str, ...]:
-        counts = (batch_size * n_features, batch_size * stored, met, n_features)
-        return tuple(sorted(COSTS, key=lambda path: (heavy[path], float(np.dot(COSTS[path], counts)))))
-
-    # the number of distinct features in a batch lies between those of one row and those of disjoint rows
-    by_bounds = paths(min(stored, n_features)), paths(min(batch_size * stored, n_features))
-    if by_bounds[0] == by_bounds[1]:  # the costs are linear, so the order is the same in between
-        return by_bounds[0]
-    share = np.minimum(np.bincount(X.indices, minlength=n_features) / n_rows, 1)
-    return paths(float(np.sum(1 - (1 - share) ** batch_size)))
+    counts = np.zeros(n_features, np.int64)
+    size = max(_CHUNK, n_features)  # bincount copies the indices it is given
+    for start in range(0, X.nnz, size):
+        counts += np.bincount(X.indices[start : start + size], minlength=n_features)
+    share = np.minimum(counts / n_rows, 1)
+    return SparseStatistics(batch_size, X.nnz / n_rows, float(np.sum(1 - (1 - share) ** batch_size)))

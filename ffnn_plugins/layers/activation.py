@@ -30,6 +30,7 @@ ACTIVATIONS = {
 }
 # Keras rounds the constants of these to float32, in float64 too
 _ROUNDED = ("gelu", "leaky_relu")
+_REMEDY = "Give a function of the builder's engine, such as tensorflow.tanh or keras.ops.tanh, or a name: 'tanh'."
 _LINEAR = ("linear", "identity")
 
 
@@ -60,7 +61,7 @@ class Activation(Layer):
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         if callable(self.activation):
-            return _call(self.activation, self.activation, x)
+            return _checked(self.activation, x)
         name = ACTIVATIONS[str(self.activation)]
         return mish(ops, x) if name == "mish" else getattr(ops, name)(x)
 
@@ -73,7 +74,7 @@ class Activation(Layer):
         if dtype == "float64" and self.activation in _ROUNDED:
             return NotImplemented
         if callable(self.activation):  # Keras's layer assumes that the function keeps the shape
-            _call(self.activation, self.activation, keras.ops.zeros((1, x.shape[-1]), dtype=x.dtype))
+            _checked(self.activation, keras.ops.zeros((1, x.shape[-1]), dtype=x.dtype))
         function = self.activation if callable(self.activation) else ACTIVATIONS[str(self.activation)]
         return _call(self.activation, keras.layers.Activation(function, name=name, dtype=dtype), x)
 
@@ -88,20 +89,24 @@ def mish(ops: Ops, x: Tensor) -> Tensor:
 
 def _call(activation: Any, function: Callable[[Any], Any], x: Tensor) -> Tensor:
     """Return ``function(x)``; name the activation if it fails."""
-    remedy = "Give a function of the builder's engine, such as tensorflow.tanh or keras.ops.tanh, or a name: 'tanh'."
     try:
-        result = function(x)
+        return function(x)
     except Exception as error:  # engines raise anything for a function of another engine
         raise TypeError(
             f"activation={activation!r} failed on the builder's {type(x).__name__}: {type(error).__name__}: {error} "
-            f"{remedy}"
+            f"{_REMEDY}"
         ) from error
+
+
+def _checked(activation: Callable[[Any], Any], x: Tensor) -> Tensor:
+    """Return ``activation(x)``; refuse a result of another shape or dtype."""
+    result = _call(activation, activation, x)
     before, after = _shape_of(x), _shape_of(result)
     if not _compatible(before, after) or ("bfloat16" not in str(x.dtype) and result.dtype != x.dtype):
         got = repr(result) if after is None else f"{after} and {_name(result.dtype)}"
         raise TypeError(
             f"activation={activation!r}: expected a function whose result has the shape and dtype of its argument, "
-            f"{before} and {_name(x.dtype)}; it returned {got}. {remedy}"
+            f"{before} and {_name(x.dtype)}; it returned {got}. {_REMEDY}"
         )
     return result
 

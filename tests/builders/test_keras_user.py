@@ -253,6 +253,16 @@ def test_builder_is_an_estimator():
     assert clone(classifier(sequential)).set_params(builder__build=linear).fit(X, MULTI).model_.count_params() == 39
 
 
+class Labelled(KerasBuilder):
+    def __init__(self, build=None, label="none"):
+        super().__init__(build)
+        self.label = label
+
+
+def test_the_parameters_of_a_subclass_survive_clone():
+    assert clone(Labelled(sequential, label="mine")).get_params() == {"build": sequential, "label": "mine"}
+
+
 # --- what bad models get
 
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._tensorflow.packed import Packing
+from ffnn.builders._tensorflow.epoch.packed import PackedLayout
 
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:300]
@@ -41,13 +41,13 @@ def fit(make=MLPClassifier, **kwargs):
 
 
 def packs(model):
-    return model._fitted._model._program.steps._packing is not None
+    return model._fitted._model.describe()["packed"]
 
 
 def apart(monkeypatch, **kwargs):
     """Return the fit in which each weight is a variable."""
     with monkeypatch.context() as patch:
-        patch.setattr("ffnn.builders._tensorflow.packed.MOST_VALUES", 0)
+        patch.setattr("ffnn.builders._tensorflow.epoch.packed.MOST_VALUES", 0)
         for module in ("_tensorflow.model", "_keras.tensorflow"):
             patch.setattr(f"ffnn.builders.{module}._programs", BoundedCache(1))
         model = fit(**kwargs)
@@ -119,7 +119,7 @@ def test_threads_that_predict_at_once_after_a_fit_agree():
 
 
 def test_packing_and_unpacking():
-    packing = Packing([(2, 3), (3,), ()], "float32")
+    packing = PackedLayout([(2, 3), (3,), ()], "float32")
     parts = [np.arange(6.0, dtype=np.float32).reshape(2, 3), np.full(3, 7, np.float32), np.float32(8)]
     vector = packing.pack([tf.constant(part) for part in parts])
     np.testing.assert_array_equal(vector, [0, 1, 2, 3, 4, 5, 7, 7, 7, 8])

@@ -290,7 +290,7 @@ def test_an_image_is_looked_into(podman):
 
 def test_what_a_host_says_does_not_steer_the_terminal():
     from ffnn.doctor.table import as_text
-    from ffnn.parallel.preflight.diagnosis import Diagnosis, look_here
+    from ffnn.parallel.slots.diagnosis import Diagnosis, look_here
 
     here = Diagnosis("here", 0, **{key: value for key, value in look_here().items() if key != "time"})
     text = as_text([Diagnosis("al\x1b[2Jpha", 0, OSError("no\x07\nroute"))], here)

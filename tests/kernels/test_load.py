@@ -32,9 +32,9 @@ def test_a_fit_goes_another_way_where_there_is_no_library(monkeypatch):
     for units in (8, 9):  # another width, as the program of the first one is kept
         layer = SparseInput("stored")
         fitted = MLPClassifier((units,), input_layer=layer, dtype="float32", random_state=0).fit(X, Y)
-        steps.append(type(fitted.model_._program.steps).__name__)
+        steps.append(fitted.model_.describe()["runner"])
         monkeypatch.setattr(sparse_adam, "load", lambda name: None)
-    assert steps == ["FusedSteps", "TracedSteps"]
+    assert steps == ["KernelRunner", "GraphRunner"]
 
 
 def test_what_is_there_is_told(monkeypatch):

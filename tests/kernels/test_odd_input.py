@@ -9,7 +9,7 @@ import pytest
 
 from ffnn import Adam
 from ffnn.kernels.csr import CSR
-from ffnn.kernels.sparse_adam import Slots, SparseAdam
+from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.sparse_products import multiply
 from ffnn.kernels.threads import Threads
 from ffnn.schedules import Constant
@@ -51,7 +51,7 @@ MALFORMED = {
 
 
 def slots(shape=(N_FEATURES, N_UNITS)):
-    return Slots(*(np.ones(shape, np.float32) for _ in range(3)))
+    return AdamArrays(*(np.ones(shape, np.float32) for _ in range(3)))
 
 
 def begun():
@@ -91,7 +91,7 @@ def test_arrays_of_other_shapes_are_refused():
     with Threads(1) as threads:
         adam.fetch(x)
         adam.advance(None, threads)
-        with pytest.raises(ValueError, match=r"slopes: expected float32 of shape \(200, 20\)"):
+        with pytest.raises(ValueError, match=r"gradients: expected float32 of shape \(200, 20\)"):
             adam.advance(np.zeros((N_ROWS - 1, N_UNITS), np.float32), threads)
 
 

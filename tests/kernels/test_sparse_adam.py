@@ -9,9 +9,9 @@ import scipy.sparse
 from ffnn import Adam, AdamW
 from ffnn.kernels import LEVELS, _open, load
 from ffnn.kernels.csr import CSR
-from ffnn.kernels.sparse_adam import Slots, SparseAdam
+from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.threads import Threads
-from ffnn.lazy_rows import Clock
+from ffnn.lazy_rows import StepHistory
 from ffnn.ops import NumpyOps
 from ffnn.schedules import Cosine
 from ffnn.training.epochs import epoch_plan
@@ -94,7 +94,7 @@ def by_formula(solver, dense, slots, plans):
 def slots_of(n_features, n_units):
     rng = np.random.default_rng(1)
     mean = rng.normal(size=(n_features, n_units)).astype(np.float32) * 1e-2
-    return Slots(rng.normal(size=(n_features, n_units)).astype(np.float32), mean, mean**2 + np.float32(1e-4))
+    return AdamArrays(rng.normal(size=(n_features, n_units)).astype(np.float32), mean, mean**2 + np.float32(1e-4))
 
 
 def test_there_is_a_kernel_here():
@@ -134,7 +134,7 @@ def test_any_shape_goes(n_features, per_row, n_units, level):
     x, dense = rows_of(n_features, per_row)
     plans, slots = plans_of(Adam(), 0.0, n_epochs=1), slots_of(n_features, n_units)
     met = np.flatnonzero(np.abs(dense).sum(axis=0) > 0)
-    some = Slots(slots.weight[met], slots.mean[met], slots.square[met])
+    some = AdamArrays(slots.weight[met], slots.mean[met], slots.square[met])
     products, weight, _ = by_formula(Adam(), dense[:, met], some, plans)
     np.testing.assert_allclose(train(Adam(), x, slots, plans, level=level), products, atol=2e-3)
     np.testing.assert_allclose(slots.weight[met], weight, atol=2e-5)
@@ -190,7 +190,7 @@ def test_what_is_remembered_of_idle_steps_is_bounded():
         np.arange(100_000, dtype=np.int32), batch_size=1, root_seed=0, epoch=0, first_step=0, solver=AdamW(),
         schedule=Cosine(0.05), horizon=2, weight_decay=0.1,
     )  # fmt: skip
-    clock = Clock(AdamW().idling())
+    clock = StepHistory(AdamW().lazy_rows())
     clock.advance(plan, shrinks=True)
     assert sum(array.nbytes for array in (clock.ends, clock.sums, clock.logs)) <= 24 * 100_001 + 4
     assert not clock.is_full

@@ -11,7 +11,7 @@ from sklearn.model_selection._validation import _fit_and_predict, _fit_and_score
 from sklearn.utils.parallel import delayed
 
 from ffnn.exceptions import WorkerDiedError
-from ffnn.parallel.failed import FailedEstimator, stand_in
+from ffnn.parallel.failed import FailedEstimator, failing_batch
 
 ERROR = WorkerDiedError("it died", "worker-0", -9, "last words")
 
@@ -34,7 +34,7 @@ def test_only_the_estimator_is_replaced(by_name: bool) -> None:
     args, kwargs = ((), {"estimator": estimator}) if by_name else ((estimator, 1), {"a": 2})
     function, _, _ = delayed(_fit_and_score)() if by_name else joblib.delayed(_fit_and_score)()
     original = batch((function, args, kwargs))
-    again = stand_in(original, ERROR)
+    again = failing_batch(original, ERROR)
     assert again is not None
     ((_, new_args, new_kwargs),) = again.items
     found = new_kwargs.pop("estimator") if by_name else new_args[0]
@@ -55,5 +55,5 @@ def test_only_the_estimator_is_replaced(by_name: bool) -> None:
         batch((_fit_and_score, (LogisticRegression(),), {}), (_fit_and_score, (LogisticRegression(),), {})),
     ],
 )
-def test_what_is_not_one_fit_has_no_stand_in(other: object) -> None:
-    assert stand_in(other, ERROR) is None
+def test_what_is_not_one_fit_has_no_failing_batch(other: object) -> None:
+    assert failing_batch(other, ERROR) is None

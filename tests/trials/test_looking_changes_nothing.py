@@ -18,15 +18,15 @@ Y = RNG.integers(0, 2, 200)
 N_EPOCHS = 4
 
 CASES = {
-    "fused": ({}, "FusedSteps"),
-    "fused, of 150 units": ({"hidden_units": (150,)}, "FusedSteps"),
-    "fused, with decay": ({"solver": AdamW(), "weight_decay": 0.3, "learning_rate": Cosine(0.02)}, "FusedSteps"),
-    "fused, with strong decay": ({"solver": AdamW(), "weight_decay": 8.0, "learning_rate": 0.05}, "FusedSteps"),
-    "fused, with dropout": ({"dropout": 0.3, "builder": "keras"}, "FusedSteps"),
-    "stored, Adam": ({"dtype": "float64"}, "TracedSteps"),
-    "stored, with decay": ({"dtype": "float64", "solver": AdamW(), "weight_decay": 0.3}, "TracedSteps"),
-    "stored, SGD": ({"solver": SGD()}, "TracedSteps"),
-    "stored, RMSprop": ({"solver": RMSprop(), "builder": "keras"}, "TracedSteps"),
+    "fused": ({}, "KernelRunner"),
+    "fused, of 150 units": ({"hidden_units": (150,)}, "KernelRunner"),
+    "fused, with decay": ({"solver": AdamW(), "weight_decay": 0.3, "learning_rate": Cosine(0.02)}, "KernelRunner"),
+    "fused, with strong decay": ({"solver": AdamW(), "weight_decay": 8.0, "learning_rate": 0.05}, "KernelRunner"),
+    "fused, with dropout": ({"dropout": 0.3, "builder": "keras"}, "KernelRunner"),
+    "stored, Adam": ({"dtype": "float64"}, "GraphRunner"),
+    "stored, with decay": ({"dtype": "float64", "solver": AdamW(), "weight_decay": 0.3}, "GraphRunner"),
+    "stored, SGD": ({"solver": SGD()}, "GraphRunner"),
+    "stored, RMSprop": ({"solver": RMSprop(), "builder": "keras"}, "GraphRunner"),
 }
 
 
@@ -46,7 +46,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_is_its_epochs_one_by_one_whoever_looks_on(name):
     quiet = model(name).fit(X, Y)
-    assert type(quiet._fitted._model._program.steps).__name__ == CASES[name][1]
+    assert quiet._fitted._model.describe()["runner"] == CASES[name][1]
 
     def look(epoch, estimator, stats):
         if epoch != 1:

@@ -34,7 +34,7 @@ def seed_unseeded(generator: Any) -> None:
 
 
 def free_value(variable: Any) -> None:
-    """Free the memory of a variable whose own value nobody reads.
+    """Free the memory of a variable whose own value is never read.
 
     ``keras.Variable._value``; without it the memory stays in use.
     """

@@ -1,10 +1,10 @@
-"""Keras's callbacks, told of the epochs of a training that Keras does not run."""
+"""Keras's callbacks, called during a training that Keras does not run."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import keras
 import numpy as np
@@ -15,17 +15,20 @@ from ffnn.builders._keras.source import assign
 from ffnn.model import State
 from ffnn.training.listeners import Listener, Run
 
+if TYPE_CHECKING:
+    from ffnn.builders._devices import ScopedModel
+
 __all__ = ["KerasCallbacks", "check_callback"]
 
 _SCHEDULES = "Give the estimator learning_rate=: ffnn.Cosine(1e-3), ffnn.Stepwise(...), or a function"
-#: Callbacks of Keras's own that act on what is not Keras's here, and what to do instead.
+#: Keras's own callbacks that act on its optimizer or loop, which are not used here, and what to do instead.
 _UNSUITED = {
     "LearningRateScheduler": _SCHEDULES,
     "ReduceLROnPlateau": _SCHEDULES,
     "SwapEMAWeights": "Use early_stopping=True to keep the weights of the best epoch",
     "BackupAndRestore": "Use warm_start=True, or partial_fit, and joblib.dump the estimator after each call",
 }
-#: Parameters by which Keras's own ask for every batch: what they must be, and the attributes in which they are kept.
+#: Parameters of Keras's own callbacks that would ask for every batch: the allowed value, and its attribute.
 _EPOCHWISE: dict[str, dict[str, tuple[Any, str]]] = {
     "ModelCheckpoint": {"save_freq": ("epoch", "save_freq")},
     "OrbaxCheckpoint": {"save_freq": ("epoch", "save_freq")},
@@ -47,12 +50,12 @@ class _Used(list[Any]):
 
 
 def check_callback(callback: Any, name: str) -> None:
-    """Refuse what is no callback, or one that waits for what never happens here.
+    """Refuse an object that is no callback, or a callback for events that never happen here.
 
     Raises
     ------
     TypeError, ValueError
-        That name it, and say what to do instead.
+        The error names the callback and the remedy.
     """
     kind = type(callback).__name__
     if not isinstance(callback, keras.callbacks.Callback) or isinstance(callback, type):
@@ -86,15 +89,15 @@ def check_callback(callback: Any, name: str) -> None:
 
 
 class KerasCallbacks(Listener):
-    """Copies of a builder's callbacks, and the ``keras.Model`` that they look at.
+    """Runs copies of a builder's callbacks with a ``keras.Model``.
 
-    The model is in step with the training whenever a callback is called, and weights that a callback gives it are taken
-    over by the training.
+    The model has the current weights whenever a callback is called, and the training takes over weights that a callback
+    assigns to it.
 
     Parameters
     ----------
     callbacks : sequence of keras.callbacks.Callback
-        The builder's. A parameter is not changed: each fit has copies, as they were given.
+        The builder's callbacks. They are not changed: each fit has copies of them.
     run : Run
         The training.
     """
@@ -102,15 +105,15 @@ class KerasCallbacks(Listener):
     def __init__(self, callbacks: Sequence[Any], run: Run) -> None:
         self._given = callbacks
         self._run = run
-        self._trained: Any = run.model  # one of the Keras builder's, which has a scope
+        self._trained = cast("ScopedModel", run.model)  # as all models of the Keras builder are
         self._callbacks = _Used()
         self._shown: Any = None
         self._state = State({})
-        self._stale = True  # whether the model that is shown may be behind
+        self._stale = True  # whether the callbacks' model may have old weights
         self._logs: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Copy the callbacks, give them the model, and tell them."""
+        """Copy the callbacks, give them the model, and call ``on_train_begin``."""
         for i, callback in enumerate(self._given):
             try:
                 self._callbacks.append(copy.deepcopy(callback))
@@ -132,11 +135,11 @@ class KerasCallbacks(Listener):
         self._tell("on_train_begin")
 
     def begin_epoch(self, epoch: int) -> None:
-        """Tell the callbacks."""
+        """Call ``on_epoch_begin``."""
         self._tell("on_epoch_begin", epoch)
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
-        """Tell the callbacks, by Keras's names; return whether one has set ``model.stop_training``."""
+        """Call ``on_epoch_end`` with Keras's names; return whether a callback has set ``model.stop_training``."""
         self._stale = True
         self._logs = {_LOGS.get(name, name): value for name, value in stats.items()}
         tested = {name: value for name, value in self._logs.items() if name.startswith("val_")}
@@ -147,12 +150,12 @@ class KerasCallbacks(Listener):
         return bool(self._shown.stop_training)
 
     def end(self) -> None:
-        """Tell the callbacks."""
+        """Call ``on_train_end``."""
         self._stale = True  # the best epoch's weights may be back
         self._tell("on_train_end", dict(self._logs))
 
     def close(self) -> None:
-        """Take the model away from the callbacks, which stay with the estimator."""
+        """Remove the model from the callbacks, which stay with the estimator."""
         for callback in self._callbacks:
             callback._model = None
         self._shown = None
@@ -168,13 +171,13 @@ class KerasCallbacks(Listener):
                 self._take()
 
     def _show(self) -> None:
-        """Bring the model that is shown in step with the training."""
+        """Give the callbacks' model the current weights."""
         if self._stale:
             self._state, self._stale = self._trained.get_state(), False
             assign(self._variables, self._state.weights)
 
     def _take(self) -> None:
-        """Take over the weights that a callback has given to the model."""
+        """Take over weights that a callback has assigned to the model."""
         named = zip(self._state.weights.items(), self._variables, strict=True)
         weights = {name: (value, np.asarray(ops.convert_to_numpy(variable))) for (name, value), variable in named}
         if not all(np.array_equal(old, new) for old, new in weights.values()):
@@ -183,5 +186,5 @@ class KerasCallbacks(Listener):
 
     @property
     def _variables(self) -> list[Any]:
-        """The model's, in the order of the weights of a state."""
+        """The model's variables, in the order of a state's weights."""
         return [*self._shown.trainable_variables, *self._shown.non_trainable_weights]

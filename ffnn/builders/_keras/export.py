@@ -26,18 +26,18 @@ def save_keras(builder: Builder, network: Network, weights: Arrays, path: Path) 
     Parameters
     ----------
     builder : Builder
-        The estimator's; a ``KerasBuilder`` may have a model of its own.
+        The estimator's builder; a ``KerasBuilder`` may have a model of the user's.
     network : Network
         The description.
     weights : dict of str to ndarray
-        What was learned.
+        The learned weights.
     path : Path
         The file, ending in .keras.
 
     Raises
     ------
     ExportError
-        If a layer is none of Keras's, or cannot be put in a file.
+        If a layer is not Keras's own, or cannot be written to a file.
     """
     source = builder.source(network) if isinstance(builder, KerasBuilder) else NetworkSource(network)
     model = source.public(weights)
@@ -64,7 +64,7 @@ def save_keras(builder: Builder, network: Network, weights: Arrays, path: Path) 
 
 
 def own_model_scores(builder: Builder, network: Network) -> Any:
-    """Return what computes the scores of a user's own Keras model, as a function of its weights by name and of rows.
+    """Return the scores of a user's own Keras model as a function of its weights by name and of rows.
 
     Raises
     ------
@@ -87,6 +87,6 @@ def own_model_scores(builder: Builder, network: Network) -> Any:
 
     def scores(weights: Mapping[str, Any], x: Any) -> Any:
         values = [weights[name] for name in names]
-        return template(values[:n], values[n:], x, None, False)[0]
+        return template(values[:n], values[n:], x)[0]
 
     return scores

@@ -12,18 +12,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builders._keras.ops import KerasOps
+from ffnn.builders._devices import in_scope
+from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
 from ffnn.builders._keras.source import Source
-from ffnn.builders._keras.template import Template
-from ffnn.builders._state import check_weights, fill_slots
+from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
 from ffnn.ops import NumpyOps, SparseRows
-from ffnn.solver import Solver, StochasticSolver, clipped
+from ffnn.solver import Solver, StochasticSolver
 
-__all__ = ["GRADIENT_ROWS", "TILE_ROWS", "Engine", "HostModel", "Tensor"]
-
-Tensor = Any
+__all__ = ["GRADIENT_ROWS", "TILE_ROWS", "HostModel"]
 
 #: As in the ``tf`` builder: rows a tile of a prediction, and rows a pass of the full-batch gradient.
 TILE_ROWS = 64
@@ -32,101 +30,11 @@ GRADIENT_ROWS = 256
 _host = NumpyOps()
 
 
-class Engine(ABC):
-    """What an engine of Keras's computes for a batch, as functions of all that they depend on.
-
-    Parameters
-    ----------
-    network : Network
-        The description.
-    solver : Solver
-        What takes the steps.
-    prefix : Network
-        What acts on rows in coordinates.
-    template : Template
-        All that comes after, as a function.
-    """
-
-    ops = KerasOps()
-
-    def __init__(self, network: Network, solver: Solver, prefix: Network, template: Template) -> None:
-        self.network = network
-        self.solver = solver
-        self.prefix = prefix
-        self.template = template
-
-    def loss(
-        self, weights: Sequence[Tensor], extras: Sequence[Tensor], batch: Sequence[Tensor], seed: Tensor | None,
-        training: bool,
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:  # fmt: skip
-        """Return the sum of the losses of a batch, its mass, and the new extras."""
-        x, y, w = batch
-        scores, updates, penalty = self.template(weights, extras, x, seed, training, None, w if training else None)
-        loss, mass = self.network.output.loss(self.ops, scores, y, w)
-        return (loss if penalty is None else loss + penalty * mass), mass, updates
-
-    @staticmethod
-    def mean(loss: Tensor, mass: Tensor) -> Tensor:
-        """Return the mean loss; a batch of nothing but missing labels has no mass, and its loss is 0."""
-        return loss / ops.where(mass == 0, ops.ones_like(mass), mass)
-
-    def update(
-        self, weights: Sequence[Tensor], slots: Sequence[Sequence[Tensor]], gradients: Sequence[Tensor],
-        step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
-    ) -> tuple[list[Tensor], list[list[Tensor]]]:  # fmt: skip
-        """Return the weights and slots after the solver's step."""
-        solver = self.solver
-        assert isinstance(solver, StochasticSolver)  # L-BFGS takes its steps in the core
-        new_weights, new_slots = [], []
-        gradients = clipped(self.ops, gradients, self.network.dtype, **clipping)
-        decays = self.template.trainable.values()
-        for weight, slot, gradient, decays_here in zip(weights, slots, gradients, decays, strict=True):
-            dtype = keras.backend.standardize_dtype(weight.dtype)
-            size, shrink, ridge = (ops.cast(value, dtype) for value in (step_size, shrinkage, decay))
-            if decays_here and solver.decoupled:
-                weight = weight - shrink * weight
-            elif decays_here:
-                gradient = gradient + ridge * weight
-            named = dict(zip(solver.slots, slot, strict=True))
-            weight, new = solver.update(self.ops, weight, gradient, named, size, dtype)
-            new_weights.append(weight)
-            new_slots.append([new[name] for name in solver.slots])
-        return new_weights, new_slots
-
-    @abstractmethod
-    def step(
-        self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
-    ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
-        """Take a step; return weights, extras and slots after it, and the batch's loss and mass before it."""
-
-    @abstractmethod
-    def gradient(
-        self, weights: list[Tensor], extras: list[Tensor], batch: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the sum of the losses of a batch without dropout, its mass, and the sum's gradient."""
-
-    def picked(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
-        """Return the sum of one of a dense batch's scores, that for which `pick` has a 1."""
-        if self.prefix.stages:
-            # here, not on the host: NumPy gives no gradients
-            x = self.prefix.apply(self.ops, self.network.entering(self.ops, x), {})
-            x = x.dense(self.ops) if isinstance(x, SparseRows) else x
-        return ops.sum(self.template(weights, extras, x, None, False)[0] * pick)
-
-    @abstractmethod
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
-        """Return the scores of a batch, or what leaves the template's first stages."""
-
-    @abstractmethod
-    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
-        """Return the gradient of :meth:`picked` with respect to ``x``."""
-
-
 class HostModel(ABC):
-    """The arrays of one fit; a base of the models on torch and on JAX."""
+    """The arrays of one fit: the base of the models on torch and on JAX."""
 
-    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+    def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
+        self._device = device
         self._network = network
         self._solver = solver
         self._source = source
@@ -137,25 +45,26 @@ class HostModel(ABC):
             self.trainable = dict(template.trainable)
             self._specs = template.specs
             arrays = [ops.zeros(shape, dtype) for shape, dtype in self._specs.values()]
-        self._weights, self._extras = arrays[: len(self.trainable)], arrays[len(self.trainable) :]
-        self._slots: list[list[Tensor]] = []
+        n = len(self.trainable)
+        self._variables = Variables(arrays[:n], arrays[n:], [])
         self._step = 0
         self._data: tuple[Any, ...] = ()
 
     @abstractmethod
     def make_engine(self) -> Engine:
-        """Return the engine for what comes after the part that acts on the host, on rows in coordinates."""
+        """Return the engine, for the stages after those that act on sparse rows on the host."""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Return the context in which the engine's arrays keep the network's dtype."""
-        return nullcontext()
+        """Return the context that sets the model's device, and in which arrays keep the network's dtype."""
+        return nullcontext() if self._device is None else keras.device(self._device)
 
+    @in_scope
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
-        with self.scope():
-            return self._source.initial_weights(rng)
+        return self._source.initial_weights(rng)
 
     # -- state ----------------------------------------------------------------------------------------------------
 
+    @in_scope
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
         solver = self._solver
@@ -166,34 +75,37 @@ class HostModel(ABC):
             if name in self.trainable
         ]
         fill_slots(state, solver, self.trainable, slots, lambda array, value: np.copyto(array, value))
-        with self.scope():
-            arrays = [self._array(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
-            self._slots = [[self._array(a, a.dtype.name) for a in of_weight] for of_weight in slots]
-        self._weights, self._extras = arrays[: len(self.trainable)], arrays[len(self.trainable) :]
+        arrays = [self._array(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
+        slots = [[self._array(a, a.dtype.name) for a in of_weight] for of_weight in slots]
+        n = len(self.trainable)
+        self._variables = Variables(arrays[:n], arrays[n:], slots)
         self._step = state.step
 
+    @in_scope
     def get_state(self) -> State:
-        arrays = [*self._weights, *self._extras]
+        arrays = [*self._variables.weights, *self._variables.extras]
         weights = {name: np.array(ops.convert_to_numpy(a)) for name, a in zip(self._specs, arrays, strict=True)}
         slots = {
             f"{name}/{slot}": np.array(ops.convert_to_numpy(array))
-            for name, of_weight in zip(self.trainable, self._slots, strict=True)
-            for slot, array in zip(getattr(self._solver, "slots", ()), of_weight, strict=True)
+            for name, of_weight in zip(self.trainable, self._variables.slots, strict=True)
+            for slot, array in zip(self._solver.slots, of_weight, strict=True)
         }
         return State(weights, slots, self._step)
 
     def get_step(self) -> int:
         return self._step
 
+    @in_scope
     def is_finite(self) -> bool:
-        with self.scope():
-            squares = (ops.square(weight) for weight in self._weights)
-            others = (a for a in (*self._extras, *itertools.chain(*self._slots)) if _is_float(a))
-            finite = [ops.ones((), "bool"), *(ops.all(ops.isfinite(a)) for a in itertools.chain(squares, others))]
-            return bool(ops.convert_to_numpy(ops.all(ops.stack(finite))))
+        weights, extras, slots = self._variables
+        squares = (ops.square(weight) for weight in weights)
+        others = (a for a in (*extras, *itertools.chain(*slots)) if _is_float(a))
+        finite = [ops.ones((), "bool"), *(ops.all(ops.isfinite(a)) for a in itertools.chain(squares, others))]
+        return bool(ops.convert_to_numpy(ops.all(ops.stack(finite))))
 
     # -- data -----------------------------------------------------------------------------------------------------
 
+    @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
         self._data = (x.arrays, targets, weight)
 
@@ -202,11 +114,11 @@ class HostModel(ABC):
 
     @staticmethod
     def _array(value: Array, dtype: str) -> Tensor:
-        # a copy: an engine may hold on to a NumPy array that somebody else changes
+        # a copy: an engine may share memory with a NumPy array that others change
         return ops.convert_to_tensor(np.array(value, dtype=dtype))
 
     def _rows(self, arrays: Sequence[Array], rows: Array, seed: Array | None, n_stages: int | None = None) -> Tensor:
-        """Return a dense batch, after what acts on rows in coordinates has acted, or its first stages."""
+        """Return a dense batch, after the stages (or the first ``n_stages``) that act on sparse rows."""
         x = self._network.input.gather(_host, arrays, rows, self._network.n_features)
         if self._network.input.sparse:
             prefix = self._engine.prefix.first(n_stages)
@@ -215,72 +127,79 @@ class HostModel(ABC):
             x = x.dense(_host) if isinstance(x, SparseRows) else x
         return ops.convert_to_tensor(np.ascontiguousarray(x))
 
-    def _batch(self, rows: Array, seed: Array | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _batch(self, rows: Array, seed: Array | None) -> Batch:
         arrays, targets, weight = self._data
-        return (
-            self._rows(arrays, rows, seed), ops.convert_to_tensor(targets[rows]), ops.convert_to_tensor(weight[rows])
-        )  # fmt: skip
+        x = self._rows(arrays, rows, seed)
+        return Batch(x, ops.convert_to_tensor(targets[rows]), ops.convert_to_tensor(weight[rows]))
 
     # -- computing ------------------------------------------------------------------------------------------------
 
+    @in_scope
     def train_epoch(self, plan: EpochPlan) -> float:
-        total, mass = [], []
-        with self.scope():
-            decay = self._array(np.asarray(plan.weight_decay), self._network.dtype)
-            clipping = {name: self._array(np.asarray(b), self._network.dtype) for name, b in plan.clipping.items()}
-            for i, (size, rate) in enumerate(zip(plan.step_sizes, plan.learning_rates, strict=True)):
-                seed = plan.seeds[i]
-                self._weights, self._extras, self._slots, loss, m = self._engine.step(
-                    self._weights, self._extras, self._slots, self._batch(plan.batch(i), seed),
-                    ops.convert_to_tensor(seed), self._array(size, self._network.dtype),
-                    self._array(rate * plan.weight_decay, self._network.dtype), decay, clipping,
-                )  # fmt: skip
-                total.append(loss)
-                mass.append(m)
-            self._step += plan.n_batches
-            sums = [float(np.sum([ops.convert_to_numpy(v) for v in vs], dtype=np.float64)) for vs in (total, mass)]
+        losses, weights = [], []
+        dtype = self._network.dtype
+        decay = self._array(np.asarray(plan.weight_decay), dtype)
+        clipping = {name: self._array(np.asarray(bound), dtype) for name, bound in plan.clipping.items()}
+        for i, (size, rate) in enumerate(zip(plan.step_sizes, plan.learning_rates, strict=True)):
+            seed = plan.seeds[i]
+            batch = self._batch(plan.batch(i), seed)
+            step = Step(
+                seed=ops.convert_to_tensor(seed),
+                step_size=self._array(size, dtype),
+                shrinkage=self._array(rate * plan.weight_decay, dtype),
+                decay=decay,
+                clipping=clipping,
+            )
+            self._variables, loss, weight = self._engine.step(self._variables, batch, step)
+            losses.append(loss)
+            weights.append(weight)
+        self._step += plan.n_batches
+        sums = [float(np.sum([ops.convert_to_numpy(v) for v in vs], dtype=np.float64)) for vs in (losses, weights)]
         return sums[0] / sums[1] if sums[1] else 0.0
 
+    @in_scope
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
-        n_rows, loss, mass = len(self._data[2]), 0.0, 0.0
+        n_rows, loss, total_weight = len(self._data[2]), 0.0, 0.0
         sums = {name: np.zeros_like(weights[name]) for name in self.trainable}
-        with self.scope():
-            self._weights = [self._array(weights[name], self._specs[name][1]) for name in self.trainable]
-            for start in range(0, n_rows, GRADIENT_ROWS):
-                rows = np.arange(start, min(start + GRADIENT_ROWS, n_rows))
-                part, m, gradients = self._engine.gradient(self._weights, self._extras, self._batch(rows, None))
-                loss += float(ops.convert_to_numpy(part))
-                mass += float(ops.convert_to_numpy(m))
-                for name, gradient in zip(self.trainable, gradients, strict=True):
-                    sums[name] += ops.convert_to_numpy(gradient)
-        mass = mass or 1.0
-        return loss / mass, {name: value / mass for name, value in sums.items()}
+        arrays = [self._array(weights[name], self._specs[name][1]) for name in self.trainable]
+        variables = self._variables = self._variables._replace(weights=arrays)
+        for start in range(0, n_rows, GRADIENT_ROWS):
+            rows = np.arange(start, min(start + GRADIENT_ROWS, n_rows))
+            part, weight, gradients = self._engine.gradient(variables.without_slots(), self._batch(rows, None))
+            loss += float(ops.convert_to_numpy(part))
+            total_weight += float(ops.convert_to_numpy(weight))
+            for name, gradient in zip(self.trainable, gradients, strict=True):
+                sums[name] += ops.convert_to_numpy(gradient)
+        total_weight = total_weight or 1.0
+        return loss / total_weight, {name: value / total_weight for name, value in sums.items()}
 
+    @in_scope
     def forward(self, x: Rows, layer: int | None = None) -> Array:
         n_stages = None if layer is None else self._network.hidden[layer]
         rest = None if n_stages is None else n_stages - len(self._engine.prefix.stages)
-        with self.scope():
-            batches = (self._rows(x.arrays, rows, None, n_stages) for rows in _tiles(x.n_rows))
-            scores = [self._engine.scores(self._weights, self._extras, batch, rest) for batch in batches]
-            return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
+        batches = (self._rows(x.arrays, rows, None, n_stages) for rows in _tiles(x.n_rows))
+        variables = self._variables.without_slots()
+        scores = [self._engine.scores(variables, batch, rest) for batch in batches]
+        return np.concatenate([ops.convert_to_numpy(tile) for tile in scores])[: x.n_rows]
 
+    @in_scope
     def input_gradient(self, x: Rows) -> Array:
         network = self._network
         result = np.empty((x.n_rows, network.n_outputs, network.n_features), network.dtype)
-        with self.scope():
-            picks = [self._array(pick, network.dtype) for pick in np.eye(network.n_outputs)]
-            for rows in _tiles(x.n_rows):
-                batch = self._rows(x.arrays, rows, None, 0)
-                for k, pick in enumerate(picks):
-                    slopes = self._engine.slopes(self._weights, self._extras, batch, pick)
-                    result[rows, k] = ops.convert_to_numpy(slopes)
+        variables = self._variables.without_slots()
+        picks = [self._array(pick, network.dtype) for pick in np.eye(network.n_outputs)]
+        for rows in _tiles(x.n_rows):
+            batch = self._rows(x.arrays, rows, None, 0)
+            for k, pick in enumerate(picks):
+                gradient = self._engine.input_gradient(variables, batch, pick)
+                result[rows, k] = ops.convert_to_numpy(gradient)
         return result
 
     @property
+    @in_scope
     def native(self) -> Any:
-        """A new ``keras.Model`` with the current weights, the caller's own from then on."""
-        with self.scope():
-            return self._source.public(self.get_state().weights)
+        """A new ``keras.Model`` with the current weights, which belongs to the caller."""
+        return self._source.public(self.get_state().weights)
 
 
 def _is_float(array: Tensor) -> bool:

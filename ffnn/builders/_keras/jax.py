@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._keras.host import Engine, HostModel, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.host import HostModel
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
+from ffnn.builders._state import Variables
 from ffnn.network import Network
 from ffnn.solver import Solver
 
@@ -25,53 +27,48 @@ class _JaxEngine(Engine):
         super().__init__(network, solver, prefix, template)
         self._compiled_step = jax.jit(self._step)
         self._compiled_gradient = jax.jit(self._gradient)
-        self._compiled_scores = jax.jit(self._scores, static_argnums=3)
-        self._compiled_slopes = jax.jit(jax.grad(self.picked, argnums=2))
+        self._compiled_scores = jax.jit(self._scores, static_argnums=2)
+        self._compiled_input_gradient = jax.jit(jax.grad(self.picked, argnums=1))
 
-    def step(self, *arguments: Any) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:
-        return self._compiled_step(*arguments)
+    def step(self, variables: Variables, batch: Batch, step: Step) -> tuple[Variables, Tensor, Tensor]:
+        return self._compiled_step(variables, batch, step)
 
-    def gradient(self, *arguments: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
-        return self._compiled_gradient(*arguments)
+    def gradient(self, variables: Variables, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor]]:
+        return self._compiled_gradient(variables, batch)
 
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
-        return self._compiled_scores(weights, extras, x, n_stages)
+    def scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:
+        return self._compiled_scores(variables, x, n_stages)
 
-    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
-        return self._compiled_slopes(weights, extras, x, pick)
+    def input_gradient(self, variables: Variables, x: Tensor, pick: Tensor) -> Tensor:
+        return self._compiled_input_gradient(variables, x, pick)
 
-    def _step(
-        self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
-    ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
+    def _step(self, variables: Variables, batch: Batch, step: Step) -> tuple[Variables, Tensor, Tensor]:
         def mean(weights: list[Tensor]) -> tuple[Tensor, Any]:
-            loss, mass, updates = self.loss(weights, extras, batch, seed, True)
-            return self.mean(loss, mass), (loss, mass, updates)
+            found = self.loss(weights, variables.extras, batch, step.seed)
+            return self.mean(*found[:2]), found
 
-        (_, (loss, mass, updates)), gradients = jax.value_and_grad(mean, has_aux=True)(weights)
-        weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay, clipping)
-        return weights, updates, slots, loss, mass
+        (_, (loss, total_weight, extras)), gradients = jax.value_and_grad(mean, has_aux=True)(variables.weights)
+        weights, slots = self.update(variables, gradients, step)
+        return Variables(weights, extras, slots), loss, total_weight
 
-    def _gradient(
-        self, weights: list[Tensor], extras: list[Tensor], batch: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def _gradient(self, variables: Variables, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor]]:
         def total(weights: list[Tensor]) -> tuple[Tensor, Tensor]:
-            loss, mass, _ = self.loss(weights, extras, batch, None, False)
-            return loss, mass
+            loss, total_weight, _ = self.loss(weights, variables.extras, batch)
+            return loss, total_weight
 
-        (loss, mass), gradients = jax.value_and_grad(total, has_aux=True)(weights)
-        return loss, mass, gradients
+        (loss, total_weight), gradients = jax.value_and_grad(total, has_aux=True)(variables.weights)
+        return loss, total_weight, gradients
 
-    def _scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
-        return self.template(weights, extras, x, None, False, n_stages=n_stages)[0]
+    def _scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:
+        return self.template(variables.weights, variables.extras, x, n_stages=n_stages)[0]
 
 
 class KerasJaxModel(HostModel):
     """A network, or a user's own Keras model, on JAX."""
 
-    def __init__(self, network: Network, solver: Solver, source: Source) -> None:
+    def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
         self._x64 = network.dtype == "float64"
-        super().__init__(network, solver, source)
+        super().__init__(network, solver, source, device)
 
     def make_engine(self) -> Engine:
         def make() -> Engine:
@@ -81,11 +78,13 @@ class KerasJaxModel(HostModel):
 
         return _engines.get((self._source.key, self._solver.structure()), make)
 
-    def scope(self) -> AbstractContextManager[Any]:
-        # JAX has 32 bits only, unless it is told; told here, for this thread and these lines
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        # JAX has 32 bits only, unless it is told otherwise, here for this thread and these lines alone
         enable: Any = getattr(jax, "enable_x64", None)
         if enable is None:  # its place before JAX 0.8
             from jax import experimental
 
             enable = vars(experimental)["enable_x64"]
-        return enable(self._x64)
+        with super().scope(), enable(self._x64):
+            yield

@@ -26,7 +26,7 @@ _row_weight: ContextVar[Any] = ContextVar("row_weight", default=None)
 
 @contextmanager
 def weighing_rows(weight: Any) -> Iterator[None]:
-    """Give the layers that are called inside the weights of the batch's rows, which Keras has no argument for."""
+    """Pass the batch's row weights to the layers called inside the context; Keras has no argument for them."""
     token = _row_weight.set(weight)
     try:
         yield
@@ -45,10 +45,9 @@ class NetworkLayer(keras.layers.Layer):
     wrapped : Layer or Input
         The description.
     n_inputs : int
-        The width of what enters.
+        The number of values a row that enter.
     traced : bool, default=False
-        Whether the layer's scalars are variables, whose values a template is given in each
-        call, or the numbers that they are.
+        Whether the layer's scalars are variables, to which a template gives values in each call, or constants.
     """
 
     def __init__(self, wrapped: Layer | Input, n_inputs: int, *, traced: bool = False, **kwargs: Any) -> None:
@@ -113,7 +112,7 @@ class NetworkLayer(keras.layers.Layer):
 
 
 def _described(value: Any) -> Any:
-    """Return a layer or an input, and those inside of it, as what a file can hold."""
+    """Return a layer or an input, and the layers inside of it, as values that a file can hold."""
     if isinstance(value, tuple):
         return [_described(item) for item in value]
     if isinstance(value, BaseEstimator):
@@ -128,7 +127,7 @@ def _described(value: Any) -> Any:
 
 
 def _made(value: Any) -> Any:
-    """Return what :func:`_described` described."""
+    """Return the layer or input that :func:`_described` described."""
     if isinstance(value, list):
         return tuple(_made(item) for item in value)
     if isinstance(value, dict) and value.keys() == {"of", "parameters"}:

@@ -17,16 +17,16 @@ __all__ = ["network_template", "public_model", "split"]
 
 
 def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...]]:
-    """Return what of a network acts on sparse rows, as a network of its own, and the stages after it, for Keras.
+    """Split a network into the stages that act on sparse rows, as a network, and the stages after them, for Keras.
 
-    Keras has no layers for sparse rows that are fast. The first part is empty where the input is dense.
+    Keras has no fast layers for sparse rows. The first part is empty if the input is dense.
 
     Parameters
     ----------
     network : Network
         The description.
     on_host : bool
-        Whether the first part is to run in NumPy: then it has no weights, since NumPy gives no gradients.
+        Whether the first part runs in NumPy: then it has no weights, since NumPy gives no gradients.
     """
     n = 0
     for stage in network.stages[:-1] if network.input.sparse else ():  # one is left: a model has a layer
@@ -46,14 +46,14 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
     network : Network
         The description.
     prefix, stages
-        What :func:`split` made of it.
+        The result of :func:`split`.
     traced : bool
-        Whether the network's scalars, such as dropout rates, are arguments of the template or fixed in its layers.
+        Whether the network's scalars, such as dropout rates, are arguments of the template or constants of its layers.
 
     Raises
     ------
     TypeError
-        If the native layers of a stage have other variables than the stage says.
+        If the native layers of a stage have other variables than its ``weights()``.
     """
     with python_random(0):
         model, values = _keras_model(network, stages, stages[0].n_inputs, name="template", traced=traced)
@@ -87,7 +87,7 @@ def public_model(network: Network) -> Any:
 def _keras_model(
     network: Network, stages: Sequence[Stage], n_inputs: int, *, name: str, traced: bool
 ) -> tuple[Any, list[Any]]:
-    """Return the model that gives the scores, and what leaves each stage."""
+    """Return the model of the scores, and the values after each stage."""
     x = inputs = keras.Input((n_inputs,), dtype=network.dtype, name="x")
     values = []
     for stage in stages:

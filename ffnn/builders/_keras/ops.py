@@ -1,4 +1,4 @@
-"""The array operations of :class:`ffnn.ops.Ops`, by ``keras.ops``, whatever engine Keras runs on."""
+"""The array operations of :class:`ffnn.ops.Ops`, by ``keras.ops``, on any of Keras's backends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Tensor = Any
 
 
 class _Seed(keras.random.SeedGenerator):
-    """A seed that a step was given: Keras's draws take integers or generators, never tensors."""
+    """A given seed as a generator: Keras's random functions take integers or generators, but no tensors."""
 
     def __init__(self, value: Tensor) -> None:
         self._value = value  # no state of its own, hence no variable

@@ -1,4 +1,4 @@
-"""Where Keras's layers take the seeds that they were not given, and how their weights are drawn anew."""
+"""Seeds for Keras layers that were given none, and new initial weights for a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def python_random(seed: int) -> Iterator[None]:
-    """Let the layers that are made inside draw their seeds from ``seed``, and leave Python's own stream as it was."""
+    """Seed the layers made inside the context from ``seed``, and restore the state of Python's generator."""
     with _lock:
         state = random.getstate()
         random.seed(seed)
@@ -31,9 +31,9 @@ def python_random(seed: int) -> Iterator[None]:
 
 
 def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
-    """Return a model's weights, those anew that an initializer has drawn without a seed of the user's.
+    """Return a model's weights, with new draws where an initializer without a seed had drawn them.
 
-    What an initializer would not have drawn, such as weights trained before, stays as it is.
+    Other weights, such as those trained before, stay as they are.
     """
     initializers = {}
     for layer in all_layers(model):

@@ -24,11 +24,11 @@ class Source(Protocol):
     traced_key: Hashable
     """Sources of equal keys share a template that is traced, with the network's scalars as arguments."""
 
-    may_fill: bool
-    """Whether a row that weighs nothing changes nothing for the others of its batch."""
+    may_pad: bool
+    """Whether a row of weight 0 leaves the results of the other rows of its batch unchanged."""
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
-        """Return what acts on rows in coordinates, as a network, and the template of all that comes after."""
+        """Return the stages that act on sparse rows, as a network, and the template of all stages after them."""
         ...
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
@@ -40,14 +40,14 @@ class Source(Protocol):
         ...
 
     def forget(self) -> None:
-        """Let go of what only :meth:`parts` needs."""
+        """Free what only :meth:`parts` needs."""
         ...
 
 
 class NetworkSource:
     """Makes the Keras models of a network's description."""
 
-    may_fill = True
+    may_pad = True
 
     def __init__(self, network: Network) -> None:
         self._network = network
@@ -72,6 +72,6 @@ class NetworkSource:
 
 
 def assign(variables: Sequence[Any], weights: Mapping[str, Array]) -> None:
-    """Give variables the values that come in the same order."""
+    """Assign values to variables, in order."""
     for variable, value in zip(variables, weights.values(), strict=True):
         variable.assign(value)

@@ -1,7 +1,7 @@
 """A Keras model as a pure function of variables that it does not own.
 
-What Keras builds stays in Keras: a model made anew for every fit would never be given back. So there is one model an
-architecture, a template, and each fit has arrays of its own that take the place of the model's variables in a call.
+Keras never frees all of a model, so a new one for every fit would leak. There is one model an architecture, a template,
+and each fit has arrays of its own that take the place of the model's variables in a call.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Template:
     Parameters
     ----------
     model : keras.Model
-        Whose layers compute; its own values are of no account.
+        The model whose layers compute; the values of its own variables are not used.
     names : sequence of str
         The names of its trained variables, then those of its extras: the weights that no gradient trains.
     decays : sequence of bool
@@ -46,18 +46,25 @@ class Template:
         The number of random stages before the model's first layer: the model's k-th random generator draws with the
         seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
-        What turns the model's outputs into scores.
+        The function that turns the model's outputs into scores.
     scalars : sequence of keras.Variable, optional
         The model's variables that stand for the network's last scalars, in order.
     values : sequence of KerasTensor, optional
-        What the model computes after each of its stages, where it has stages.
+        The model's values after each of its stages, if it has stages.
     """
 
     def __init__(
-        self, model: Any, names: Sequence[str], decays: Sequence[bool], dtype: str,
-        *, first_random: int = 0, to_scores: Link | None = None, scalars: Sequence[Any] = (),
+        self,
+        model: Any,
+        names: Sequence[str],
+        decays: Sequence[bool],
+        dtype: str,
+        *,
+        first_random: int = 0,
+        to_scores: Link | None = None,
+        scalars: Sequence[Any] = (),
         values: Sequence[Any] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._model = model
         self._values_after = tuple(values)
         self._parts: dict[int, Any] = {}
@@ -86,10 +93,8 @@ class Template:
         weights: Sequence[Tensor],
         extras: Sequence[Tensor],
         x: Tensor,
-        seed: Tensor | None,
-        training: bool,
-        scalars: Tensor | None = None,
-        row_weight: Tensor | None = None,
+        *,
+        training: tuple[Tensor | None, Tensor, Tensor] | None = None,
         n_stages: int | None = None,
     ) -> tuple[Tensor, list[Tensor], Tensor | None]:
         """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
@@ -97,40 +102,36 @@ class Template:
         Parameters
         ----------
         weights, extras : sequence of tensor
-            What the trained variables and the extras are worth.
+            The values of the trained variables and of the extras.
         x : tensor of shape (n_rows, n_features)
             The batch.
-        seed : integer tensor of shape (2,) or None
-            The step's.
-        training : bool
-            Whether layers such as dropout act.
-        scalars : tensor of shape (n_scalars,), optional
-            The network's, where the template takes them.
-        row_weight : tensor of shape (n_rows,), optional
-            The sample weights, in training.
+        training : tuple of (scalars, seed, row_weight), optional
+            The inputs of a training step: the network's scalars, of shape (n_scalars,), or None where they are fixed
+            in the layers; the step's seed, of shape (2,); and the sample weights, of shape (n_rows,). By default the
+            model predicts.
         n_stages : int, optional
-            Return what leaves so many stages instead of the scores.
+            Return the values after this many stages instead of the scores.
 
         Raises
         ------
         ValueError
-            If that is asked of a model that has no stages.
+            If ``n_stages`` is given for a model without stages.
         """
         if n_stages is not None:
-            return self._after(n_stages, weights, extras, x, scalars), [], None
+            return self._after(n_stages, weights, extras, x), [], None
+        scalars, seed, row_weight = (None, None, None) if training is None else training
         values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
             with weighing_rows(row_weight):
-                outputs = self._model(x, training=training)
+                outputs = self._model(x, training=training is not None)
             losses = self._model.losses
             scores = self._to_scores(outputs) if self._to_scores else outputs
             penalty = ops.cast(sum(losses), self._dtype) if losses else None
         updates = [scope.get_current_value(v) for v in self._extras]
         return ops.cast(scores, self._dtype), updates, penalty
 
-    def _after(
-        self, n_stages: int, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor, scalars: Tensor | None
-    ) -> Tensor:
+    def _after(self, n_stages: int, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Return the values after some stages, in prediction."""
         if not self._values_after:
             raise ValueError(
                 "builder=KerasBuilder(build=...): ffnn does not know the hidden layers of a Keras model of your own. "
@@ -138,7 +139,7 @@ class Template:
             )
         if n_stages <= 0:
             return x  # all of them came before the model
-        values = self._values(weights, extras, None, scalars)
+        values = self._values(weights, extras, None, None)
         with self._lock:
             if n_stages not in self._parts:
                 part = keras.Model(self._model.inputs, self._values_after[n_stages - 1], name="hidden")

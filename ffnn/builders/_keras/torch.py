@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from ffnn.builders._keras.host import Engine, HostModel, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.host import HostModel
+from ffnn.builders._state import Variables
 
 __all__ = ["KerasTorchModel"]
 
 
 class _TorchEngine(Engine):
-    def step(
-        self, weights: list[Tensor], extras: list[Tensor], slots: list[list[Tensor]], batch: Sequence[Tensor],
-        seed: Tensor, step_size: Tensor, shrinkage: Tensor, decay: Tensor, clipping: dict[str, Tensor],
-    ) -> tuple[list[Tensor], list[Tensor], list[list[Tensor]], Tensor, Tensor]:  # fmt: skip
-        leaves = [w.detach().requires_grad_() for w in weights]
-        loss, mass, updates = self.loss(leaves, extras, batch, seed, True)
-        gradients = _gradients(self.mean(loss, mass), leaves)
+    def step(self, variables: Variables, batch: Batch, step: Step) -> tuple[Variables, Tensor, Tensor]:
+        leaves = [w.detach().requires_grad_() for w in variables.weights]
+        loss, total_weight, extras = self.loss(leaves, variables.extras, batch, step.seed)
+        gradients = _gradients(self.mean(loss, total_weight), leaves)
         with torch.no_grad():
-            weights, slots = self.update(weights, slots, gradients, step_size, shrinkage, decay, clipping)
-        return weights, [u.detach() for u in updates], slots, loss.detach(), mass.detach()
+            weights, slots = self.update(variables, gradients, step)
+        return Variables(weights, [e.detach() for e in extras], slots), loss.detach(), total_weight.detach()
 
-    def gradient(
-        self, weights: list[Tensor], extras: list[Tensor], batch: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        leaves = [w.detach().requires_grad_() for w in weights]
-        loss, mass, _ = self.loss(leaves, extras, batch, None, False)
-        return loss.detach(), mass.detach(), _gradients(loss, leaves)
+    def gradient(self, variables: Variables, batch: Batch) -> tuple[Tensor, Tensor, list[Tensor]]:
+        leaves = [w.detach().requires_grad_() for w in variables.weights]
+        loss, total_weight, _ = self.loss(leaves, variables.extras, batch)
+        return loss.detach(), total_weight.detach(), _gradients(loss, leaves)
 
-    def scores(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, n_stages: int | None) -> Tensor:
+    def scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:
         with torch.no_grad():
-            return self.template(weights, extras, x, None, False, n_stages=n_stages)[0]
+            return self.template(variables.weights, variables.extras, x, n_stages=n_stages)[0]
 
-    def slopes(self, weights: list[Tensor], extras: list[Tensor], x: Tensor, pick: Tensor) -> Tensor:
+    def input_gradient(self, variables: Variables, x: Tensor, pick: Tensor) -> Tensor:
         leaf = x.detach().requires_grad_()
-        return _gradients(self.picked(weights, extras, leaf, pick), [leaf])[0]
+        return _gradients(self.picked(variables, leaf, pick), [leaf])[0]
 
 
 def _gradients(value: Tensor, leaves: list[Tensor]) -> list[Tensor]:
@@ -48,6 +43,6 @@ class KerasTorchModel(HostModel):
     """A network, or a user's own Keras model, on torch."""
 
     def make_engine(self) -> Engine:
-        # nothing is traced, so that there is nothing to share
+        # nothing is traced, so there is nothing to share
         prefix, template = self._source.parts(on_host=True)
         return _TorchEngine(self._network, self._solver, prefix, template)

@@ -1,4 +1,4 @@
-"""A user's own Keras model: called for, checked, named and drawn."""
+"""A user's own Keras model: made, checked, named and initialized."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class UserSource:
     Parameters
     ----------
     network : Network
-        What the function is given.
+        The argument of the function.
     build : callable
         The function.
     returns : {"auto", "scores", "probabilities"}
-        What its models return.
+        The meaning of the models' outputs.
     """
 
-    may_fill = False  # its batch normalization knows no weights of rows
+    may_pad = False  # its batch normalization may count rows of weight 0
 
     def __init__(self, network: Network, build: Callable[[Network], Any], returns: str) -> None:
         self._network = network
@@ -86,7 +86,7 @@ class UserSource:
     def forget(self) -> None:
         self._model = None
 
-    # -- what the function made -----------------------------------------------------------------------------------
+    # -- the function's model -----------------------------------------------------------------------------------
 
     @property
     def _where(self) -> str:
@@ -94,7 +94,7 @@ class UserSource:
         return f"builder=KerasBuilder(build={name})"
 
     def _make(self, seed: int) -> Any:
-        """Return a new model of the function's, built and checked."""
+        """Return a new model from the function, built and checked."""
         network = self._network
         with python_random(seed):
             try:
@@ -153,7 +153,7 @@ class UserSource:
         return found is not None or self._returns == "probabilities"
 
     def _config(self) -> Hashable:
-        """Return what the model is made of, equal for equal models; the function where Keras cannot say."""
+        """Return a key of the model's configuration; the function itself if Keras cannot serialize the model."""
         try:
             text = json.dumps(keras.saving.serialize_keras_object(self._model), sort_keys=True, default=str)
         except Exception:  # a layer of the user's may raise anything here
@@ -170,7 +170,7 @@ def _meaning(network: Network) -> str:
 
 
 def _last(model: Any) -> Any:
-    """Return the layer that returns a model's outputs, or None where it cannot be seen."""
+    """Return the layer that returns a model's outputs, or None if it is unknown."""
     while isinstance(model, keras.Model):
         if not (isinstance(model, keras.Sequential) or getattr(model, "outputs", None)) or not model.layers:
             return None
@@ -179,7 +179,7 @@ def _last(model: Any) -> Any:
 
 
 def _activation(layer: Any) -> str | None:
-    """Return "sigmoid" or "softmax" where a layer ends in it."""
+    """Return "sigmoid" or "softmax" if a layer ends in one of them, else None."""
     if isinstance(layer, keras.layers.Softmax):
         return "softmax"
     try:
@@ -189,7 +189,7 @@ def _activation(layer: Any) -> str | None:
 
 
 def _strip(model: Any, activation: str | None) -> bool:
-    """Take the activation off the last layer, so that the model returns scores; return whether that was possible."""
+    """Remove the activation of the last layer, which then returns scores; return whether that was possible."""
     last = _last(model)
     found = getattr(last, "activation", None)
     if last is None or found not in (keras.activations.sigmoid, keras.activations.softmax):

@@ -1,6 +1,8 @@
-"""The builder ``tf``, and what ``keras`` on TensorFlow shares with it. Nothing here is public.
+"""The ``tf`` builder, and the parts of it that ``keras`` shares where Keras runs on TensorFlow. Nothing here is public.
 
-A ``model`` is one fit's variables around a ``program``, which equal architectures share. The way of the data:
-``samples`` brings a data set to TensorFlow, ``batches`` makes a batch of it, an ``epoch`` steps through the batches,
-and ``traced_steps`` and ``fused_steps`` are the two ways to run epochs; ``prediction`` goes forward only.
+A ``model`` holds one fit's variables; the ``program`` that runs them is shared by all fits of an architecture.
+
+- ``data``: a data set on its way to TensorFlow, and a batch of it.
+- ``epoch``: an epoch, by a TensorFlow graph alone or with a compiled kernel; ``sparse_path`` chooses between them.
+- ``prediction``: the forward pass and its gradients with respect to X.
 """

@@ -1,4 +1,4 @@
-"""A network as a SavedModel of TensorFlow's, which runs without ffnn and without Keras."""
+"""A network as a SavedModel that runs without ffnn and without Keras."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ffnn.ops import SparseRows
 
 __all__ = ["save_tensorflow"]
 
-#: What a model says, before "Tensor had NaN values", of rows that the estimator refuses.
+#: A model's error for rows that the estimator would refuse, followed by TensorFlow's "Tensor had NaN values".
 _NOT_FINITE = "X: expected finite numbers"
 
 Tensor = Any
@@ -23,7 +23,7 @@ Scores = Callable[[Mapping[str, Tensor], Any], Tensor]
 
 
 class _Exported(tf.Module):
-    """A network, its weights, and what is made of its scores."""
+    """A network, its weights, and the outputs made from its scores."""
 
     def __init__(self, network: Network, weights: Arrays, scores: Scores) -> None:
         super().__init__()
@@ -61,21 +61,21 @@ def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, s
     """Write a SavedModel.
 
     Its signature ``serving_default`` takes ``X`` of shape (n_rows, n_features); where the network was trained on sparse
-    rows there is another, ``csr``, which takes what a SciPy matrix of that format has: ``indptr``, ``indices`` and
-    ``data``, no two entries at one place.
+    rows there is another, ``csr``, which takes the arrays of a SciPy CSR matrix: ``indptr``, ``indices`` and ``data``,
+    without duplicate entries.
 
     Parameters
     ----------
     network : Network
         The description.
     weights : dict of str to ndarray
-        What was learned.
+        The learned weights.
     dtype : str
-        Of the X that the model takes.
+        The dtype of the X that the model takes.
     path : Path
         The folder.
     scores : callable, optional
-        What computes the scores, where the network does not.
+        The function that computes the scores; by default the network's own.
     """
     module = _Exported(network, weights, scores or network_scores(network))
     rows = tf.TensorSpec([None, network.n_features], dtype, name="X")

@@ -1,4 +1,4 @@
-"""What of the host our own kernels may take beside TensorFlow."""
+"""The number of threads that our own kernels may use beside TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Memory that NumPy, TensorFlow and compiled kernels share without a copy, and the rules for it.
+"""Memory that NumPy, TensorFlow and compiled kernels share without a copy.
 
-TensorFlow takes an array's memory as a tensor's if its address is a multiple of 64. It never writes to such memory:
-what changes a variable in place makes a copy first. A kernel may write to a variable's memory while nobody else holds
-it.
+TensorFlow uses an array's memory for a tensor if its address is a multiple of 64. It never writes to such memory:
+operations that change a variable in place copy it first. A kernel may write to a variable's memory while nobody else
+holds it.
 """
 
 from __future__ import annotations
@@ -22,50 +22,50 @@ _ALIGNMENT = 64
 
 
 def tensor_of(array: Array) -> Any:
-    """Return an array as a tensor that is only read while nobody writes to the array.
+    """Return an array as a tensor, which may share its memory: the array must not change while the tensor is in use.
 
-    The two may share their memory; ``tf.constant`` would copy it, and most of the time twice.
+    ``tf.constant`` would copy it, mostly twice.
     """
     return tf.raw_ops.Identity(input=array)
 
 
 class StagingBuffer:
-    """Memory that arrays are copied to, one after the other, which TensorFlow cannot take where they are.
+    """Memory for arrays that TensorFlow cannot use where they are: each is copied here in turn.
 
-    TensorFlow would ask the system for new memory each time, which costs more than the copy.
+    TensorFlow would allocate new memory for each, which costs more than the copy.
 
     Parameters
     ----------
-    passes : ThreadedChunks
-        What copies.
+    chunks : ThreadedChunks
+        The threads that copy.
     """
 
-    def __init__(self, passes: ThreadedChunks) -> None:
-        self._passes = passes
+    def __init__(self, chunks: ThreadedChunks) -> None:
+        self._chunks = chunks
         self._array: Array | None = None
 
     def tensor_of(self, array: Array) -> Any:
-        """Return an array as a tensor that is only read, and no longer than until the next call."""
+        """Return an array as a tensor that is valid until the next call."""
         if not array.ctypes.data % _ALIGNMENT or tf.config.list_logical_devices("GPU"):  # which may copy from it later
             return tensor_of(array)
         if self._array is None or self._array.dtype != array.dtype or self._array.size < array.size:
             self._array = _aligned(np.empty, (array.size,), array.dtype)
         copy = self._array[: array.size].reshape(array.shape)
-        self._passes.over(np.copyto, copy, array)
+        self._chunks.over(np.copyto, copy, array)
         return tensor_of(copy)
 
 
 def variable_of(array: Array, dtype: str) -> Any:
-    """Return a variable that begins as a copy of an array."""
+    """Return a variable whose initial value is a copy of an array."""
     copy = _aligned(np.empty, array.shape, np.dtype(dtype))
     copy[...] = array
     return tf.Variable(tensor_of(copy))
 
 
 def filled_variable(shape: Sequence[int], dtype: str, value: float) -> Any:
-    """Return a variable of one value, which is not trained.
+    """Return a variable filled with one value, which is not trained.
 
-    Zeros take no memory until they are written to: most rows of a weight that has very many may never be.
+    Zeros take no memory until they are written to, and most rows of a very large weight may never be.
     """
     array = _aligned(np.zeros, tuple(shape), np.dtype(dtype))
     if value:
@@ -79,7 +79,7 @@ def view_of(tensor: Any) -> Array:
 
 
 def memory_of(variable: Any) -> Array:
-    """Return a variable's memory, to be written to by a kernel and let go of before TensorFlow changes the variable.
+    """Return a variable's memory, for a kernel to write to; let go of it before TensorFlow changes the variable.
 
     Raises
     ------
@@ -97,6 +97,6 @@ def memory_of(variable: Any) -> Array:
 
 def _aligned(make: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     n_bytes = int(np.prod(shape)) * dtype.itemsize
-    room = make(n_bytes + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    return np.asarray(room[start : start + n_bytes].view(dtype).reshape(shape))
+    buffer = make(n_bytes + _ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % _ALIGNMENT
+    return np.asarray(buffer[start : start + n_bytes].view(dtype).reshape(shape))

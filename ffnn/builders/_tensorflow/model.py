@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._state import Specs, check_weights, fill_slots
+from ffnn.builders._devices import in_scope
+from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow.data.training_data import PIECE, TrainingData, pieces_of
+from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
-from ffnn.builders._tensorflow.samples import PIECE, Samples, pieces_of
 from ffnn.layer import Context
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
@@ -25,179 +28,198 @@ from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
-# what is dropped is traced again when it is needed again
+# a program that was dropped is traced again when it is needed again
 _programs: BoundedCache[Program] = BoundedCache(64)
 
 
 class ProgramModel:
     """The variables of one fit.
 
-    The program takes them as arguments and captures none, so that fits in several threads share it safely.
+    The program takes them as arguments and captures none, so fits in several threads share it safely.
 
     Parameters
     ----------
     network : Network
         The description.
     solver : Solver
-        What trains it.
+        The solver.
     program : Program
-        What runs it.
-    trainable : mapping of str to bool
-        The names of the trained weights and whether weight decay acts on each.
-    specs : mapping of str to (shape, dtype)
-        Of all weights: first the trained ones, then what is learned otherwise.
+        The program.
+    device : str, optional
+        The device's full name; by default TensorFlow chooses.
     """
 
-    def __init__(
-        self, network: Network, solver: Solver, program: Program, trainable: Mapping[str, bool], specs: Specs
-    ) -> None:
+    def __init__(self, network: Network, solver: Solver, program: Program, device: str | None = None) -> None:
+        self._device = device
         self._network = network
         self._solver = solver
         self._program = program
-        self.trainable = dict(trainable)
-        self._specs = specs
-        self._scalars = tf.constant(network.scalars())
-        self._weights: list[Any] = []
-        self._extras: list[Any] = []
-        self._slots: list[list[Any]] = []
-        self._memory: Any = None  # of the epochs, what their steps left for later
+        self.trainable = dict(program.architecture.decays)
+        self._specs = program.architecture.specs
+        with self.scope():
+            self._scalars = tf.constant(network.scalars())
+        self._variables = Variables([], [], [])
+        self._memory: Any = None  # of the program's runner
         self._step = 0
-        # what waits is settled between epochs: another thread may predict meanwhile
+        # deferred work is settled between epochs: another thread may predict meanwhile
         self._lock = threading.RLock()
-        self._samples: Samples | None = None
+        self._data: TrainingData | None = None
 
+    def scope(self) -> AbstractContextManager[Any]:
+        """Return the context that sets the model's device."""
+        return nullcontext() if self._device is None else tf.device(self._device)
+
+    @in_scope
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
         return self._network.initial_weights(rng)
 
+    @in_scope
     def set_state(self, state: State) -> None:
         check_weights(state.weights, {name: shape for name, (shape, _) in self._specs.items()})
         variables = [variable_of(state.weights[name], dtype) for name, (_, dtype) in self._specs.items()]
-        self._weights, self._extras = variables[: len(self.trainable)], variables[len(self.trainable) :]
-        self._slots = initial_slots(self._solver, self._weights)
-        fill_slots(state, self._solver, self.trainable, self._slots, lambda v, value: v.assign(value))
+        weights, extras = variables[: len(self.trainable)], variables[len(self.trainable) :]
+        self._variables = Variables(weights, extras, initial_slots(self._solver, weights))
+        fill_slots(state, self._solver, self.trainable, self._variables.slots, lambda v, value: v.assign(value))
         self._memory = None
         self._step = state.step
 
+    @in_scope
     def get_state(self) -> State:
         self._settle()
         weights = {name: variable.numpy() for name, variable in self.variables.items()}
         slots = {
             f"{name}/{slot}": variable.numpy()
-            for name, variables in zip(self.trainable, self._slots, strict=True)
-            for slot, variable in zip(getattr(self._solver, "slots", ()), variables, strict=True)
+            for name, variables in zip(self.trainable, self._variables.slots, strict=True)
+            for slot, variable in zip(self._solver.slots, variables, strict=True)
         }
         return State(weights, slots, self._step)
 
     def get_step(self) -> int:
         return self._step
 
+    @in_scope
     def is_finite(self) -> bool:
         self._settle()
-        squares = (tf.square(weight) for weight in self._weights)
-        others = (v for v in (*self._extras, *itertools.chain(*self._slots)) if v.dtype.is_floating)
+        weights, extras, slots = self._variables
+        squares = (tf.square(weight) for weight in weights)
+        others = (v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating)
         return bool(
             tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
         )
 
+    @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
-        steps = self._program.steps
-        on_host = steps is not None and steps.on_host(x)
-        self._samples = Samples(self._network.input, x, targets, weight, on_host=on_host)
+        runner = self._program.runner
+        on_host = runner is not None and runner.on_host(x)
+        self._data = TrainingData(self._network.input, x, targets, weight, on_host=on_host)
 
     def unload(self) -> None:
-        self._samples = None
+        self._data = None
 
+    @in_scope
     def train_epoch(self, plan: EpochPlan) -> float:
         with self._lock:
             return self._train_epoch(plan)
 
     def _train_epoch(self, plan: EpochPlan) -> float:
-        assert self._samples is not None  # loaded by whoever trains
-        steps = self._program.steps
-        assert steps is not None  # whoever plans epochs has a stochastic solver
-        if not steps.waits(plan.weight_decay):
+        assert self._data is not None  # load() comes first
+        runner, variables = self._program.runner, self._variables
+        assert runner is not None  # only a stochastic solver plans epochs
+        if not runner.defers(plan.weight_decay):
             self._settle()
         if self._memory is None:
-            self._memory = steps.memory()
-        steps.begin_epoch(self._weights, self._slots, plan, self._memory)
-        total = mass = 0.0
-        for part, data, filling in self._samples.parts(plan, fill=steps.fills(plan)):
-            loss, m = steps.train_epoch(
-                self._weights, self._extras, self._slots, data, self._scalars, part, self._memory, filling
-            )
-            total, mass = total + loss, mass + m
+            self._memory = runner.memory()
+        runner.begin_epoch(variables, plan, self._memory)
+        total = total_weight = 0.0
+        for part, data, padding in self._data.parts(plan, pad=runner.pads(plan)):
+            loss, weight = runner.train_epoch(variables, data, self._scalars, part, self._memory, padding)
+            total, total_weight = total + loss, total_weight + weight
         self._step += plan.n_batches
-        return total / mass if mass else 0.0
+        return total / total_weight if total_weight else 0.0
 
     def _settle(self) -> None:
-        """Take the steps that were left for later."""
+        """Do the work that epochs deferred."""
         with self._lock:
-            if self._memory is not None and self._program.steps is not None:
-                self._program.steps.settle(self._weights, self._slots, self._memory)
+            if self._memory is not None and self._program.runner is not None:
+                self._program.runner.settle(self._variables, self._memory)
 
+    @in_scope
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
-        if not self._weights:
+        if not self._variables.weights:
             self.set_state(State({n: weights.get(n, np.zeros(shape)) for n, (shape, _) in self._specs.items()}))
-        for name, variable in zip(self.trainable, self._weights, strict=True):
+        for name, variable in zip(self.trainable, self._variables.weights, strict=True):
             variable.assign(weights[name])
-        assert self._samples is not None  # loaded by whoever trains
-        total, mass, sums = 0.0, 0.0, [np.zeros_like(weights[name]) for name in self.trainable]
-        for data in self._samples.pieces():
-            loss, m, gradients = self._program.loss_and_gradient(self._weights, self._extras, data)
-            total, mass = total + loss, mass + m
+        assert self._data is not None  # load() comes first
+        total, total_weight, sums = 0.0, 0.0, [np.zeros_like(weights[name]) for name in self.trainable]
+        for data in self._data.pieces():
+            loss, weight, gradients = self._program.loss_and_gradient(self._variables.without_slots(), data)
+            total, total_weight = total + loss, total_weight + weight
             sums = [s + g for s, g in zip(sums, gradients, strict=True)]
-        mass = mass or 1.0
-        return total / mass, {name: g / mass for name, g in zip(self.trainable, sums, strict=True)}
+        total_weight = total_weight or 1.0
+        return total / total_weight, {name: g / total_weight for name, g in zip(self.trainable, sums, strict=True)}
 
+    @in_scope
     def forward(self, x: Rows, layer: int | None = None) -> Array:
         prediction = self._program.prediction
         if prediction.on_host(x):
             self._settle()
-            return prediction.of_products(self._weights, self._extras, x.arrays, x.n_rows, layer)
+            return prediction.scores_on_host(self._variables.without_slots(), x.arrays, x.n_rows, layer)
         return self._by_piece(x, functools.partial(prediction.scores, layer=layer))
 
+    @in_scope
     def input_gradient(self, x: Rows) -> Array:
-        return self._by_piece(x, self._program.prediction.slopes)
+        return self._by_piece(x, self._program.prediction.gradients)
 
-    def _by_piece(self, x: Rows, function: Callable[..., Array]) -> Array:
+    def _by_piece(self, x: Rows, function: Callable[[Variables, tuple[Any, ...], int], Array]) -> Array:
         self._settle()
+        variables = self._variables.without_slots()
         pieces = pieces_of(self._network.input, x, PIECE)
-        values = [function(self._weights, self._extras, arrays, n_rows) for arrays, n_rows in pieces]
+        values = [function(variables, arrays, n_rows) for arrays, n_rows in pieces]
         return values[0] if len(values) == 1 else np.concatenate(values)
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the model computes: ``runner``, ``path`` and ``packed``, as the program describes itself."""
+        return self._program.describe()
 
     @property
     def native(self) -> Any:
-        """The model itself: it is nobody else's."""
+        """The model itself: TensorFlow's users have no other name for it."""
         return self
 
     @property
     def variables(self) -> dict[str, Any]:
         """The ``tf.Variable`` of each weight, by name."""
-        return dict(zip(self._specs, self._weights + self._extras, strict=True))
+        return dict(zip(self._specs, [*self._variables.weights, *self._variables.extras], strict=True))
 
 
 class TensorFlowModel(ProgramModel):
     """A network as a raw TensorFlow graph."""
 
-    def __init__(self, network: Network, solver: Solver) -> None:
-        key = program_key(network.structure(), solver)
-        trainable = {name: weight.decays for name, weight in network.trained.items()}
-        specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}
-        program = _programs.get(key, lambda: _make_program(network, solver, trainable, specs))
-        super().__init__(network, solver, program, trainable, specs)
+    def __init__(self, network: Network, solver: Solver, device: str | None = None) -> None:
+        key = program_key(network.structure(), network, solver)
+        program = _programs.get(key, lambda: Program(_architecture(network), solver))
+        super().__init__(network, solver, program, device)
 
 
-def _make_program(network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs) -> Program:
+def _architecture(network: Network) -> Architecture:
+    """Return the network with a forward pass of raw operations."""
     names = [*network.trained, *network.extras]
 
     def forward(
-        weights: list[Any], extras: list[Any], x: Any, scalars: Any, seed: Any, row_weight: Any, training: bool,
-        n_stages: int | None = None,
-    ) -> tuple[Any, list[Any], None]:  # fmt: skip
+        *, weights: Any, extras: Any, x: Any, training: StepInputs | None = None, n_stages: int | None = None
+    ) -> Outputs:
         named = dict(zip(names, [*weights, *extras], strict=True))
-        context = network.training_context(scalars, seed, row_weight) if training else Context()
+        context = Context() if training is None else network.training_context(*training)
         x = network.first(n_stages).apply(ops, x, named, context, start=network.n_entry)
         x = x.dense(ops) if isinstance(x, SparseRows) else x
-        return x, [context.updates.get(name, named[name]) for name in network.extras], None
+        return Outputs(x, [context.updates.get(name, named[name]) for name in network.extras], None)
 
-    return Program(network, solver, decays, specs, network.by_feature, forward, network.first(network.n_entry))
+    specs = {name: (weight.shape, network.dtype) for name, weight in (network.trained | network.extras).items()}
+    return Architecture(
+        network,
+        forward,
+        entry=network.first(network.n_entry),
+        specs=specs,
+        decays={name: weight.decays for name, weight in network.trained.items()},
+        by_feature=network.by_feature,
+    )

@@ -1,40 +1,39 @@
-"""The programs that train on TensorFlow: an epoch, a gradient, a prediction, each one call into the engine.
+"""The programs that train on TensorFlow: an epoch, a gradient and a prediction, each one call into the engine.
 
-The ``tf`` builder and the Keras builder, where Keras runs on TensorFlow, share them; they differ in ``forward``, which
-is the network over raw operations for the one and a Keras model for the other.
+The ``tf`` builder and the Keras builder, where Keras runs on TensorFlow, share them. They differ in the forward pass:
+the network over raw operations for one, a Keras model for the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from ffnn.builders._state import Specs
+from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
-from ffnn.builders._tensorflow.batches import Batches
-from ffnn.builders._tensorflow.epoch import Forward
-from ffnn.builders._tensorflow.fused_steps import FusedSteps
+from ffnn.builders._tensorflow.data.batches import Batches, Data
+from ffnn.builders._tensorflow.epoch.graph_runner import GraphRunner
+from ffnn.builders._tensorflow.epoch.kernel_runner import KernelRunner
+from ffnn.builders._tensorflow.epoch.packed import PackedLayout
+from ffnn.builders._tensorflow.epoch.runner import EpochRunner
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import filled_variable
-from ffnn.builders._tensorflow.packed import Packing
 from ffnn.builders._tensorflow.prediction import Prediction
-from ffnn.builders._tensorflow.steps import Steps
-from ffnn.builders._tensorflow.traced import Traced
-from ffnn.builders._tensorflow.traced_steps import TracedSteps
+from ffnn.builders._tensorflow.sparse_path import paths_for
+from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
+from ffnn.network import Network
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam
-
-if TYPE_CHECKING:
-    from ffnn.network import Network
 
 __all__ = ["GRADIENT_ROWS", "Program", "initial_slots", "program_key"]
 
 Tensor = Any
 
-#: Rows a pass of the full-batch gradient: what bounds its memory.
+#: Rows in a pass of the full-batch gradient, which bound its memory.
 GRADIENT_ROWS = 256
 
 
@@ -45,9 +44,9 @@ def initial_slots(solver: Solver, weights: Sequence[Any]) -> list[list[Any]]:
     return [[filled_variable(w.shape, w.dtype.name, value) for value in solver.slots.values()] for w in weights]
 
 
-def program_key(structure: Hashable, solver: Solver) -> Hashable:
-    """Return what tells programs apart: what is traced, and who takes the steps."""
-    return (structure, solver.structure(), SparseAdam.takes(solver))
+def program_key(structure: Hashable, network: Network, solver: Solver) -> Hashable:
+    """Return a program's key: all that is traced, the path of sparse rows, and the solver."""
+    return (structure, paths_for(network.input, network.n_features), solver.structure(), SparseAdam.takes(solver))
 
 
 class Program:
@@ -55,87 +54,77 @@ class Program:
 
     Parameters
     ----------
-    network : Network
-        The description.
+    architecture : Architecture
+        The network and its forward pass.
     solver : Solver
-        What takes the steps.
-    decays : mapping of str to bool
-        The trained weights, and whether weight decay acts on each.
-    specs : mapping of str to (shape, dtype)
-        Theirs, at least.
-    by_feature : sequence of str
-        The names of those that have a row a feature and meet the entries of sparse rows.
-    forward : callable
-        ``forward(weights, extras, batch, scalars, seed, row_weight, training)`` returns the scores, the new values of
-        the extras, and a penalty to be added to the mean loss or None. Extras are what a network learns otherwise than
-        by its gradient, such as moving means. A last argument ``n_stages`` makes it stop after so many stages.
-    entry : Network
-        The first stages, which ``forward`` leaves out: those that act on sparse rows without weights.
-    may_fill : bool
-        Whether rows of no weight may be added to a batch, as compiling needs.
+        The solver.
     """
 
-    def __init__(
-        self, network: Network, solver: Solver, decays: Mapping[str, bool], specs: Specs, by_feature: Sequence[str],
-        forward: Forward, entry: Network, *, may_fill: bool = True,
-    ) -> None:  # fmt: skip
+    def __init__(self, architecture: Architecture, solver: Solver) -> None:
         warm_up()
-        self._network = network
-        self._forward = forward
-        met = [k for k, name in enumerate(decays) if name in by_feature]
-        can = {"fused": FusedSteps.takes(network, solver, met), "stored": bool(met), "dense": True}
-        possible = [path for path in network.input.paths_ or ("dense",) if can[path]]
-        # what is no step goes by TensorFlow's operations
-        stored = next(path for path in possible if path != "fused") == "stored"
-        self._batches = Batches(network, entry, stored)
-        few = Batches(network, entry, stored=True)
-        #: What runs epochs; a solver that is not stochastic has none.
-        self.steps: Steps[Any] | None = None
-        if isinstance(solver, StochasticSolver) and possible[0] == "fused":
-            assert isinstance(solver, Adam)  # as FusedSteps asked
-            self.steps = FusedSteps(network, solver, list(decays.values()), forward, few, met[0])
+        network = architecture.network
+        self.architecture = architecture
+        self._layout: PackedLayout | None = None
+        by_feature = [k for k, name in enumerate(architecture.decays) if name in architecture.by_feature]
+        paths = paths_for(network.input, network.n_features)
+        can = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
+        possible = [path for path in paths if can[path]]
+        # all but the kernel's steps run as TensorFlow operations
+        stored = next(path for path in possible if path != "kernel") == "stored"
+        self._batches = Batches(architecture, stored=stored)
+        sparse_batches = Batches(architecture, stored=True)
+        #: The runner of epochs; None for a solver that is not stochastic.
+        self.runner: EpochRunner[Any] | None = None
+        if isinstance(solver, StochasticSolver) and possible[0] == "kernel":
+            assert isinstance(solver, Adam)  # as KernelRunner.takes requires
+            self.runner = KernelRunner(architecture, solver, sparse_batches, by_feature[0])
         elif isinstance(solver, StochasticSolver):
-            met_here = met if stored else []
-            packing = None if met_here else Packing.of([specs[name] for name in decays], solver)
-            self.steps = TracedSteps(
-                network, solver, list(decays.values()), forward, self._batches, met_here, packing, may_fill=may_fill
-            )
-        self._gradient = Traced(self._total_gradient)
-        by_row = stored and isinstance(self.steps, TracedSteps)
-        #: What the trained network says of rows.
-        self.prediction = Prediction(network, forward, self._batches, few, met, by_row=by_row)
+            specs = [architecture.specs[name] for name in architecture.decays]
+            touched = by_feature if stored else []
+            self._layout = None if touched else PackedLayout.of(specs, solver)
+            self.runner = GraphRunner(architecture, solver, self._batches, touched, self._layout)
+        self._gradient = TracedFunction(self._total_gradient)
+        #: The network's predictions.
+        self.prediction = Prediction(
+            architecture,
+            self._batches,
+            sparse_batches,
+            by_feature,
+            assigns_rows=stored and isinstance(self.runner, GraphRunner),
+            prefers_kernel=paths[0] == "kernel",
+        )
 
-    # -- called by models -----------------------------------------------------------------------------------------
+    def describe(self) -> dict[str, Any]:
+        """Return the runner of epochs, by its class's name, the path of batches, and whether weights are packed."""
+        runner = None if self.runner is None else type(self.runner).__name__
+        path = "kernel" if isinstance(self.runner, KernelRunner) else "stored" if self._batches.stored else "dense"
+        return {"runner": runner, "path": path, "packed": self._layout is not None}
 
-    def loss_and_gradient(
-        self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]
-    ) -> tuple[float, float, list[Any]]:
-        """Return the sum of the losses over a data set, their mass, and the sum's gradients, as arrays."""
-        total, mass, gradients = self._gradient((weights, extras), (data,))
-        return float(total), float(mass), [g.numpy() for g in gradients]
+    def loss_and_gradient(self, variables: Variables, data: Data) -> tuple[float, float, list[Any]]:
+        """Return the sum of a data set's losses, their total weight, and the gradients of the sum, as arrays."""
+        total, total_weight, gradients = self._gradient((variables,), (data,))
+        return float(total), float(total_weight), [g.numpy() for g in gradients]
 
-    # -- traced ---------------------------------------------------------------------------------------------------
+    def _total_gradient(self, variables: Variables, data: Data) -> tuple[Tensor, Tensor, list[Tensor]]:
+        n_rows, weights = tf.size(data.weight), variables.weights
+        forward, output = self.architecture.forward, self.architecture.network.output
 
-    def _total_gradient(
-        self, weights: list[Any], extras: list[Any], data: tuple[Any, ...]
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        n_rows = tf.size(data[2])
-
-        def add(i: Tensor, total: Tensor, mass: Tensor, *sums: Tensor) -> tuple[Tensor, ...]:
+        def add(i: Tensor, total: Tensor, total_weight: Tensor, *sums: Tensor) -> tuple[Tensor, ...]:
             rows = tf.range(i, tf.minimum(i + GRADIENT_ROWS, n_rows))
-            parts, y, w = self._batches.take(data, rows)
-            x = self._batches.whole(parts)
+            batch = self._batches.take(data, rows)
+            x = self._batches.whole(batch.arrays)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(weights)
-                scores, _, penalty = self._forward(weights, extras, x, None, None, None, False)
-                loss, m = self._network.output.loss(ops, scores, y, w)
-                if penalty is not None:
-                    loss += penalty * m
+                outputs = forward(weights=weights, extras=variables.extras, x=x)
+                loss, weight = output.loss(ops, outputs.scores, batch.targets, batch.weight)
+                if outputs.penalty is not None:
+                    loss += outputs.penalty * weight
             gradients = tape.gradient(loss, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             sums = tuple(s + g for s, g in zip(sums, gradients, strict=True))
-            return i + GRADIENT_ROWS, total + tf.cast(loss, tf.float64), mass + tf.cast(m, tf.float64), *sums
+            total, total_weight = total + tf.cast(loss, tf.float64), total_weight + tf.cast(weight, tf.float64)
+            return i + GRADIENT_ROWS, total, total_weight, *sums
 
         zero = tf.zeros((), tf.float64)
         start = (0, zero, zero, *(tf.zeros(w.shape, w.dtype) for w in weights))
-        _, total, mass, *sums = tf.while_loop(lambda i, *_: i < n_rows, add, start, parallel_iterations=1)
-        return total, mass, sums
+        _, total, total_weight, *sums = tf.while_loop(lambda i, *_: i < n_rows, add, start, parallel_iterations=1)
+        return total, total_weight, sums

@@ -1,4 +1,4 @@
-"""Functions traced once, whatever the number of rows."""
+"""Functions that are traced once for any number of rows."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ import tensorflow as tf
 
 from ffnn.builders._tensorflow._private import single_threaded
 
-__all__ = ["Traced"]
+__all__ = ["TracedFunction"]
 
 
-class Traced:
-    """A traced function of a fit's variables and of tensors, of which no first axis has a fixed length.
+class TracedFunction:
+    """A function of variables and tensors, traced once for any length of the tensors' first axes.
 
-    So no fold of a search traces anew. The variables are arguments: fits share the program and nothing else.
+    So the folds of a search share one trace. The variables are arguments and not captured: fits share the program and
+    nothing else.
 
     Parameters
     ----------
     function : callable
         ``function(*variables, *arguments, *constants)``.
-    in_turn : bool
-        Whether its operations run one after the other, each on as many cores as it likes, rather than as they are
-        ready. Small operations then take half the time, as no thread hands them to another.
-    as_it_is : bool
-        Whether TensorFlow leaves it as it was traced, where it runs in turn. To optimize the graph of a small network
-        takes as long as ten of its epochs, and makes them no faster.
+    sequential : bool
+        Whether operations run one after the other, each on as many cores as it likes, rather than as soon as their
+        inputs are there. Small operations then take half the time, as no thread hands them to another.
+    optimized : bool
+        Whether TensorFlow optimizes the graph of a sequential function. For a small network that takes as long as ten
+        epochs and makes them no faster.
     compiled : bool
-        Whether it is compiled by XLA, for the shapes that it is given.
+        Whether XLA compiles the function, for the shapes that it is given.
     """
 
     def __init__(
-        self, function: Callable[..., Any], *, in_turn: bool = False, as_it_is: bool = False, compiled: bool = False
+        self, function: Callable[..., Any], *, sequential: bool = False, optimized: bool = True, compiled: bool = False
     ) -> None:
         self._function = tf.function(function, autograph=False, jit_compile=compiled or None)
         self._compiled = compiled
         self._concrete: dict[Hashable, Any] = {}
-        # on a GPU, copies from and to it have to wait beside the rest
-        self._in_turn = in_turn and not tf.config.list_logical_devices("GPU")
-        self._as_it_is = as_it_is
+        # a GPU's copies to and from the host must be able to wait beside the rest
+        self._sequential = sequential and not tf.config.list_logical_devices("GPU")
+        self._optimized = optimized
 
     def __call__(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], *constants: Hashable) -> Any:
         """Call the function.
@@ -47,25 +48,25 @@ class Traced:
         Parameters
         ----------
         variables : tuple
-            Nested lists of ``tf.Variable``, of the same shapes in each call.
+            ``tf.Variable`` in nested lists and tuples, of the same shapes in each call.
         arguments : tuple
             Nested tensors, of the same ranks in each call.
         constants : hashable
-            What makes another program.
+            Python values, of which each combination is traced on its own.
         """
-        if self._in_turn:
+        if self._sequential:
             try:
-                with single_threaded(optimize=not self._as_it_is):
+                with single_threaded(optimize=self._optimized):
                     return self._call(variables, arguments, constants)
             except (tf.errors.UnimplementedError, tf.errors.FailedPreconditionError):
-                # an operation that cannot run so; found before any has run
-                self._in_turn = False
+                # an operation that cannot run sequentially; TensorFlow finds out before any has run
+                self._sequential = False
                 self._concrete.clear()
                 self._function = tf.function(self._function.python_function, autograph=False)
         return self._call(variables, arguments, constants)
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
-        # TensorFlow's own search and its checks of each argument take longer than a small prediction
+        # TensorFlow's own lookup and its checks of each argument take longer than a small prediction
         shape, tensors = _shape if self._compiled else _relaxed, list[Any]()
         key = (constants, _form(arguments, shape, tensors), *map(type, variables))
         concrete = self._concrete.get(key)
@@ -77,7 +78,7 @@ class Traced:
 
 
 def _form(value: Any, shape: Callable[[Any], Hashable], tensors: list[Any]) -> Hashable:
-    """Return what a program is traced for, of nested tensors, and append these in the order of its inputs."""
+    """Return the key of the trace for nested tensors, and append the tensors in the order of its inputs."""
     if isinstance(value, tuple):
         return tuple([_form(part, shape, tensors) for part in value])
     if isinstance(value, Mapping):

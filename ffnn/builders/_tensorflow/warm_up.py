@@ -1,4 +1,4 @@
-"""What TensorFlow does once a process, done beside the Python of the first fit."""
+"""TensorFlow's one-time work in a process, done while Python prepares the first fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["warm_up"]
 
 @functools.cache
 def warm_up() -> None:
-    """Begin to make TensorFlow's products ready, in a thread of its own that soon ends.
+    """Start a thread that makes TensorFlow prepare its matrix products.
 
     Its CPU kernels write their machine code when a matrix is multiplied for the first time, which takes as long as some
     epochs of a small network. Meanwhile Python can describe and trace the network.

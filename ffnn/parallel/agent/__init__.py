@@ -1,4 +1,4 @@
-"""The agent: stands for a client on a host. It starts commands, carries their streams, and keeps data.
+"""The agent: a client's program on a host. It starts commands, forwards their streams, and stores data.
 
 A program of the standard library alone (Python 3.9 or later), which is sent to the host as text and needs nothing
 installed there; so its modules import nothing else of ffnn.

@@ -19,15 +19,15 @@ from typing import Any
 from ffnn.parallel.agent import frames
 
 GIVE_UP = 8.0  # seconds for a command to end
-AFTER = 35.0  # seconds more if another is to be run afterwards
-STOPPED = 20.0  # seconds that a command may stand still under SIGSTOP
+AFTER = 35.0  # further seconds if another command is run afterwards
+STOPPED = 20.0  # seconds that a command may be stopped (SIGSTOP)
 LAST_WORDS = 1.0  # seconds to wait for the streams of a command that has ended
 
 READER = frames.Reader(frames.CHUNK)
 
 
 class CannotRun(Exception):
-    """The command could not be started: why, and the exit code that a shell would give."""
+    """The command could not be started; holds the reason and the exit code that a shell would return."""
 
 
 class Command:
@@ -37,7 +37,7 @@ class Command:
     ----------
     order : dict
         ``argv``, ``environment``, ``inherit``, ``supervised`` and ``after``, as in
-        :class:`ffnn.parallel.hosts.provisioner.Command`.
+        :class:`ffnn.parallel.hosts.command.Command`.
     supervisor : str
         The path of the supervisor's program.
     selector : selectors.BaseSelector
@@ -60,13 +60,13 @@ class Command:
         self._give_up = GIVE_UP + (AFTER if order["after"] else 0.0)
         self._process = _start(order, supervisor)
         self._stdin = self._process.stdin
-        self._pending: collections.deque[memoryview] = collections.deque()  # what the command has not read yet
-        self._full = False  # whether its pipe is
-        self._last = False  # whether nothing follows what is pending
+        self._pending: collections.deque[memoryview] = collections.deque()  # input that the command has not read yet
+        self._full = False  # whether its pipe is full
+        self._last = False  # whether the input ends after the pending data
         self._ended: float | None = None
         self._kill_at: float | None = None
         self._credit = frames.WINDOW  # bytes of output that the client takes now
-        self._held = False  # whether output waits for that
+        self._held = False  # whether output waits for credit
         self._wanted = True
         self._outputs = {self._process.stdout: frames.DATA, self._process.stderr: frames.STDERR}
         os.set_blocking(self._stdin.fileno(), False)
@@ -76,7 +76,7 @@ class Command:
             self._register(stream)
 
     def feed(self, data: bytes) -> None:
-        """Give the command something to read, now or when it can."""
+        """Queue input for the command."""
         if self._stdin.closed:
             return
         self._pending.append(memoryview(data))
@@ -84,18 +84,18 @@ class Command:
             self._write()
 
     def finish_input(self) -> None:
-        """Let the command see the end of its input after what is pending."""
+        """Close the command's input once all pending data is written."""
         self._last = True
         if not self._pending:
             self._close_input()
 
     def grant(self, size: int) -> None:
-        """Let the client have so many more bytes of output."""
+        """Allow that many more bytes of output to be sent to the client."""
         self._credit += size
         self._release()
 
     def end(self) -> None:
-        """End the command and what it started: soon by itself, else by force."""
+        """End the command and its processes: it may end by itself first, then it is killed."""
         self._wanted = False
         self._release()
         self._close_input()  # a supervisor then ends everything
@@ -105,7 +105,7 @@ class Command:
                 self._kill()
 
     def look(self) -> int | None:
-        """See how it is; return the exit code once it has ended and said everything."""
+        """Return the exit code once the command has ended and its output is forwarded; else None."""
         now = time.monotonic()
         if self._ended is None:
             self._wait(now)
@@ -143,7 +143,7 @@ class Command:
         if not data:
             self._hang_up(stream)
             return True  # it may have ended
-        if kind == frames.STDERR or self._credit > 0:  # else nobody wants it any more
+        if kind == frames.STDERR or self._credit > 0:  # otherwise the client does not want it
             self._say(kind, data)
         if kind == frames.DATA:
             self._credit -= len(data)
@@ -153,11 +153,11 @@ class Command:
         return False
 
     def _release(self) -> None:
-        """Go on to read what was held back."""
+        """Resume reading output that was held back."""
         if self._held:
             self._held = False
             if self._ended is not None:
-                self._ended = time.monotonic()  # from now on it has its time for the last words
+                self._ended = time.monotonic()  # its last output is read for a while from now on
             self._register(self._process.stdout)
 
     def _register(self, stream: Any) -> None:
@@ -179,7 +179,7 @@ class Command:
         except BlockingIOError:
             self._watch_input(True)
             return
-        except OSError:  # it reads no more
+        except OSError:  # it no longer reads
             self._close_input()
             return
         self._watch_input(False)
@@ -187,7 +187,7 @@ class Command:
             self._close_input()
 
     def _watch_input(self, full: bool) -> None:
-        """Go on to write when the command has read, if its input is full."""
+        """Resume writing when a full input pipe has room."""
         if full and not self._full:
             self._selector.register(self._stdin, selectors.EVENT_WRITE, self._write)
         elif self._full and not full:

@@ -1,4 +1,4 @@
-"""What a client must know of a host, without importing anything."""
+"""The properties of a host, read with the standard library alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def facts() -> dict[str, Any]:
-    """Say what :class:`ffnn.parallel.hosts.provisioner.Facts` holds, but for the folder."""
+    """Return the fields of :class:`ffnn.parallel.hosts.command.Facts`, except for the folder."""
     return {
         "hostname": socket.gethostname(),
         "user": _user(),

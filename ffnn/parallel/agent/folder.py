@@ -1,26 +1,30 @@
-"""The agent's folder on its host, and the store of data in it."""
+"""The agent's folder on its host, with the store of the data that clients send."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import glob
+import hashlib
 import os
 import shutil
 import tempfile
 import time
 from typing import Any
 
+CHANGED = "the data changed while it was sent"  # the error of data that does not match its name
 STALE = 60.0  # seconds after which a folder that nobody locks is a leftover
 
 
 class Folder:
     """A folder of mode 0700, locked as long as its agent lives; ``data`` in it is the store.
 
-    Parameters
+    Attributes
     ----------
+    path, data : str
+        The folder, and the store in it.
     supervisor : str
-        The source of the program under which commands run.
+        The path of the program under which commands run.
     """
 
     def __init__(self) -> None:
@@ -31,46 +35,57 @@ class Folder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.data = os.path.join(self.path, "data")
         os.mkdir(self.data)
-        os.chmod(self.data, 0o755)  # nobody else gets past its parent; a container is shown it alone
+        os.chmod(self.data, 0o755)  # the parent keeps others out; containers mount this folder alone
         self.supervisor = os.path.join(self.path, "supervisor.py")
 
     def drop(self, name: str) -> None:
-        """Forget a piece of data."""
+        """Delete data from the store."""
         with contextlib.suppress(OSError):
             os.unlink(os.path.join(self.data, os.path.basename(name)))
 
     def remove(self) -> None:
-        """Leave nothing."""
+        """Remove the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
-class Piece:
-    """A piece of data on its way into the store, where it appears when it is whole.
+class Upload:
+    """Data on its way into the store: the file appears under its name once it is complete and matches its digest.
+
+    Parameters
+    ----------
+    folder : Folder
+        The agent's folder.
+    name : str
+        The file's name. If it is a SHA-256 in hexadecimal, as clients send it, the content must have that digest.
+    size : int
+        The number of bytes.
 
     Attributes
     ----------
     error : str or None
-        Why it could not be stored.
+        Why the data could not be stored: a message of the system, or :data:`CHANGED`.
     """
 
     def __init__(self, folder: Folder, name: str, size: int) -> None:
-        self._path = os.path.join(folder.data, os.path.basename(name))
+        self._name = os.path.basename(name)
+        self._path = os.path.join(folder.data, self._name)
+        self._digest = hashlib.sha256()
         self._left = size
         self._file: Any = None
         self.error: str | None = None
         try:
-            self._file = open(self._path + ".part", "wb", buffering=0)  # noqa: SIM115 - closed when it is whole
+            self._file = open(self._path + ".part", "wb", buffering=0)  # noqa: SIM115 - closed when it is complete
         except OSError as error:
-            self._give_up(error)
+            self._discard(_describe(error, self._path))
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it has come."""
+    def complete(self) -> bool:
+        """Whether all bytes have arrived."""
         return self._left <= 0
 
     def write(self, data: bytes) -> None:
-        """Take what has come."""
+        """Append bytes; rename the file once it is complete."""
         self._left -= len(data)
         if self._file is None:
             return
@@ -78,15 +93,19 @@ class Piece:
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
-            if self.whole:
+            self._digest.update(data)
+            if self.complete:
+                if _is_digest(self._name) and self._digest.hexdigest() != self._name:
+                    self._discard(CHANGED)
+                    return
                 self._file.close()
                 os.chmod(self._path + ".part", 0o444)
                 os.rename(self._path + ".part", self._path)
         except OSError as error:
-            self._give_up(error)
+            self._discard(_describe(error, self._path))
 
-    def _give_up(self, error: OSError) -> None:
-        self.error = f"{error.strerror} ({self._path})"
+    def _discard(self, error: str) -> None:
+        self.error = error
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -94,8 +113,16 @@ class Piece:
             os.unlink(self._path + ".part")
 
 
+def _describe(error: OSError, path: str) -> str:
+    return f"{error.strerror} ({path})"
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) == 64 and not set(name) - set("0123456789abcdef")
+
+
 def _sweep(prefix: str) -> None:
-    """Remove what agents left that were killed."""
+    """Remove the folders of agents that were killed."""
     for folder in glob.glob(prefix + "*"):
         with contextlib.suppress(OSError):
             lock = os.open(os.path.join(folder, "lock"), os.O_RDWR)

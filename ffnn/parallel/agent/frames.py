@@ -1,4 +1,4 @@
-"""What a client and an agent say to each other: frames of a kind, a channel, a size, and that many bytes.
+"""The protocol of a client and an agent: frames of a kind, a channel, a size, and that many bytes.
 
 A channel is one command, or one piece of data on its way into the store; channel 0 is the agent itself.
 """
@@ -9,7 +9,7 @@ import os
 import selectors
 import struct
 
-MAGIC = b"\0ffnn agent 1\0"  # the agent's first word; a login shell may have printed before it
+MAGIC = b"\0ffnn agent 1\0"  # the agent's first bytes; a login shell may have printed before them
 HEAD = struct.Struct("!BIQ")
 CHUNK = 1 << 18  # the most bytes that a frame of data carries
 
@@ -22,8 +22,8 @@ STDERR = 6  # from a command's standard error
 CLOSE = 7  # client: end the command
 EXITED = 8  # agent: the command's exit code
 PUT = 9  # client: data for the store follows on this channel
-STORED = 10  # agent: None, or why it could not be stored
-DROP = 11  # client: the store may forget this data
+STORED = 10  # agent: None, or the reason why it could not be stored
+DROP = 11  # client: the store may delete this data
 PING = 12
 PONG = 13
 GRANT = 14  # client: so many bytes of a command's standard output have been read, and so many more may be sent
@@ -32,13 +32,13 @@ WINDOW = 1 << 21  # bytes of a command's standard output that may be on their wa
 
 
 class Reader:
-    """Reads what is there into memory that is kept: a large piece for every read costs more than the read."""
+    """Reads available bytes into one buffer: allocating a large one for every read costs more than the read."""
 
     def __init__(self, size: int = 4 * CHUNK) -> None:
         self._memory = memoryview(bytearray(size))
 
     def read(self, descriptor: int, most: int | None = None) -> bytes:
-        """Do what ``os.read`` does."""
+        """Read as ``os.read`` does."""
         return bytes(self._memory[: os.readv(descriptor, [self._memory[:most]])])
 
 
@@ -48,7 +48,7 @@ def write_all(descriptor: int, data: bytes, patience: float | None = None) -> No
     Raises
     ------
     OSError
-        If nobody reads any more, or for `patience` seconds.
+        If the other end is closed, or reads nothing for `patience` seconds.
     """
     view = memoryview(data)
     while view:

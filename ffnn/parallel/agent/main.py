@@ -12,22 +12,22 @@ import time
 from ffnn.parallel.agent import frames
 from ffnn.parallel.agent.command import AFTER, GIVE_UP, CannotRun, Command
 from ffnn.parallel.agent.facts import facts
-from ffnn.parallel.agent.folder import Folder, Piece
+from ffnn.parallel.agent.folder import Folder, Upload
 
 LOOK_AGAIN = 0.5  # seconds between two looks at the lease
 
 
-class LeaseOver(Exception):
-    """The client is gone, or wants no more."""
+class LeaseExpired(Exception):
+    """The client is gone, or has closed the connection."""
 
 
 class Agent:
-    """All that happens on one host for one client.
+    """Serves one client on one host.
 
     Parameters
     ----------
     source, sink : int
-        The file descriptors on which frames come and go.
+        The file descriptors of incoming and outgoing frames.
     """
 
     def __init__(self, source: int, sink: int) -> None:
@@ -38,13 +38,13 @@ class Agent:
         self._ahead = bytearray()
         self._reader = frames.Reader()
         self._commands: dict[int, Command] = {}
-        self._pieces: dict[int, Piece] = {}
+        self._uploads: dict[int, Upload] = {}
         self._selector = selectors.DefaultSelector()
         self._folder = Folder()
         self._ending = False
 
     def run(self) -> None:
-        """Serve the client until the lease is over."""
+        """Serve the client until the lease expires."""
         wake, wakened = os.pipe()
         for descriptor in (self._source, self._sink, wake, wakened):
             os.set_blocking(descriptor, False)
@@ -58,22 +58,22 @@ class Agent:
             while True:
                 busy = self._serve(LOOK_AGAIN)
                 silent = self._lease is not None and not busy and time.monotonic() - self._heard > self._lease
-                # what is silent may only not have been heard: this process may have stood still while it waited
+                # this process may have been suspended, with frames of the client still unread
                 if (silent and not self._serve(0.0)) or os.getppid() != self._parent:
                     return
-        except LeaseOver:
+        except LeaseExpired:
             pass
         finally:
             self._end()
 
     def _serve(self, timeout: float) -> bool:
-        """Wait for something to happen, and see to it; say whether something has."""
+        """Wait for events and handle them; return whether there were any."""
         events = self._selector.select(timeout)
         look = time.monotonic() >= self._looked + timeout
         for key, _ in events:
             if self._selector.get_map().get(key.fileobj) is key:  # unless another event has closed it
                 look = bool(key.data()) or look
-        if look:  # which asks the system about every command
+        if look:  # asks the system about every command
             self._look()
         return bool(events)
 
@@ -91,7 +91,7 @@ class Agent:
         try:
             frames.write_all(self._sink, frames.HEAD.pack(kind, channel, len(payload)) + payload, self._lease)
         except OSError as error:
-            raise LeaseOver from error
+            raise LeaseExpired from error
 
     def _listen(self) -> None:
         try:
@@ -99,9 +99,9 @@ class Agent:
         except BlockingIOError:
             return
         except OSError as error:
-            raise LeaseOver from error
+            raise LeaseExpired from error
         if not data:
-            raise LeaseOver
+            raise LeaseExpired
         self._heard = time.monotonic()
         self._ahead += data
         start, size = 0, frames.HEAD.size
@@ -112,12 +112,12 @@ class Agent:
             with memoryview(self._ahead) as view:
                 payload = bytes(view[start + size : start + size + length])
             start += size + length
-            self._obey(kind, channel, payload)
+            self._handle(kind, channel, payload)
         del self._ahead[:start]
 
-    def _obey(self, kind: int, channel: int, payload: bytes) -> None:
+    def _handle(self, kind: int, channel: int, payload: bytes) -> None:
         command = self._commands.get(channel)
-        if kind == frames.DATA and channel in self._pieces:
+        if kind == frames.DATA and channel in self._uploads:
             self._store(channel, payload)
         elif kind == frames.DATA and command is not None:
             command.feed(payload)
@@ -131,7 +131,7 @@ class Agent:
             self._start(channel, payload)
         elif kind == frames.PUT:
             order = json.loads(payload)
-            self._pieces[channel] = Piece(self._folder, order["name"], order["size"])
+            self._uploads[channel] = Upload(self._folder, order["name"], order["size"])
             self._store(channel, b"")
         elif kind == frames.DROP:
             self._folder.drop(payload.decode())
@@ -155,29 +155,29 @@ class Agent:
             say(frames.EXITED, json.dumps(code).encode())
 
     def _store(self, channel: int, data: bytes) -> None:
-        piece = self._pieces[channel]
-        piece.write(data)
-        if piece.whole:
-            del self._pieces[channel]
-            self._say(frames.STORED, channel, json.dumps(piece.error).encode())
+        upload = self._uploads[channel]
+        upload.write(data)
+        if upload.complete:
+            del self._uploads[channel]
+            self._say(frames.STORED, channel, json.dumps(upload.error).encode())
 
     def _end(self) -> None:
-        """End every command, and leave nothing."""
+        """End every command and remove the folder."""
         self._selector.unregister(self._source)
         os.close(self._source)
-        self._ending = True  # nobody may be left who reads
+        self._ending = True  # the client may be gone
         for command in self._commands.values():
             command.end()
         until = time.monotonic() + GIVE_UP + AFTER + 2
         while self._commands and time.monotonic() < until:
-            with contextlib.suppress(LeaseOver, OSError):
+            with contextlib.suppress(LeaseExpired, OSError):
                 self._serve(0.02)
         self._folder.remove()
 
 
 def _only_children(signals: bytes) -> bool:
     if any(number != signal.SIGCHLD for number in signals):
-        raise LeaseOver
+        raise LeaseExpired
     return True
 
 

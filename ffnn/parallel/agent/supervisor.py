@@ -72,15 +72,15 @@ def kill_all(group: int) -> None:
 
 
 class Command:
-    """A process that was started, and what has become of it."""
+    """A started process and its status."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.status: int | None = None  # the wait status once it has ended
-        self.stopped: float | None = None  # since when it stands still (SIGSTOP)
+        self.stopped: float | None = None  # the time since which it is stopped (SIGSTOP)
 
     def look(self) -> None:
-        """Collect the children that have ended, and see how this one is."""
+        """Collect ended children, and update the status of this one."""
         while True:
             pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
             if pid == self.pid:
@@ -95,7 +95,7 @@ class Command:
 
 
 def watch(command: Command, wake: int) -> None:
-    """Wait until the command ends, stands still for too long, or the lease ends."""
+    """Wait until the command ends, is stopped for too long, or the lease ends."""
     parent = os.getppid()
     poll = select.poll()
     poll.register(0, 0)  # the end of the lease (POLLHUP) is reported without being asked for; data is not
@@ -118,15 +118,15 @@ def watch(command: Command, wake: int) -> None:
 
 
 def read_memory(*paths: str) -> str:
-    """Read what a container's cgroup says about its memory, from version 2's file or version 1's."""
+    """Return the first readable file of a container's memory cgroup; empty if there is none."""
     for path in paths:
         with contextlib.suppress(OSError), open(f"/sys/fs/cgroup/{path}") as file:
             return file.read()
     return ""
 
 
-def say_what_memory_did() -> None:
-    """Say on standard error if the kernel has killed processes of this container for want of memory."""
+def report_memory_kills() -> None:
+    """Report on standard error the processes of this container that the kernel killed for lack of memory."""
     words = read_memory("memory.events", "memory/memory.oom_control").split()
     kills = words[words.index("oom_kill") + 1] if "oom_kill" in words else "0"
     if kills != "0":
@@ -149,7 +149,7 @@ def end_like(status: int) -> None:
             signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
         if os.getpid() == 1 and number == signal.SIGKILL:
-            say_what_memory_did()
+            report_memory_kills()
         os.kill(os.getpid(), number)
         os._exit(128 + number)  # still here: the first process of a container cannot kill itself
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)

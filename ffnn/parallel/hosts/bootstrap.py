@@ -1,4 +1,4 @@
-"""How a Python that has nothing installed becomes an agent."""
+"""The program that turns a Python with nothing installed into an agent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ module.main()
 
 
 def agent_program() -> bytes:
-    """Return what :data:`AGENT` waits for: the size of a program as 8 hexadecimal digits, and the program."""
+    """Return the input that :data:`AGENT` reads: the size of a program as 8 hexadecimal digits, and the program."""
     folder = Path(agent.__file__).parent
     modules = {f"ffnn.parallel.agent.{name}": (folder / f"{name}.py").read_text() for name in _MODULES}
     program = _LOADER.format(modules=modules).encode()

@@ -1,4 +1,4 @@
-"""When to try again what has failed, and when to leave it alone for a while."""
+"""A circuit breaker: back-off after failures, and a longer rest after too many."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ffnn.exceptions import ExecutorError
 
 __all__ = ["Breaker"]
 
-_MOST_FAILURES = 5  # in a row; then it is left alone
+_MOST_FAILURES = 5  # in a row; then it is left out
 _BACK_OFF = 0.5  # seconds after the first failure, doubled with each
-_REST = 60.0  # seconds for which it is left alone
+_REST = 60.0  # seconds for which it is left out
 
 
 class Breaker:
-    """What is known of something's failures."""
+    """Counts consecutive failures of a host or a worker, and says when it may be tried again."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,17 +25,17 @@ class Breaker:
 
     @property
     def rest(self) -> float:
-        """The number of seconds for which it is not to be tried."""
+        """Seconds until it may be tried again."""
         return max(0.0, self._until - time.monotonic())
 
     @property
     def reason(self) -> ExecutorError | None:
-        """Why it is left alone at the moment; None if it is not."""
+        """The reason why it is left out at the moment; None if it is not."""
         with self._lock:
             return self._reason if self.rest else None
 
     def fail(self, error: ExecutorError, for_good: bool) -> tuple[bool, bool]:
-        """Note a failure; return whether it is left alone from here on, and whether it was not before."""
+        """Record a failure; return whether it is left out now, and whether it was not before."""
         with self._lock:
             self._failures += 1
             if self._failures < _MOST_FAILURES and not for_good:
@@ -48,12 +48,12 @@ class Breaker:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the last that is known of it is a failure."""
+        """Whether the last attempt failed."""
         return self._failures > 0
 
     def succeed(self) -> None:
-        """Forget the failures, unless it is left alone because of them."""
-        if not self._failures:  # nothing to forget, as after nearly every task
+        """Forget the failures, unless it is left out because of them."""
+        if not self._failures:  # the usual case, after nearly every task
             return
         with self._lock:
             if self._reason is None or not self.rest:

@@ -1,7 +1,6 @@
-"""A living connection to an agent: commands on its host, and data on the way into its store.
+"""A connection to an agent: it starts commands on the host and sends data to its store.
 
-What comes is read and handed out by a thread, which asks the agent now and then whether it is there, and declares it
-lost when it says nothing for too long.
+A thread reads and dispatches incoming frames. It pings the agent and declares it lost after too long a silence.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from typing import Any
 
 from ffnn.parallel.agent import frames, supervisor
 from ffnn.parallel.hosts.bootstrap import agent_program
+from ffnn.parallel.hosts.command import Command, Facts
 from ffnn.parallel.hosts.outgoing import Outgoing
-from ffnn.parallel.hosts.provisioner import Command, Facts
 from ffnn.parallel.hosts.remote import Process
 from ffnn.parallel.hosts.shipping import Shipping
 from ffnn.parallel.hosts.tail import Tail
@@ -30,8 +29,8 @@ __all__ = ["Connection", "ConnectionLostError"]
 
 _TAIL = 40  # lines of the connection's own standard error that are kept
 _NOISE = 1 << 16  # bytes that a login shell may print before the agent speaks
-_PINGS = 6  # questions whether the agent is there, in the time after which it is given up
-_SMALL = 1 << 12  # bytes that are rather copied than written piece by piece
+_PINGS = 6  # pings within the silence after which the agent is considered lost
+_SMALL = 1 << 12  # bytes up to which copying is cheaper than writing pieces
 _END = 5.0  # seconds for an agent to end by itself
 
 
@@ -45,11 +44,12 @@ class Connection:
     Parameters
     ----------
     process : subprocess.Popen
-        What a provisioner's ``start`` returned.
+        The process returned by a provisioner's ``start``.
     silence : float
-        Seconds of silence after which the agent is given up.
+        Seconds of silence after which the agent is considered lost.
     lease : float or None
-        Seconds of silence after which the agent gives up this side; None if the end of its input always reaches it.
+        Seconds of silence after which the agent considers this process gone; None if it always sees the end of its
+        input.
 
     Attributes
     ----------
@@ -85,12 +85,12 @@ class Connection:
     # --- what callers use, from any thread
 
     def wait_for_facts(self, timeout: float) -> Facts:
-        """Wait for the agent's first word.
+        """Wait for the agent's first message.
 
         Raises
         ------
         ConnectionLostError
-            If it does not come (within `timeout` seconds).
+            If it does not arrive within `timeout` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._facts is not None or self._lost is not None, timeout):
@@ -101,7 +101,7 @@ class Connection:
 
     @property
     def lost(self) -> str | None:
-        """Why the agent is given up; None while it is there."""
+        """The reason why the agent is considered lost; None while it is connected."""
         return self._lost
 
     @property
@@ -133,7 +133,7 @@ class Connection:
         return process
 
     def open_put(self, then: Callable[[str | None], None]) -> int:
-        """Open a channel to the store; `then` is called with None, or with why the data could not be stored."""
+        """Open a channel to the store; `then` is called with None, or with the reason why the data was not stored."""
         channel = next(self._numbers)
         with self._changed:
             lost = self._lost
@@ -147,7 +147,7 @@ class Connection:
         """Send a frame."""
         self._outgoing.send([memoryview(frames.HEAD.pack(kind, channel, len(payload)) + payload)])
 
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None:
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None:
         """Send data on a channel."""
         views = []
         if sum(map(len, buffers)) <= _SMALL:
@@ -159,7 +159,7 @@ class Connection:
         self._outgoing.send(views)
 
     def close(self, stop: Callable[[subprocess.Popen[bytes]], None]) -> None:
-        """End the agent and all that it runs, and wait for that; `stop` ends what does not end by itself."""
+        """End the agent and everything that it runs, and wait; `stop` ends a process that does not end by itself."""
         self._lose("it was closed")
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END)
@@ -171,11 +171,11 @@ class Connection:
             self._process.kill()
         self._process.wait()
         if self._reader is not threading.current_thread():
-            self._reader.join(_END)  # it reads the last words
+            self._reader.join(_END)  # it reads the last lines
 
     @property
     def exit_code(self) -> int | None:
-        """How the process of the connection ended, waiting a moment for it; None if it has not."""
+        """The exit code of the connection's process, after waiting a moment for its end; None if it still runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1.0)
         return self._process.poll()
@@ -185,7 +185,7 @@ class Connection:
     def _read(self) -> None:
         try:
             self._listen()
-        except Exception as error:  # whatever ends this thread ends what depends on it
+        except Exception as error:  # if this thread ends, everything that depends on it must end
             self._lose(f"its messages cannot be understood: {error!r}")
         self._drain()
 
@@ -212,7 +212,7 @@ class Connection:
                 elif data is not None:
                     self._lose("the connection ended")
             now = time.monotonic()
-            # it may be busy for long with what it is sent; or this process stood still (Ctrl-Z), and asked nothing
+            # the agent may be busy receiving data, or this process was suspended (Ctrl-Z) and sent no ping
             if taken != self._outgoing.n_taken or now - began > 2 * patience:
                 heard, taken = now, self._outgoing.n_taken
             if now - heard > self._silence and self._facts is not None:
@@ -221,7 +221,7 @@ class Connection:
                 self.say(frames.PING, 0)
 
     def _drain(self) -> None:
-        """Read the last words, and close what is left."""
+        """Read the remaining standard error, and close the streams."""
         self._stdout.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END)
@@ -229,7 +229,7 @@ class Connection:
         self._stderr.close()
 
     def _take(self, ahead: bytearray) -> None:
-        """Hand out the frames that have come."""
+        """Dispatch the frames that have arrived."""
         if not self._greeted:
             start = ahead.find(frames.MAGIC)
             if start < 0:
@@ -237,7 +237,7 @@ class Connection:
                     self._lose(f"what answered is not an agent; it says {bytes(ahead[:200])!r}")
                 return
             del ahead[: start + len(frames.MAGIC)]
-            self._greeted = True  # what follows may come later
+            self._greeted = True  # the rest may arrive later
         start, size = 0, frames.HEAD.size
         with memoryview(ahead) as view:
             while len(view) - start >= size:
@@ -246,10 +246,10 @@ class Connection:
                     break
                 payload = bytes(view[start + size : start + size + length])
                 start += size + length
-                self._obey(kind, channel, payload)
+                self._handle(kind, channel, payload)
         del ahead[:start]
 
-    def _obey(self, kind: int, channel: int, payload: bytes) -> None:
+    def _handle(self, kind: int, channel: int, payload: bytes) -> None:
         process = self._channels.get(channel)
         if kind == frames.HELLO:
             facts: dict[str, Any] = json.loads(payload)
@@ -258,7 +258,7 @@ class Connection:
                 self._changed.notify_all()
         elif kind == frames.STORED:
             then = self._puts.pop(channel, None)
-            if then is not None:  # else it was told that the host is lost
+            if then is not None:  # else it was called when the host was lost
                 then(json.loads(payload))
         elif process is None:
             return
@@ -288,7 +288,7 @@ class Connection:
 
 
 def _read_some(reader: frames.Reader, descriptor: int) -> bytes | None:
-    """Read what is there: nothing at the end, None if there is nothing yet."""
+    """Read available bytes: empty at the end, None if there are none yet."""
     try:
         return reader.read(descriptor)
     except BlockingIOError:

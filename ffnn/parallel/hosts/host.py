@@ -1,4 +1,4 @@
-"""One host of an executor: how its agent is kept alive, what it has been sent, and when it is given up."""
+"""One host of an executor: the connection to its agent, reconnecting, and leaving it out after failures."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from ffnn.exceptions import ExecutorError, HostError, HostWarning
 from ffnn.parallel.hosts.breaker import Breaker
+from ffnn.parallel.hosts.command import Command, Facts
 from ffnn.parallel.hosts.connection import Connection, ConnectionLostError
 from ffnn.parallel.hosts.limits import remedy
-from ffnn.parallel.hosts.once import run_command
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
+from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.hosts.remote import Completed, Process
+from ffnn.parallel.hosts.run_command import run_command
 from ffnn.parallel.hosts.shipping import ShippingError
 from ffnn.parallel.output import warn
 from ffnn.parallel.preflight.compare import Report
@@ -24,16 +25,16 @@ __all__ = ["Completed", "Host"]
 
 
 class Host:
-    """Keeps an agent on a host, as long as it makes sense.
+    """A host of an executor, with an agent that is restarted when it is lost.
 
     Parameters
     ----------
     provisioner : Provisioner
-        Where the host is.
+        The provisioner of the host.
     start_timeout : float
         Seconds that an agent may take to start.
     silence : float
-        Seconds without an answer after which an agent is given up.
+        Seconds without an answer after which an agent is considered lost.
     """
 
     def __init__(self, provisioner: Provisioner, *, start_timeout: float, silence: float) -> None:
@@ -47,22 +48,22 @@ class Host:
         self._connection: Connection | None = None
         self._facts: Facts | None = None
         self._breaker = Breaker()
-        self.slots = [Breaker() for _ in range(provisioner.n_workers)]  # what is known of each worker's starts
-        self._fit = False  # whether the agent is there and the host was found able to run workers
+        self.slots = [Breaker() for _ in range(provisioner.n_workers)]  # the failures of each worker's starts
+        self._fit = False  # whether the agent is connected and the host passed its check
         self._closed = False
         self._sent_before = 0
         self.n_connections = 0
-        self.report: Report | None = None  # what it said of its versions, if it was asked
+        self.report: Report | None = None  # its versions, if they were checked
         self.has_worked = False
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The host's name, for messages."""
         return self.provisioner.name
 
     @property
     def facts(self) -> Facts:
-        """What its agent said of it."""
+        """The properties that its agent reported."""
         if self._facts is None:
             raise HostError(f"host {self.name} is not connected", self.name)
         return self._facts
@@ -75,11 +76,11 @@ class Host:
 
     @property
     def left_out(self) -> ExecutorError | None:
-        """Why the host is left out at the moment; None if it is not."""
+        """The reason why the host is left out at the moment; None if it is not."""
         return self._breaker.reason
 
     def connect(self) -> Connection:
-        """Return the living connection, a new one if need be; wait while the host has its rest.
+        """Return the connection, a new one if it was lost; wait while the host backs off.
 
         Raises
         ------
@@ -92,7 +93,7 @@ class Host:
                     self._check_open()
                     connection = self._connection
                     left_out = self._breaker.reason
-                    if left_out is not None:  # even if its agent is there
+                    if left_out is not None:  # even if its agent is connected
                         raise left_out
                     if connection is not None and connection.lost is None:
                         return connection
@@ -116,7 +117,7 @@ class Host:
         try:
             self._start()
         except Exception as error:
-            return self._named(error), self.n_connections == 0  # what never worked will not work in a second either
+            return self._named(error), self.n_connections == 0  # a host that never worked is not retried
         try:
             self.on_start()
             self.provisioner.check(self)
@@ -126,14 +127,14 @@ class Host:
         return None, False
 
     def fail(self, error: ExecutorError, for_good: bool = False) -> None:
-        """Note that the host did not do what it should; leave it out if that happens too often."""
+        """Record a failure of the host; leave it out after too many."""
         if not self._closed:
             left_out, new = self._breaker.fail(error, for_good)
             if left_out and (others := self.on_left_out()) and new:
                 warn(f"{error}\n{others}", HostWarning)
 
     def fail_slot(self, slot: int, error: ExecutorError, for_good: bool = False) -> None:
-        """Note that the worker of a slot did not start; leave out the slot, or the host if none is left."""
+        """Record that the worker of a slot did not start; leave out the slot, or the host if no slot is left."""
         left_out, new = self.slots[slot].fail(error, for_good)
         if self._closed or self.left_out is not None:
             return
@@ -145,7 +146,7 @@ class Host:
             warn(f"{error}\nWorker {self.name}-{slot} is left out; the other workers {others}.", HostWarning)
 
     def succeed(self, slot: int) -> None:
-        """Note that the worker of a slot has started, or has finished a task."""
+        """Record that the worker of a slot has started, or has finished a task."""
         self.has_worked = True
         self.slots[slot].succeed()
         self._breaker.succeed()
@@ -161,13 +162,13 @@ class Host:
         return self._fit and self.left_out is None
 
     on_left_out: Callable[[], str] = staticmethod(lambda: "")
-    """Is called when the host is left out; returns a sentence about the others, empty if none can go on."""
+    """Called when the host is left out; returns a sentence about the others, empty if none can go on."""
 
     on_start: Callable[[], None] = staticmethod(lambda: None)
-    """Is called when an agent is there, before the host is checked."""
+    """Called when an agent is connected, before the host is checked."""
 
     def give_up(self) -> None:
-        """Connect no more; leave what is connected."""
+        """Stop connecting; keep an existing connection."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
@@ -175,7 +176,7 @@ class Host:
             self._drop()
 
     def close(self) -> None:
-        """End everything on the host; it is not started again."""
+        """End everything on the host for good."""
         self.give_up()
         self._drop()
 
@@ -184,7 +185,7 @@ class Host:
             raise HostError(f"host {self.name}: the executor was shut down", self.name)
 
     def _named(self, error: Exception) -> HostError:
-        """Say which host failed, if a provisioner's error does not."""
+        """Return an error that names the host, if a provisioner's error does not."""
         if isinstance(error, HostError):
             return error
         named = HostError(f"host {self.name}: {type(error).__name__}: {error}{remedy(error)}", self.name)
@@ -237,9 +238,7 @@ class Host:
             command = self.provisioner.command(slot, start, self.facts)
         except Exception as error:
             failure = self._named(error)
-        if (
-            failure is not None
-        ):  # noted out here: whoever is told of it must not see it as the context of its own errors
+        if failure is not None:  # recorded outside `except`, so that it is not the context of errors in callbacks
             self.fail_slot(slot, failure, for_good=True)
             raise failure
         try:
@@ -255,7 +254,7 @@ class Host:
         input: bytes = b"",
         timeout: float = 60.0,
     ) -> Completed:
-        """Run a command on the host, whose agent is there; see :func:`~ffnn.parallel.hosts.once.run_command`.
+        """Run a command on the connected host; see :func:`~ffnn.parallel.hosts.run_command.run_command`.
 
         Raises
         ------
@@ -271,7 +270,7 @@ class Host:
 
     @contextlib.contextmanager
     def having(self, blobs: Sequence[Blob]) -> Iterator[None]:
-        """Have some data in the host's store as long as the context lasts; what is not there is sent, once.
+        """Keep some data in the host's store as long as the context lasts; missing data is sent, once.
 
         Raises
         ------
@@ -290,11 +289,11 @@ class Host:
                 failure = HostError(f"host {self.name}: {what}", self.name)
             if failure is not None:
                 if connection.lost is None:
-                    self.fail(failure, for_good=True)  # it would fail the next time, too
+                    self.fail(failure, for_good=True)  # it would fail again
                 raise failure
             yield
 
     def forget(self, names: Collection[str]) -> None:
-        """Note that some data are not in the host's store any more."""
+        """Record that some data is no longer in the host's store."""
         if (connection := self._connection) is not None:
             connection.store.forget(names)

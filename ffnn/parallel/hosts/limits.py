@@ -1,4 +1,4 @@
-"""What to do about a limit of the system that many workers or hosts have reached."""
+"""Remedies for limits of the system that many workers or hosts can reach."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["remedy"]
 
 
 def remedy(error: BaseException) -> str:
-    """Say what to do about an error, if it is a limit of open files, or of processes and threads; else nothing.
+    """Return the remedy for a limit of open files, or of processes and threads; empty for any other error.
 
     Parameters
     ----------
     error : BaseException
-        What starting a thread, a process or a connection raised.
+        The error raised by starting a thread, a process or a connection.
     """
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         most = _in_words(resource.RLIMIT_NOFILE)

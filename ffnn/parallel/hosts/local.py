@@ -1,4 +1,4 @@
-"""A host that is this machine."""
+"""The host that is this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 
 from ffnn.exceptions import HostError
 from ffnn.parallel.hosts.provisioner import AGENT, Command, Facts, Provisioner, spawn
-from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
 
 __all__ = ["LocalHost"]
 
@@ -29,8 +28,8 @@ class LocalHost(Provisioner):
     """
 
     name = "localhost"
-    # the end of a pipe always arrives, and a busy client is no dead one
-    lease = None
+    lease = None  # the end of a pipe always arrives, however busy the client is
+    inherited_environment = os.environ
 
     def __init__(self, n_workers: int, n_threads: int | None = None) -> None:
         self.n_workers = n_workers
@@ -41,27 +40,21 @@ class LocalHost(Provisioner):
         return spawn([sys.executable, *AGENT])
 
     def check(self, host: object) -> None:
-        """Do nothing: the workers are as this process is."""
+        """Do nothing: the workers run the same Python and modules as this process."""
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:
-        """Run the child with this process's Python."""
+        """Return the command that runs a worker with this process's Python, modules and environment."""
         path = [entry or os.getcwd() for entry in sys.path]
         environment = {**os.environ, **self.worker_environment(slot, facts)}
         argv = [sys.executable, "-c", _BOOT.format(path=path), f"ffnn-worker-{slot}"]
         return Command(argv, environment, inherit=False)
 
     def worker_environment(self, slot: int, facts: Facts, n_threads: int | None = None) -> dict[str, str]:
-        """Leave alone what the user has set, unless asked for a number of threads."""
-        n_threads = self.n_threads if n_threads is None else n_threads
-        share = max(1, facts.cpus // self.n_workers) if n_threads is None else n_threads
-        return {
-            "FFNN_STORE": facts.store,
-            **thread_variables(share, os.environ, explicit=n_threads is not None),
-            **gpu_variables(slot, list(facts.gpus)),
-        }
+        """Return the variables that every worker needs, with the number of threads that the user asked for."""
+        return super().worker_environment(slot, facts, self.n_threads if n_threads is None else n_threads)
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
-        """Say what may be wrong with this machine."""
+        """Turn the failure of the agent to start into an error with its last words."""
         how = "did not answer" if exit_code is None else f"ended with exit code {exit_code}"
         return HostError(
             f"this machine: the agent {how} before it was ready "

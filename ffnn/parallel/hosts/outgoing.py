@@ -1,4 +1,4 @@
-"""What waits to be written to a pipe that does not block."""
+"""A queue of data to be written to a non-blocking pipe."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BATCH = 64  # views that are written by one call
 
 
 class Outgoing:
-    """Writes at once what the pipe takes, and the rest from a thread of its own.
+    """Writes at once as much as the pipe takes, and the rest in a thread.
 
-    So nothing blocks who sends, and nothing is copied: what waits are views of the sender's own memory.
+    Senders never block, and nothing is copied: the queue holds views of the sender's memory.
 
     Parameters
     ----------
@@ -29,9 +29,9 @@ class Outgoing:
     Attributes
     ----------
     n_bytes : int
-        The number of bytes that were to be sent so far.
+        The number of bytes passed to :meth:`send` so far.
     n_taken : int
-        The number of those that had to wait and were then taken, which shows that somebody still reads.
+        The number of queued bytes that were written later, which shows that the other end still reads.
     """
 
     def __init__(self, pipe: IO[bytes]) -> None:
@@ -46,11 +46,11 @@ class Outgoing:
 
     @property
     def busy(self) -> bool:
-        """Whether something waits."""
+        """Whether data is queued."""
         return bool(self._backlog)
 
     def send(self, views: Iterable[memoryview]) -> None:
-        """Write these, after what waits already; what comes after :meth:`close` is dropped."""
+        """Write some data after the queued data; after :meth:`close` it is dropped."""
         views = list(views)
         with self._changed:
             if self._closed:
@@ -64,7 +64,7 @@ class Outgoing:
                     self._changed.notify_all()
 
     def close(self) -> None:
-        """Drop what waits, and close the pipe."""
+        """Drop the queued data and close the pipe."""
         with self._changed:
             self._closed = True
             self._backlog.clear()
@@ -73,7 +73,7 @@ class Outgoing:
             self._changed.notify_all()
 
     def _flush(self) -> int:
-        """Write what the pipe takes at once, and return how much that was; the lock is held."""
+        """Write as much as the pipe takes at once and return the number of bytes; the caller holds the lock."""
         backlog = self._backlog
         total = 0
         while backlog:
@@ -81,7 +81,7 @@ class Outgoing:
                 written = os.writev(self._pipe.fileno(), list(itertools.islice(backlog, _BATCH)))
             except BlockingIOError:
                 break
-            except OSError:  # nobody reads any more; who waits for an answer learns of it
+            except OSError:  # the other end is closed; threads that wait for an answer learn of it from the reader
                 backlog.clear()
                 break
             total += written

@@ -1,8 +1,8 @@
-"""Where workers run, and how to get there: what an executor says of each of its hosts.
+"""Provisioners: the hosts of an executor, how they are reached, and how workers are started there.
 
-A provisioner starts an *agent* (:mod:`ffnn.parallel.agent`) on its host, and says by which command a worker is
-started there. Everything else is the same for all of them: the task's envelope, the data that crosses once a host,
-the comparison of versions, the lease, back-off, retries, logs.
+A provisioner starts an *agent* (:mod:`ffnn.parallel.agent`) on its host, and defines the command that starts a worker
+there. Everything else is the same for all of them: packing tasks, sending data once per host, the
+comparison of versions, the lease, back-off, retries, logs.
 
 The smallest one runs workers in a pod of Kubernetes, by its command line::
 
@@ -19,77 +19,16 @@ from __future__ import annotations
 import abc
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.exceptions import HostError
 from ffnn.parallel.hosts.bootstrap import AGENT
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.remote import ConnectedHost
+from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
 
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
-
-__all__ = ["AGENT", "Command", "Facts", "Provisioner", "spawn"]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an agent says of its host when it has started.
-
-    Attributes
-    ----------
-    hostname, user, python : str
-        The host's own name, the account, and the version of the Python that runs the agent.
-    pid : int
-        The agent's process id.
-    cpus : int
-        The number of CPUs that the account may use.
-    memory : int
-        Bytes of memory.
-    gpus : tuple of str
-        The NVIDIA GPUs, as ``CUDA_VISIBLE_DEVICES`` would name them.
-    folder : str
-        The folder of this run on the host, of mode 0700, which goes away with the agent; ``data`` in it is the store.
-    time : float
-        The host's clock: seconds since 1970.
-    """
-
-    hostname: str
-    user: str
-    python: str
-    pid: int
-    cpus: int
-    memory: int
-    gpus: tuple[str, ...]
-    folder: str
-    time: float
-
-    @property
-    def store(self) -> str:
-        """The folder of the data that has crossed to the host."""
-        return f"{self.folder}/data"
-
-
-@dataclass(frozen=True)
-class Command:
-    """What an agent runs for a worker.
-
-    Attributes
-    ----------
-    argv : sequence of str
-        The program and its arguments; a leading ``~`` of the program is the account's home.
-    environment : mapping of str to str
-        What is added to the agent's environment; it travels over the agent's standard input, never on a command line.
-    inherit : bool
-        Whether the agent's environment is kept; if not, `environment` is all there is.
-    after : sequence of str
-        A command that is run when the first one has ended, however it did (to remove a container, say); may be empty.
-    """
-
-    argv: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    inherit: bool = True
-    after: Sequence[str] = ()
+__all__ = ["AGENT", "Command", "ConnectedHost", "Facts", "Provisioner", "spawn"]
 
 
 class Provisioner(abc.ABC):
@@ -98,20 +37,24 @@ class Provisioner(abc.ABC):
     Attributes
     ----------
     name : str
-        What the host is called in messages; unique in its executor.
+        The name of the host in messages; unique in its executor.
     n_workers : int
         The number of workers there.
     python : str
         The Python there that has ffnn installed.
     lease : float or None
-        Seconds of silence after which the agent believes that this process is gone, and ends everything; None where
-        the end of its input is sure to reach it.
+        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None where
+        it always sees the end of its input.
+    inherited_environment : mapping of str to str or None
+        An environment whose own thread variables (``OMP_NUM_THREADS``) workers keep, unless a number of threads was
+        asked for; None if there is none.
     """
 
     name: str
     n_workers: int
     python: str = "python3"
     lease: float | None = 120.0
+    inherited_environment: Mapping[str, str] | None = None
 
     @abc.abstractmethod
     def start(self) -> subprocess.Popen[bytes]:
@@ -120,15 +63,15 @@ class Provisioner(abc.ABC):
         Raises
         ------
         OSError, HostError
-            If that cannot even be tried.
+            If the process cannot be started.
         """
 
     def stop(self, process: subprocess.Popen[bytes]) -> None:
-        """End what :meth:`start` returned, if closing its standard input has not done so."""
+        """End the process that :meth:`start` returned, if closing its standard input did not."""
         process.kill()
 
     def logs(self, stderr: str) -> str:
-        """Return the last words of the connection, for messages: what it wrote to standard error, unless overridden."""
+        """Return the last lines of the connection, for messages: its standard error, unless overridden."""
         return stderr
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
@@ -139,20 +82,18 @@ class Provisioner(abc.ABC):
             self.name,
         )
 
-    def check(self, host: Host) -> None:
-        """Look, once an agent is there, whether workers would run: versions, resources, images.
+    def check(self, host: ConnectedHost) -> None:
+        """Check, once an agent runs, that workers can run: versions, resources, images.
 
         Raises
         ------
         HostError
-            If they would not; no worker is started then, and the host is not tried again.
+            If they cannot; no worker is started then, and the host is not tried again.
         """
-        from ffnn.parallel.preflight.check import check_versions
-
         check_versions(host, [self.python])
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:
-        """Say how the worker of a slot is started.
+        """Return the command that starts the worker of a slot.
 
         Parameters
         ----------
@@ -161,22 +102,24 @@ class Provisioner(abc.ABC):
         start : str
             A name that is unique for each start of a worker, of letters, digits and dashes.
         facts : Facts
-            What is known of the host.
+            The properties of the host.
         """
         return Command([self.python, "-m", "ffnn.parallel.tasks.child"], self.worker_environment(slot, facts))
 
     def worker_environment(self, slot: int, facts: Facts, n_threads: int | None = None) -> dict[str, str]:
         """Return the variables that every worker needs: its store, its share of the CPUs, its GPU."""
         share = max(1, facts.cpus // self.n_workers) if n_threads is None else n_threads
+        inherited = self.inherited_environment
+        explicit = n_threads is not None or inherited is None
         return {
             "FFNN_STORE": facts.store,
-            **thread_variables(share, {}, explicit=True),
+            **thread_variables(share, inherited or {}, explicit=explicit),
             **gpu_variables(slot, list(facts.gpus)),
         }
 
 
 def spawn(argv: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a local command whose standard streams are pipes, out of reach of the terminal's Ctrl-C."""
+    """Start a local command whose standard streams are pipes, shielded from the terminal's Ctrl-C."""
     return subprocess.Popen(
         list(argv),
         stdin=subprocess.PIPE,

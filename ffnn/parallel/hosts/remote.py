@@ -1,31 +1,57 @@
-"""A command on a host as its client sees it: what :class:`subprocess.Popen` is for one of this machine."""
+"""A command on a host, as :class:`subprocess.Popen` is one on this machine."""
 
 from __future__ import annotations
 
 import collections
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ffnn.parallel.agent import frames
+from ffnn.parallel.hosts.command import Facts
+from ffnn.parallel.preflight.compare import Report
 
-__all__ = ["Completed", "Process"]
+__all__ = ["Completed", "ConnectedHost", "Process"]
 
 
 @dataclass(frozen=True)
 class Completed:
-    """How a command went whose end was waited for."""
+    """The exit code and the output of a command that has ended."""
 
     exit_code: int
     stdout: bytes
     stderr: str
 
 
-class _Line(Protocol):
+class ConnectedHost(Protocol):
+    """A host whose agent runs; :class:`ffnn.parallel.hosts.host.Host` is one."""
+
+    report: Report | None  # its versions, once they are known
+
+    @property
+    def name(self) -> str:
+        """The host's name, for messages."""
+
+    @property
+    def facts(self) -> Facts:
+        """The properties that its agent reported."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        input: bytes = b"",
+        timeout: float = 60.0,
+    ) -> Completed:
+        """Run a command and wait at most `timeout` seconds for its end."""
+
+
+class _Link(Protocol):
     def say(self, kind: int, channel: int, payload: bytes = b"") -> None: ...
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 
 
 class Process:
@@ -36,19 +62,19 @@ class Process:
     exit_code : int or None
         The exit code, negative for a signal; None while it runs, and if the host was lost before it ended.
     lost : str or None
-        Why its host was given up, if that is how it ended.
+        The reason why its host was lost, if that is how it ended.
     on_stderr : callable
-        Is called with what the command writes to standard error.
+        Called with the command's output on standard error.
     no_news : bytes
-        Output that wakes nobody if it comes alone: it is read with what follows, or when the time to wait is over.
+        Output that wakes no reader if it arrives alone: it is read with the output after it, or at the deadline.
     """
 
-    def __init__(self, channel: int, line: _Line) -> None:
+    def __init__(self, channel: int, line: _Link) -> None:
         self._channel = channel
         self._line = line
         self._changed = threading.Condition()
         self._output: collections.deque[bytes] = collections.deque()
-        self._read = 0  # bytes that the agent does not yet know to have been read
+        self._read = 0  # bytes read that were not reported to the agent yet
         self._ended = False
         self.exit_code: int | None = None
         self.lost: str | None = None
@@ -61,22 +87,22 @@ class Process:
         return not self._ended
 
     def send(self, buffers: Sequence[memoryview]) -> None:
-        """Write to the command's standard input, at once or as soon as it reads."""
+        """Write to the command's standard input without blocking."""
         if self._ended:
             raise BrokenPipeError
-        self._line.pour(self._channel, buffers)
+        self._line.send_data(self._channel, buffers)
 
     def end_input(self) -> None:
-        """Let the command see the end of its standard input."""
+        """Close the command's standard input."""
         self._line.say(frames.EOF, self._channel)
 
     def end(self) -> None:
-        """End the command and all that it started, without waiting."""
+        """End the command and all processes that it started, without waiting."""
         if not self._ended:
             self._line.say(frames.CLOSE, self._channel)
 
     def read(self, deadline: float | None = None) -> bytes:
-        """Wait for some of the command's standard output; nothing is its end.
+        """Wait for some of the command's standard output; return ``b""`` at its end.
 
         Raises
         ------
@@ -100,28 +126,28 @@ class Process:
         with self._changed:
             return self._changed.wait_for(lambda: self._ended, timeout)
 
-    # --- what the connection tells
+    # --- called by the connection
 
     def take_output(self, data: bytes) -> None:
-        """Standard output has come."""
+        """Receive standard output."""
         with self._changed:
             self._output.append(data)
             if data != self.no_news:
                 self._changed.notify_all()
 
     def take_stderr(self, data: bytes) -> None:
-        """Standard error has come."""
+        """Receive standard error."""
         self.on_stderr(data)
 
     def take_exit(self, code: int) -> None:
-        """The command has ended."""
+        """Receive the exit code."""
         with self._changed:
             self.exit_code = code
             self._ended = True
             self._changed.notify_all()
 
     def take_loss(self, reason: str) -> None:
-        """The host is lost."""
+        """Receive the reason why the host was lost."""
         with self._changed:
             self.lost = reason
             self._ended = True

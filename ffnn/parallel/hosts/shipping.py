@@ -1,4 +1,4 @@
-"""What an agent's store has: data that is sent once, whoever needs it, and forgotten when there is too much."""
+"""The client's view of an agent's store: data is sent once per host, and dropped when the store grows too large."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
-from ffnn.parallel.agent import frames
+from ffnn.exceptions import ExecutorError
+from ffnn.parallel.agent import folder, frames
 from ffnn.parallel.tasks.store import Blob
 
-__all__ = ["Shipping", "ShippingError"]
+__all__ = ["DataChangedError", "Shipping", "ShippingError"]
 
-_MOST = 8 << 30  # bytes of data that may lie in a store without being in use
+_MOST = 8 << 30  # bytes of data that a store may hold
 
 
 class ShippingError(Exception):
     """The store could not take some data."""
 
 
-class _Line(Protocol):
-    def open_put(self, then: Callable[[str | None], None]) -> int: ...
+class DataChangedError(ExecutorError):
+    """The data of a task changed before all of it was sent."""
+
+
+class _Link(Protocol):
+    def open_put(self, on_answer: Callable[[str | None], None]) -> int: ...
     def say(self, kind: int, channel: int, payload: bytes = b"") -> None: ...
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 
 
 class Shipping:
@@ -36,72 +41,79 @@ class Shipping:
         The connection.
     """
 
-    def __init__(self, line: _Line) -> None:
+    def __init__(self, line: _Link) -> None:
         self._line = line
         self._changed = threading.Condition()
-        self._there: collections.OrderedDict[str, int] = collections.OrderedDict()  # least recently used first
-        self._on_the_way: set[str] = set()
+        self._stored: collections.OrderedDict[str, int] = collections.OrderedDict()  # least recently used first
+        self._in_transit: set[str] = set()
         self._in_use: collections.Counter[str] = collections.Counter()
 
     @contextlib.contextmanager
     def having(self, blobs: Sequence[Blob]) -> Iterator[None]:
-        """Have these in the store as long as the context lasts; send what is not there yet.
+        """Keep some data in the store as long as the context lasts; send what is not there yet.
 
         Raises
         ------
         ShippingError
             If one cannot be stored, or the connection is lost.
+        DataChangedError
+            If the bytes are no longer those that a blob's name stands for.
         """
         names = [blob.name for blob in blobs]
         with self._changed:
             self._in_use.update(names)
         try:
             for blob in blobs:
-                self._have(blob)
+                self._ensure(blob)
             yield
         finally:
             with self._changed:
                 self._in_use.subtract(names)
-                self._make_room()
+                self._drop_unused()
 
     def forget(self, names: Collection[str]) -> None:
-        """Send these again when they are needed next: they are not in the store any more."""
+        """Note that some data is no longer in the store: it is sent again when it is needed."""
         with self._changed:
             for name in names:
-                self._there.pop(name, None)
+                self._stored.pop(name, None)
 
-    def _have(self, blob: Blob) -> None:
+    def _ensure(self, blob: Blob) -> None:
         with self._changed:
-            # another may be sending it; if that fails, it is sent from here
-            self._changed.wait_for(lambda: blob.name not in self._on_the_way)
-            if blob.name in self._there:
-                self._there.move_to_end(blob.name)
+            # another thread may be sending it; if that fails, this one sends it
+            self._changed.wait_for(lambda: blob.name not in self._in_transit)
+            if blob.name in self._stored:
+                self._stored.move_to_end(blob.name)
                 return
-            self._on_the_way.add(blob.name)
+            self._in_transit.add(blob.name)
         answer: list[str | None] = []
 
-        def then(error: str | None) -> None:
+        def on_answer(error: str | None) -> None:
             with self._changed:
                 answer.append(error)
-                self._on_the_way.discard(blob.name)
+                self._in_transit.discard(blob.name)
                 if error is None:
-                    self._there[blob.name] = blob.size
+                    self._stored[blob.name] = blob.size
                 self._changed.notify_all()
 
-        channel = self._line.open_put(then)
+        channel = self._line.open_put(on_answer)
         self._line.say(frames.PUT, channel, json.dumps({"name": blob.name, "size": blob.size}).encode())
-        self._line.pour(channel, [blob.data])
+        self._line.send_data(channel, [blob.data])
         with self._changed:
             self._changed.wait_for(lambda: answer)
+        if answer[0] == folder.CHANGED:
+            raise DataChangedError(
+                f"{blob.size / 1e6:.1f} MB of a task's data changed while they were sent, so the task was not run. "
+                f"Change the arguments of a task only after it is done, or pass a copy."
+            )
         if answer[0] is not None:
             raise ShippingError(f"{blob.size / 1e6:.1f} MB of data could not be stored: {answer[0]}")
 
-    def _make_room(self) -> None:
-        too_much = sum(self._there.values()) - _MOST
-        for name, size in list(self._there.items()):
+    def _drop_unused(self) -> None:
+        too_much = sum(self._stored.values()) - _MOST
+        for name, size in list(self._stored.items()):
             if too_much <= 0:
                 return
             if self._in_use[name] <= 0:
-                del self._there[name], self._in_use[name]
+                del self._stored[name], self._in_use[name]
                 self._line.say(frames.DROP, 0, name.encode())
                 too_much -= size

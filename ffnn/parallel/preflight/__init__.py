@@ -1,1 +1,1 @@
-"""A look at hosts before the first task: whether they would compute what this machine would."""
+"""The check of a host's versions before the first task."""

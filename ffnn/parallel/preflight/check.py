@@ -1,8 +1,8 @@
-"""Looks, before the first task, whether a host would compute what this machine would.
+"""The check that a host has the same versions as this process, before the first task.
 
-Equal scores need equal versions: :func:`check_versions` asks the Python that would run the workers what it has
-(:mod:`ffnn.parallel.preflight.versions`, sent to it, since there may be nothing), compares that with this process, and
-says which command makes both equal.
+Equal scores need equal versions. :func:`check_versions` sends :mod:`ffnn.parallel.preflight.versions` to the Python
+that would run the workers (ffnn may not be installed there), compares the answer with this process, and names the
+command that makes both equal.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ __all__ = [
 _NEEDED = ("ffnn", "joblib", "numpy", "cloudpickle")  # without these no worker starts
 
 Remedy = Callable[["Sequence[str]"], str]
-"""Takes what must be there, as pip would (``numpy==2.4.0``; ``python==3.13.*`` for Python), and says what to do."""
+"""Takes requirements, as pip does (``numpy==2.4.0``; ``python==3.13.*`` for Python), and returns the remedy."""
 
 
 class Completed(Protocol):
-    """What a command did."""
+    """The exit code and the output of a command."""
 
     @property
     def exit_code(self) -> int: ...
@@ -49,7 +49,7 @@ class Completed(Protocol):
 
 
 class Runner(Protocol):
-    """What is needed of a host: :class:`ffnn.parallel.hosts.host.Host`, or less."""
+    """The part of :class:`ffnn.parallel.hosts.host.Host` that the check needs."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - as Host's
@@ -70,20 +70,20 @@ def check_versions(
     Parameters
     ----------
     host : Host
-        The host; what it answered is kept as its attribute ``report``, if it has one.
+        The host; its report is kept as its attribute ``report``, if it has one.
     argv : sequence of str
         The command that runs a Python there: ``["~/ffnn/bin/python"]``, or a container's command that ends in one.
     ignore : collection of str, default=()
         Names out of ``NAMES`` whose versions may differ.
     remedy : callable, optional
-        Says what to do about differences; :func:`pip_remedy` if not given.
+        Returns the remedy for differences; :func:`pip_remedy` if not given.
     timeout : float, default=60.0
         Seconds for the answer.
 
     Returns
     -------
     Report
-        What the host has.
+        The versions on the host.
 
     Raises
     ------
@@ -112,20 +112,20 @@ def check_report(
     ignore: Collection[str] = (),
     remedy: Remedy | None = None,
 ) -> None:
-    """Compare what a host has said of itself with this process.
+    """Compare a host's report with this process.
 
     Parameters
     ----------
     host : str
         The host's name.
     there : Report
-        What it said.
+        Its report.
     argv : sequence of str, optional
         The command that runs its Python; the path in the report if not given.
     ignore : collection of str, default=()
         As :func:`check_ignore` returns it.
     remedy : callable, optional
-        Says what to do about differences; :func:`pip_remedy` if not given.
+        Returns the remedy for differences; :func:`pip_remedy` if not given.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def check_report(
 
 
 def pip_remedy(host: str, argv: Sequence[str], requirements: Sequence[str]) -> str:
-    """Say which commands, on a host, make it equal to this machine.
+    """Return the commands that install this machine's versions on a host.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def pip_remedy(host: str, argv: Sequence[str], requirements: Sequence[str]) -> s
     argv : sequence of str
         The command that runs Python there.
     requirements : sequence of str
-        What must be there, and is not; the first may be ``python==3.13.*``, if it must be another Python.
+        The missing requirements; the first is ``python==3.13.*`` if another Python is needed.
     """
     packages = " ".join(shlex.quote(requirement) for requirement in requirements if not _is_python(requirement))
     if not _is_python(requirements[0]):
@@ -180,7 +180,7 @@ def pip_remedy(host: str, argv: Sequence[str], requirements: Sequence[str]) -> s
 
 
 def _list(wrong: Sequence[Difference]) -> str:
-    """Write one line a difference, but one for all that is missing."""
+    """Return one line per difference, and one for all missing packages."""
     lines = [f"  {difference}" for difference in wrong if difference.there]
     if missing := [difference.name for difference in wrong if not difference.there]:
         lines.append(f"  not installed there: {', '.join(missing)}")
@@ -188,7 +188,7 @@ def _list(wrong: Sequence[Difference]) -> str:
 
 
 def _advice(wrong: Sequence[Difference], there: Report, remedy: Remedy) -> str:
-    """Say how to remove differences, there or, for what only they have, here."""
+    """Return the commands that remove the differences: there, or here for packages that only the host has."""
     here = report()
     parts = []
     if PYTHON in [difference.name for difference in wrong] or there.managed:
@@ -201,7 +201,7 @@ def _advice(wrong: Sequence[Difference], there: Report, remedy: Remedy) -> str:
 
 
 def _everything(here: Report) -> list[str]:
-    """Write all that must be in a new environment."""
+    """Return all requirements of a new environment."""
     packages = (Difference(name, version, None) for name, version in here.packages.items() if version)
     return [f"python=={here.language}.*", *(_requirement(package, here, here) for package in packages)]
 
@@ -213,7 +213,7 @@ def _requirement(difference: Difference, there: Report, here: Report) -> str:
 
 
 def _no_python(host: Runner, argv: Sequence[str], completed: Completed, remedy: Remedy) -> HostError:
-    """Explain why there was no answer."""
+    """Return the error for a Python that gave no report."""
     command = " ".join(argv)
     last = (completed.stderr.strip().splitlines() or [f"exit code {completed.exit_code}, no message"])[-1]
     if completed.exit_code in (126, 127):
@@ -237,5 +237,5 @@ def _is_python(requirement: str) -> bool:
 
 
 def _quote(word: str) -> str:
-    """Quote a word for a shell, but leave the home of ~ to it."""
+    """Quote a word for a shell, except for a leading ``~/``."""
     return f"~/{shlex.quote(word[2:])}" if word.startswith("~/") else shlex.quote(word)

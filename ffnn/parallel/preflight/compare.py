@@ -1,4 +1,4 @@
-"""What two Pythons have installed, compared."""
+"""The comparison of the versions in two Pythons."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["NAMES", "PYTHON", "Difference", "Report", "check_ignore", "differenc
 
 PYTHON = "Python"
 NAMES = (PYTHON, *versions.PACKAGES)
-"""What is compared; any of them can be ignored."""
+"""The names that are compared; any of them can be ignored."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a Python has.
+    """The versions in a Python.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not the same: its name, and the version here and there (None: not installed)."""
+    """A difference: the name, and the version here and there (None: not installed)."""
 
     name: str
     here: str | None
@@ -67,12 +67,12 @@ class Difference:
 
 @functools.cache
 def report() -> Report:
-    """Say what this process's Python has; looked up once a process."""
+    """Return the report on this process's Python; looked up once per process."""
     return Report(**versions.look())
 
 
 def parse(output: bytes) -> Report | None:
-    """Find the answer of :mod:`ffnn.parallel.preflight.versions` in what a command printed; None if it is not there."""
+    """Parse the report of :mod:`ffnn.parallel.preflight.versions` from a command's output; None if there is none."""
     for line in reversed(output.decode("utf-8", "replace").splitlines()):
         if line.startswith(versions.MARKER):
             try:
@@ -84,7 +84,7 @@ def parse(output: bytes) -> Report | None:
 
 
 def differences(here: Report, there: Report) -> list[Difference]:
-    """List what differs so that results could.
+    """Return the differences that could change results.
 
     The first two numbers of Python's version must be equal, and the versions of all packages, but for a local suffix
     (``+cpu``). What is installed on neither side is no difference.

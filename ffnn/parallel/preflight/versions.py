@@ -1,4 +1,4 @@
-"""Prints what a Python has installed of that on which results depend: ``python -m ffnn.parallel.preflight.versions``.
+"""Prints the installed versions on which results depend: ``python -m ffnn.parallel.preflight.versions``.
 
 A program of its own, of the standard library alone, so that it can be sent to a machine where nothing is installed;
 any Python from 3.8 on runs it. It imports none of the packages. Its answer is one line, a marker and an object in
@@ -67,13 +67,13 @@ def in_source(module: str) -> str | None:
 
 
 def managed() -> bool:
-    """Say whether this Python belongs to the system, so that pip refuses to install into it (PEP 668)."""
+    """Return whether this Python belongs to the system, so that pip refuses to install into it (PEP 668)."""
     marker = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
     return sys.prefix == sys.base_prefix and os.path.exists(marker)
 
 
 def look() -> dict[str, Any]:
-    """Return what this Python has."""
+    """Return the report on this Python."""
     packages: dict[str, str | None] = {}
     distributions: dict[str, str] = {}
     for package, names in PACKAGES.items():
@@ -96,7 +96,7 @@ def look() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print it."""
+    """Print the report as JSON."""
     # the line begins on a line of its own, whatever was printed before it
     sys.stdout.write("\n" + MARKER + json.dumps(look(), sort_keys=True) + "\n")
     sys.stdout.flush()

@@ -1,7 +1,7 @@
 """An executor of slots: each is a thread that owns one warm worker process on one of the executor's hosts.
 
-Where hosts are and how a worker is started there is what provisioners say; queueing, retries, timeouts, cancellation,
-recycling, the data that crosses once a host, and what happens when a host is lost are the same wherever they are.
+Provisioners define where the hosts are and how a worker is started there. Queueing, retries, timeouts, cancellation,
+recycling, sending data once per host and recovery from a lost host are the same for all of them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.limits import remedy
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
-from ffnn.parallel.output import say_what_was_dropped
-from ffnn.parallel.preflight.diagnosis import Diagnosis, diagnose_hosts
-from ffnn.parallel.slots.crew import HostGroup, each_host
+from ffnn.parallel.output import report_dropped_output
+from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_hosts
+from ffnn.parallel.slots.host_group import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
-from ffnn.parallel.slots.slot import Limits, Slot
+from ffnn.parallel.slots.slot import Slot, SlotLimits
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import Packed, open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["SlotExecutor"]
 
-_LAST_MOMENT = 1.0  # seconds for workers to end by themselves when nobody wants their results
+_LAST_MOMENT = 1.0  # seconds for workers to end by themselves when their results are not needed
 
 
 class SlotExecutor(Executor):
@@ -42,27 +42,27 @@ class SlotExecutor(Executor):
     provisioners : sequence of Provisioner
         The hosts.
     min_workers : int, default=1
-        How many workers there must be at the start, once every host has been tried. Later, one is enough.
+        The least number of workers at the start, once every host has been tried. Later, one is enough.
     task_timeout : float or None, default=None
         Seconds that a task may run, not counting those in which it imports modules; then its process is
         ended.
     max_retries : int, default=2
-        How often a task is started again after its process died under it.
+        The number of times that a task is started again after its process died.
     max_tasks_per_child : int or None, default=None
-        After how many tasks a process is replaced by a fresh one.
+        The number of tasks after which a process is replaced by a fresh one.
     start_timeout : float, default=120.0
         Seconds that a host may take to answer, and a process to start, and to take a task.
     idle_timeout : float, default=300.0
         Seconds without a task after which a process is ended, until there is a task again.
     host_timeout : float, default=30.0
-        Seconds without any answer after which a host is taken for lost.
+        Seconds without an answer after which a host is considered lost.
     logs : path or None, default=None
         A folder for what workers write to standard error; None keeps it only as long as the executor lives.
 
     Raises
     ------
     TypeError, ValueError
-        If a parameter is not what is said here; nothing has been started then.
+        If a parameter is invalid; nothing has been started then.
     """
 
     def __init__(
@@ -78,14 +78,12 @@ class SlotExecutor(Executor):
         host_timeout: float = 30.0,
         logs: str | os.PathLike[str] | None = None,
     ) -> None:
-        limits = Limits(
-            task_timeout=None if task_timeout is None else check_seconds("task_timeout", task_timeout),
-            start_timeout=check_seconds("start_timeout", start_timeout),
-            idle_timeout=check_seconds("idle_timeout", idle_timeout),
-            max_retries=check_count("max_retries", max_retries, 0),
-            max_tasks_per_child=(
-                None if max_tasks_per_child is None else check_count("max_tasks_per_child", max_tasks_per_child, 1)
-            ),
+        limits = SlotLimits(
+            task_timeout=task_timeout,
+            start_timeout=start_timeout,
+            idle_timeout=idle_timeout,
+            max_retries=max_retries,
+            max_tasks_per_child=max_tasks_per_child,
         )
         self._start_timeout = limits.start_timeout
         silence = check_seconds("host_timeout", host_timeout)
@@ -97,7 +95,7 @@ class SlotExecutor(Executor):
                 f"Pass a smaller min_workers, or more workers."
             )
         self._queue = Queue()
-        self._crew = HostGroup(self._hosts, self._queue, min_workers)
+        self._host_group = HostGroup(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
         self._slots = [
             Slot(host, index, self._queue, limits, self._logs)
@@ -122,22 +120,22 @@ class SlotExecutor(Executor):
 
     @property
     def n_hosts(self) -> int:
-        """The number of machines that were given."""
+        """The number of hosts."""
         return len(self._hosts)
 
     @property
     def n_left_out(self) -> int:
-        """The number of them that are not used at the moment, because they failed."""
+        """The number of hosts left out at the moment because they failed."""
         return sum(host.left_out is not None for host in self._hosts)
 
     @property
     def n_workers_left(self) -> int:
-        """The number of workers that are not left out at the moment, by themselves or with their host."""
+        """The number of workers that are not left out at the moment, alone or with their host."""
         return sum(host.n_workers_left for host in self._hosts)
 
     @property
     def n_retries(self) -> int:
-        """The number of times that a task was started again because its process died under it."""
+        """The number of times that a task was started again because its process died."""
         return self._queue.n_retries
 
     @property
@@ -146,11 +144,11 @@ class SlotExecutor(Executor):
         return sum(host.bytes_sent for host in self._hosts)
 
     def logs(self, worker: str) -> str:
-        """Return what a worker, ``"alpha-0"`` for instance, has written to standard error."""
+        """Return the standard error of a worker, ``"alpha-0"`` for instance."""
         return self._logs.read(worker)
 
     def prepare(self) -> None:
-        """Connect every host, and look whether it can run workers, before there is a task.
+        """Connect every host and check that it can run workers, before the first task.
 
         Raises
         ------
@@ -159,19 +157,19 @@ class SlotExecutor(Executor):
         """
         try:
             self._start_threads()
-            self._crew.connect()
-            if self._crew.error is not None:
-                raise self._crew.error
+            self._host_group.connect()
+            if self._host_group.error is not None:
+                raise self._host_group.error
         except BaseException:
             self.shutdown(cancel_futures=True)
             raise
 
     def diagnose(self) -> list[Diagnosis]:
-        """Look at every host without a task, as ``ffnn doctor`` does."""
+        """Check every host without running the user's tasks, as ``ffnn doctor`` does."""
         return diagnose_hosts(self._hosts, self._start_timeout)
 
     def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
-        """Run a task that was packed elsewhere; its future is settled with the message that came back."""
+        """Run a task that was packed elsewhere; the result of its future is the worker's message."""
         future: Future[Message] = Future()
         self._enqueue(Item(name, lambda: packed, future))
         return future
@@ -199,7 +197,7 @@ class SlotExecutor(Executor):
     def _start_threads(self) -> None:
         self._claim()
         with self._threads_lock:
-            if self._finalizer is None:  # ends the workers also when the executor is forgotten, or the program ends
+            if self._finalizer is None:  # ends the workers when the executor is garbage-collected or the program ends
                 parts = self._queue, self._slots, self._hosts, self._logs
                 self._finalizer = weakref.finalize(self, _abandon, os.getpid(), *parts)
             for index, slot in enumerate(self._slots):
@@ -220,7 +218,7 @@ class SlotExecutor(Executor):
         cancel_futures : bool, default=False
             Cancel every future that is not done, and end the hosts at once.
         """
-        self._at_once = self._at_once or (cancel_futures and not self._is_anothers)
+        self._at_once = self._at_once or (cancel_futures and not self._is_forked)
         super().shutdown(wait, cancel_futures=cancel_futures)
 
     def _stop(self, wait: bool) -> None:
@@ -240,19 +238,19 @@ class SlotExecutor(Executor):
 
 
 def _release(queue: Queue, slots: Sequence[Slot], hosts: Sequence[Host], logs: Logs, at_once: bool) -> None:
-    """Wait for the last task, unless it is to be at once, and end everything."""
+    """Wait for the last task unless `at_once` is true, then end all workers and hosts."""
     if not at_once:
         queue.wait_for_all()
-    each_host(Host.close if at_once else Host.give_up, hosts)  # what is still being connected is of no use any more
+    each_host(Host.close if at_once else Host.give_up, hosts)  # stop hosts that are still connecting
     for slot in slots:
         slot.join()
     each_host(Host.close, hosts)
     logs.close()
-    say_what_was_dropped()
+    report_dropped_output()
 
 
 def _abandon(pid: int, queue: Queue, slots: list[Slot], hosts: list[Host], logs: Logs) -> None:
-    """End everything at once: nobody is left who could ask for a result; but not from a fork of their process."""
+    """End everything at once, as no caller is left for the results; do nothing in a fork of the process."""
     if os.getpid() != pid:
         return
     queue.cancel_all()

@@ -1,4 +1,4 @@
-"""What workers write to their standard error, on this machine's disk."""
+"""Log files of the workers' standard error, on this machine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ffnn.parallel.words import size_in_words
 
 __all__ = ["Logs"]
 
-_MOST = 16 << 20  # bytes of one worker's log; as much again is kept of what came before
+_MOST = 16 << 20  # bytes of one worker's log file; the previous file of that size is kept
 
 
 class Logs:
-    """A folder with one file a worker, made when there is something to write.
+    """A folder with one log file per worker, created with the first output.
 
     Parameters
     ----------
     folder : path or None
-        Where; None is a temporary folder that :meth:`close` removes.
+        The folder; None is a temporary folder that :meth:`close` removes.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -40,13 +40,13 @@ class Logs:
         def write(data: bytes) -> None:
             with self._lock:
                 if not self._closed:
-                    with contextlib.suppress(OSError):  # a full disk here must not stop what runs there
+                    with contextlib.suppress(OSError):  # a full disk here must not stop a worker
                         self._write(worker, data)
 
         return write
 
     def read(self, worker: str) -> str:
-        """Return what a worker wrote."""
+        """Return a worker's log."""
         if self._folder is None:
             return ""
         new = self._path(self._folder, worker)
@@ -54,7 +54,7 @@ class Logs:
         return "".join(path.read_text(errors="replace") for path in (old, new) if path.exists())
 
     def close(self) -> None:
-        """Write no more; remove the folder if it was a temporary one."""
+        """Stop writing; remove the folder if it is temporary."""
         with self._lock:
             self._closed = True
             if self._folder is not None and not self._given:
@@ -72,7 +72,7 @@ class Logs:
             self._rotate(worker, path, Path(f"{path}.1"))
 
     def _rotate(self, worker: str, path: Path, old: Path) -> None:
-        """Go on in a new file; drop what was written before the one that was full."""
+        """Start a new file; keep the full one, and drop the one before it."""
         if old.exists():
             self._n_dropped[worker] += old.stat().st_size
         path.replace(old)

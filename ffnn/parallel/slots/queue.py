@@ -1,4 +1,4 @@
-"""What waits for a slot."""
+"""The queue of tasks that wait for a slot."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Item", "Queue"]
 
 
 class Item:
-    """A task on its way through an executor.
+    """A task in an executor's queue, or taken from it.
 
     Parameters
     ----------
     name : str
-        What to call it in messages.
+        Its name in messages.
     pack : callable
         Makes the packed task; it is called when a worker takes it, and once however often it is tried.
     future : Future
@@ -42,7 +42,7 @@ class Item:
         self.future = future
         self.open = open
         self.deaths = 0  # workers that died while they ran it
-        self.idle_deaths = 0  # workers that died before they had begun it
+        self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None
         self._pack: Callable[[], Packed] | None = pack
         self._packed: Packed | None = None
@@ -70,19 +70,19 @@ class Item:
         return not self.future.done()
 
     def drop(self) -> None:
-        """Tell those who wait for it that it was cancelled before it began, as ``concurrent.futures`` wants it."""
+        """Notify waiting threads that it was cancelled before it started, as ``concurrent.futures`` requires."""
         if self.began is None and concurrent.futures.Future.cancelled(self.future):
             self.take()
 
 
 class Queue:
-    """What waits for a slot, in the order in which it came."""
+    """The tasks that wait for a slot, in the order of their submission."""
 
     def __init__(self) -> None:
         self._items: collections.deque[Item] = collections.deque()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # those who cannot take anything wait apart: one of them would swallow the news that there is work
+        # slots that cannot take a task wait separately: else one of them could consume the notification of a new task
         self._resting = threading.Condition(lock)
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are
@@ -104,7 +104,7 @@ class Queue:
             item.future.fail(refusal)
 
     def wait(self, timeout: float | None) -> bool:
-        """Wait (seconds) until something waits for a slot; False once the queue is closed and empty.
+        """Wait (seconds) for a task; return False once the queue is closed and empty.
 
         Raises
         ------
@@ -122,40 +122,40 @@ class Queue:
             return self._items.popleft() if self._items else None
 
     def pass_on(self, rest: float) -> None:
-        """Wake another slot, as this one cannot take anything for so many seconds; wait so long, or to the end."""
+        """Wake another slot, and wait `seconds` or until the queue is closed, as this one cannot take a task."""
         with self._changed:
             self._changed.notify()
             self._resting.wait_for(lambda: self._closed and not self._has_work(), rest)
 
     def wake_all(self) -> None:
-        """Wake every slot that waits, to take what this one could not."""
+        """Wake every waiting slot, to take the tasks that this one could not."""
         with self._changed:
             self._changed.notify_all()
 
     def count_retry(self) -> None:
-        """Count a task that is started again."""
+        """Count a retry."""
         with self._changed:
             self.n_retries += 1
 
     def wait_for_all(self) -> None:
-        """Wait until the queue is closed, and every task that was ever in it is done."""
+        """Wait until the queue is closed and all of its tasks are done."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed and not self._n_open)
 
     def close(self) -> None:
-        """Say that nothing comes any more."""
+        """Accept no more tasks."""
         with self._changed:
             self._closed = True
             self._notify_all()
 
     def cancel_all(self) -> None:
-        """Cancel what waits."""
+        """Cancel all waiting tasks."""
         for item in self._drain():
             item.future.cancel()
             item.drop()
 
     def fail_all(self, error: BaseException, *, for_ever: bool = False) -> None:
-        """Fail what waits; and whatever comes, if there will never be a worker."""
+        """Fail all waiting tasks; also all later ones, if there will never be a worker."""
         with self._changed:
             if for_ever:
                 self._refusal = error
@@ -163,7 +163,7 @@ class Queue:
             item.future.fail(error)
 
     def _has_work(self) -> bool:
-        """Drop what was cancelled, and say whether something is left; the lock is held."""
+        """Drop cancelled tasks and return whether any are left; the caller holds the lock."""
         while self._items and self._items[0].future.done():
             self._items.popleft().drop()
         return bool(self._items)

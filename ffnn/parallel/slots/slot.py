@@ -10,6 +10,8 @@ from typing import Any
 from ffnn.exceptions import ExecutorError, TaskTimeoutError, WorkerDiedError
 from ffnn.executor import Future
 from ffnn.parallel.hosts.host import Host
+from ffnn.parallel.hosts.shipping import DataChangedError
+from ffnn.parallel.options import TaskLimits, check_seconds
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
@@ -17,21 +19,27 @@ from ffnn.parallel.tasks.store import MissingDataError
 from ffnn.parallel.tasks.task import open_outcome
 from ffnn.parallel.tasks.wire import Kind, Message
 
-__all__ = ["Limits", "Slot"]
+__all__ = ["Slot", "SlotLimits"]
 
-_IDLE_DEATHS = 3  # how often a worker may be lost before it has begun the task
-_PATIENCE = 1.0  # seconds after which a slot whose host is left out asks again
+_IDLE_DEATHS = 3  # the number of workers that may be lost before they start the task
+_PATIENCE = 1.0  # seconds after which a slot whose host is left out tries again
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What :class:`~ffnn.parallel.slots.executor.SlotExecutor` was given, checked."""
+@dataclass(frozen=True, kw_only=True)
+class SlotLimits(TaskLimits):
+    """The limits of a task and its worker in a slot.
 
-    task_timeout: float | None
-    start_timeout: float
+    Attributes
+    ----------
+    idle_timeout : float
+        Seconds without a task after which a worker process is ended.
+    """
+
     idle_timeout: float
-    max_retries: int
-    max_tasks_per_child: int | None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "idle_timeout", check_seconds("idle_timeout", self.idle_timeout))
 
 
 class Slot:
@@ -40,18 +48,18 @@ class Slot:
     Parameters
     ----------
     host : Host
-        Where the worker runs.
+        The host of the worker.
     index : int
         The number of the slot on its host.
     queue : Queue
-        Where tasks come from.
-    limits : Limits
-        What a task and a worker may cost.
+        The queue of tasks.
+    limits : SlotLimits
+        The limits of a task and its worker.
     logs : Logs
-        Where the worker's standard error goes.
+        The logs of the workers' standard error.
     """
 
-    def __init__(self, host: Host, index: int, queue: Queue, limits: Limits, logs: Logs) -> None:
+    def __init__(self, host: Host, index: int, queue: Queue, limits: SlotLimits, logs: Logs) -> None:
         self._name = f"{host.name}-{index}"
         self._host = host
         self._index = index
@@ -60,12 +68,12 @@ class Slot:
         self._logs = logs
         self._worker: Worker | None = None
         self._current: Future[Any] | None = None
-        self._lock = threading.Lock()  # guards the two above against those who cancel
+        self._lock = threading.Lock()  # guards the two above against cancelling threads
         self._thread: threading.Thread | None = None
         self.n_tasks = 0
 
     def start_thread(self) -> None:
-        """Start to take tasks, if that has not happened yet.
+        """Start the thread, if it does not run yet.
 
         Raises
         ------
@@ -82,7 +90,7 @@ class Slot:
 
     @property
     def is_this_thread(self) -> bool:
-        """Whether it is this slot that asks."""
+        """Whether the calling thread is this slot's."""
         return self._thread is threading.current_thread()
 
     def join(self, timeout: float | None = None) -> None:
@@ -110,12 +118,12 @@ class Slot:
                 item = self._queue.take() if worker is not None else None
                 if worker is not None and item is not None and item.take():
                     self._settle(worker, item)
-                del item, worker  # hold no arguments and no results while waiting
+                del item, worker  # keep no arguments and no results while waiting
         finally:
             self._retire()
 
     def _ready_worker(self) -> Worker | None:
-        """Return a living worker, a fresh one if need be; None if there is none for now."""
+        """Return a live worker, started if necessary; None if there is none for now."""
         worker = self._worker
         most = self._limits.max_tasks_per_child
         if worker is not None and (not worker.alive or (most is not None and worker.n_tasks >= most)):
@@ -127,7 +135,7 @@ class Slot:
         if known.rest:
             self._queue.pass_on(min(known.rest, _PATIENCE))
             return None
-        if known.has_failed:  # it may fail again, and take its time
+        if known.has_failed:  # it may fail again, slowly
             self._queue.pass_on(0.0)
         return self._start_worker()
 
@@ -147,13 +155,13 @@ class Slot:
             worker.wait_until_ready()
         except ExecutorError as error:
             failure = error
-        except WorkerGone:  # by a signal: that may not happen again
+        except WorkerGone:  # killed by a signal: that may not happen again
             died, failure = True, self._died(worker, f"worker {self._name}", "before it was ready")
         if failure is None:
             self._host.succeed(self._index)
             return worker
         self._lose()
-        if process.lost is None:  # the host notes itself when it is lost
+        if process.lost is None:  # the host itself records its loss
             self._host.fail_slot(self._index, failure, for_good=not died and not self._host.has_worked)
             self._queue.wake_all()
         return None
@@ -171,10 +179,10 @@ class Slot:
         except BaseException as error:
             if error.__suppress_context__:
                 error.__context__ = None
-            # the frames of this thread say nothing to the user, and would keep the arguments alive
+            # the frames of this thread are of no use to the user, and would keep the arguments alive
             failure = error.with_traceback(None)
         try:
-            if failure is not None:  # out here, so that what callbacks raise has no context of this thread's
+            if failure is not None:  # outside `except`, so that it is not the context of errors in callbacks
                 future.fail(failure)
         finally:
             with self._lock:
@@ -183,7 +191,7 @@ class Slot:
             if again:
                 self._queue.put(item, first=True)
             elif future.cancelled() and self._worker is not None:
-                self._retire(at_once=True)  # it may be on its way out already
+                self._retire(at_once=True)  # the worker may be ending already
 
     def _run(self, worker: Worker, item: Item) -> bool:
         """Run a task and settle its future; return False if it must be tried again."""
@@ -200,13 +208,17 @@ class Slot:
         except WorkerGone as gone:
             self._lose()
             return item.future.done() or self._give_up(item, worker, gone)
+        except DataChangedError:  # neither the worker nor the host is to blame
+            if item.future.done():
+                return True
+            raise
         except ExecutorError:  # its data could not be stored
             self._retire(at_once=True)
             if item.future.done():
                 return True
             if self._host.left_out is None:
                 return self._give_up(item, worker, WorkerGone(started=False))
-            if self._host.on_left_out():  # that is no reason to give the task up: others go on
+            if self._host.on_left_out():  # other hosts can still run the task
                 return False
             raise
         self.n_tasks += 1
@@ -215,7 +227,7 @@ class Slot:
         return True
 
     def _lacks_data(self, item: Item, message: Message) -> bool:
-        """See whether the host has lost data that it had, so that the task must be tried again."""
+        """Return whether the host has lost data of the task, which must then be tried again."""
         if message[0] is not Kind.ERROR or not item.packed.blobs or item.idle_deaths >= _IDLE_DEATHS:
             return False
         try:
@@ -235,7 +247,7 @@ class Slot:
         item.future.settle(message if item.open is None else item.open(item.future, message))
 
     def _give_up(self, item: Item, worker: Worker, gone: WorkerGone) -> bool:
-        """Count a worker that was lost; raise if that was the last try, else return False."""
+        """Count a lost worker; raise if that was the last try, else return False."""
         if gone.started:
             item.deaths += 1
         else:
@@ -245,20 +257,20 @@ class Slot:
             tried = f"{item.deaths} times" if item.deaths > 1 else "once"
             ran = f"while it ran {item.name}, which was tried {tried}"
             when = ran if item.deaths else f"before it took {item.name}"
-            # without the worker's name: scikit-learn counts the failures whose texts are the same
+            # without the worker's name: scikit-learn groups failures by their texts
             raise self._died(worker, "a worker", f"{when} (max_retries={self._limits.max_retries})") from None
         if gone.started:
             self._queue.count_retry()
         return False
 
     def _lose(self) -> Worker | None:
-        """Forget a worker that is gone, and return it."""
+        """Detach the worker, which is gone, and return it."""
         with self._lock:
             worker, self._worker = self._worker, None
         return worker
 
     def _retire(self, at_once: bool = False) -> None:
-        """End the worker, in peace or at once."""
+        """End the worker, normally or at once."""
         worker = self._lose()
         if worker is not None:
             worker.kill() if at_once else worker.stop()

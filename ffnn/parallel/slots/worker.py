@@ -1,4 +1,4 @@
-"""One worker as its client sees it: a supervised process on a host, warm between tasks."""
+"""The client's side of a worker: a supervised process on a host, warm between tasks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
 class WorkerGone(Exception):
-    """The process ended by itself, or was killed, or its host was lost.
+    """The process ended, was killed, or its host was lost.
 
     Attributes
     ----------
     started : bool
-        Whether it had begun a task, so that the task may be the reason.
+        Whether it had started the task, so that the task may be the reason.
     """
 
     def __init__(self, started: bool) -> None:
@@ -47,11 +47,11 @@ class Worker:
     name : str
         The name for messages.
     process : Process
-        The process; it speaks :mod:`ffnn.parallel.tasks.wire` on its standard streams.
+        The process; it uses the protocol of :mod:`ffnn.parallel.tasks.wire` on its standard streams.
     start_timeout : float
         Seconds until it must be ready.
     log : callable
-        Is called with what it writes to standard error.
+        Called with its output on standard error.
     """
 
     def __init__(self, name: str, process: Process, start_timeout: float, log: Callable[[bytes], None]) -> None:
@@ -74,7 +74,7 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """Whether it has said that it takes tasks."""
+        """Whether it has reported that it takes tasks."""
         return self._ready
 
     @property
@@ -84,7 +84,7 @@ class Worker:
 
     @property
     def end_in_words(self) -> str:
-        """How it ended."""
+        """A phrase that says how it ended."""
         if self._process.lost is not None:
             return f"was lost with its host ({self._process.lost})"
         return describe_exit(self.exit_code)
@@ -112,7 +112,7 @@ class Worker:
             self.kill()
             reason = f"was not ready after {self._start_timeout:g} seconds (start_timeout)"
         except (EOFError, OSError):
-            self._bury()
+            self._wait_for_end()
             if self.exit_code is None or self.exit_code < 0:  # another may do better
                 raise WorkerGone(started=False) from None
             reason = f"{describe_exit(self.exit_code)} before it was ready"
@@ -122,12 +122,12 @@ class Worker:
         raise WorkerStartError(f"worker {self.name} {reason}; its last words:\n{self.stderr or '(none)'}")
 
     def run(self, task: Sequence[Buffer], timeout: float | None) -> Message:
-        """Run a packed task and return what came back.
+        """Run a packed task and return the worker's answer.
 
         Parameters
         ----------
         task : sequence of buffers
-            What :func:`ffnn.parallel.tasks.task.pack_task` made.
+            A task packed by :func:`ffnn.parallel.tasks.task.pack_task`.
         timeout : float or None
             Seconds that the task may take, not counting those in which it imports modules.
 
@@ -163,7 +163,7 @@ class Worker:
                 raise WorkerGone(started) from None  # it does not even take the task: stopped, or swapped out
             raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
         except (EOFError, OSError):
-            self._bury()
+            self._wait_for_end()
             raise WorkerGone(started) from None
 
     def end(self) -> None:
@@ -171,7 +171,7 @@ class Worker:
         self._process.end()
 
     def stop(self) -> None:
-        """Let the process end by itself, between tasks; kill it if it does not."""
+        """Ask the process to end, between tasks; kill it if it does not."""
         deadline = time.monotonic() + _STOP
         with contextlib.suppress(OSError, TimeoutError):
             self._channel.send(Kind.STOP)
@@ -185,7 +185,7 @@ class Worker:
         self._process.wait(_END)
 
     def _receive(self, deadline: float | None) -> Message:
-        """Wait for a message; show on the way what the task prints."""
+        """Wait for a message; print the output of the task that arrives before it."""
         while True:
             kind, buffers = self._channel.receive(deadline)
             if kind is not Kind.OUTPUT:
@@ -199,8 +199,8 @@ class Worker:
         self._tail.add(data)
         self._log(data)
 
-    def _bury(self) -> None:
-        """Wait for a process that is about to end: its output does so a moment before."""
+    def _wait_for_end(self) -> None:
+        """Wait for a process that is about to end: its output ends a moment earlier."""
         if not self._process.wait(_LAST_MOMENT):
             self.kill()
 
@@ -218,7 +218,7 @@ class _ProcessChannel(Channel):
 
 
 def describe_exit(code: int | None) -> str:
-    """Say in words how a process ended."""
+    """Return a phrase that says how a process ended."""
     if code is None:
         return "stopped answering"
     if code >= 0:
@@ -232,5 +232,5 @@ def describe_exit(code: int | None) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Return a text without the addresses in it, which differ between processes that died of the same cause."""
+    """Return a text without the addresses in it, which differ between processes that died for the same reason."""
     return _ADDRESS.sub("0x...", text)

@@ -1,4 +1,4 @@
-"""What is named after its content: see :mod:`ffnn.parallel.tasks.store`."""
+"""Blobs, named after their content, and the cache of their hashes: see :mod:`ffnn.parallel.tasks.store`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ T = TypeVar("T")
 _Key: TypeAlias = tuple[Any, ...]
 
 LEAST = 1 << 18
-"""Bytes from which data becomes a blob.
+"""The least size in bytes of data that becomes a blob.
 
 Measured: 256 KiB take 0.25 ms through a pipe and 20 ms over 100 Mbit/s, each time; as a blob 0.15 ms of hashing and
 0.3 ms of writing, once, and then 0.03 ms a task.
 """
-_MOST_HELD = 1 << 30  # bytes of what only the cache may keep alive
+_MOST_HELD = 1 << 30  # bytes that the cache alone may keep alive
 _COLUMNS = 512  # of the table whose sums are the checksum of a buffer
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A piece of data that travels apart from the tasks that use it.
+    """A piece of data that is sent separately from the tasks that use it.
 
     Attributes
     ----------
@@ -53,8 +53,8 @@ class Blob:
 
 
 @dataclass
-class _Made:
-    """An entry of the cache: what was made of some data, how large it is, and the last task that has the data."""
+class _Entry:
+    """An entry of the cache: a value computed from some data, its size, and the span of the last task with it."""
 
     value: Any
     size: int
@@ -62,12 +62,12 @@ class _Made:
     checksum: bytes | None = None
 
     def is_good_for(self, span: Span | None) -> bool:
-        """Whether the data cannot have changed since: between two tasks that never overlap they may."""
+        """Return whether the data cannot have changed since; between two tasks that do not overlap it may have."""
         return self.span is None or (span is not None and self.span.covers_start_of(span))
 
 
 class Hashes:
-    """What was hashed and pickled already, by identity: so that it is done once, however many tasks share it.
+    """A cache of hashes and pickles by identity, so that data shared by many tasks is processed once.
 
     The same memory may hold other data later. A caller must not change a task's data from its submission to its end,
     but may before and after. So an entry is used again only if the last task that used it was not done yet when this
@@ -90,19 +90,19 @@ class Hashes:
     def __init__(self, watchful: bool = False) -> None:
         self._watchful = watchful
         self._lock = threading.RLock()  # a finalizer may pack, too
-        self._watched: dict[_Key, tuple[weakref.ref[Any], _Made]] = {}
+        self._watched: dict[_Key, tuple[weakref.ref[Any], _Entry]] = {}
         self._gone: collections.deque[tuple[_Key, weakref.ref[Any]]] = collections.deque()
-        self._held: collections.OrderedDict[_Key, tuple[Any, _Made]] = collections.OrderedDict()
+        self._held: collections.OrderedDict[_Key, tuple[Any, _Entry]] = collections.OrderedDict()
         self._n_held = 0
 
     @classmethod
     def of_call(cls) -> Hashes:
-        """Return the cache of the call whose task is being submitted; a new one outside of any call."""
+        """Return the cache of the call whose task is being submitted; a new one outside any call."""
         return _of_call.get() or cls()
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """Have the tasks share this cache that are submitted within the context."""
+        """Share this cache among the tasks submitted within the context."""
         token = _of_call.set(self)
         try:
             yield
@@ -118,7 +118,7 @@ class Hashes:
         return Blob(name, view.nbytes, view)
 
     def pickled(self, thing: Any, suits: Callable[[Any], bool], span: Span | None = None) -> Blob | None:
-        """Return the blob of something that is pickled on its own, if that suits it."""
+        """Return the blob of an object that is pickled separately; None if it is too small."""
 
         def make() -> Blob | None:
             if not suits(thing):
@@ -134,7 +134,7 @@ class Hashes:
         return self._once(key, array, array.nbytes, lambda: np.ascontiguousarray(array), span)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Clear the cache."""
         with self._lock:
             self._watched.clear()
             self._held.clear()
@@ -149,8 +149,8 @@ class Hashes:
         span: Span | None,
         checksum: bytes | None = None,
     ) -> T:
-        """Make something once while its owner lives and does not change."""
-        # one at a time: whoever waits most likely waits for the very same
+        """Return a value computed once while its owner lives and does not change."""
+        # one at a time: a waiting thread most likely needs the same value
         with self._lock:
             self._forget_the_dead()
             known = self._find(key)
@@ -159,10 +159,10 @@ class Hashes:
                 known.span = span
                 return known.value  # type: ignore[no-any-return]  # what make() made
             value = make()
-            self._keep(key, owner, _Made(value, size if isinstance(size, int) else size(value), span, checksum))
+            self._keep(key, owner, _Entry(value, size if isinstance(size, int) else size(value), span, checksum))
             return value
 
-    def _find(self, key: _Key) -> _Made | None:
+    def _find(self, key: _Key) -> _Entry | None:
         if key in self._watched:
             return self._watched[key][1]
         if key in self._held:
@@ -170,10 +170,10 @@ class Hashes:
             return self._held[key][1]
         return None
 
-    def _keep(self, key: _Key, owner: Any, made: _Made) -> None:
+    def _keep(self, key: _Key, owner: Any, made: _Entry) -> None:
         root = _root(owner)
         if isinstance(root, np.ndarray):
-            # runs in whatever thread drops the array, perhaps one that has the lock: so no more than a note
+            # runs in the thread that drops the array, which may hold the lock: so it only takes a note
             watch = weakref.ref(root, lambda ref: self._gone.append((key, ref)))
             self._watched[key] = watch, made
             return

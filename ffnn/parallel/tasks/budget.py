@@ -1,4 +1,4 @@
-"""What a worker may use of its machine: threads and accelerators, said by environment variables.
+"""A worker's share of its machine: threads and accelerators, set by environment variables.
 
 They must be set before anything is imported: BLAS, OpenMP and the engines read them once.
 """
@@ -22,16 +22,16 @@ THREAD_VARIABLES = (
     "TF_NUM_INTRAOP_THREADS",
     "TF_NUM_INTEROP_THREADS",
 )
-"""Variables that each bound the threads of one library."""
+"""Environment variables that each limit the threads of one library."""
 
 
 def cpu_count() -> int:
-    """Count the CPUs that this process may use: its affinity and its container's quota are heeded."""
+    """Return the number of CPUs that this process may use, given its affinity and its container's quota."""
     return int(joblib.cpu_count())
 
 
 def thread_variables(n_threads: int, environment: Mapping[str, str], explicit: bool) -> dict[str, str]:
-    """Make the variables that hold a worker to a number of threads.
+    """Return the environment variables that limit a worker to a number of threads.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def thread_variables(n_threads: int, environment: Mapping[str, str], explicit: b
     Returns
     -------
     dict of str to str
-        What to change in the environment.
+        The variables to set.
     """
     changes = {name: str(n_threads) for name in THREAD_VARIABLES if explicit or not environment.get(name, "").isdigit()}
     # joblib's own count of CPUs, so that n_jobs=-1 inside a task means the task's share of the machine
@@ -55,7 +55,7 @@ def thread_variables(n_threads: int, environment: Mapping[str, str], explicit: b
 
 
 def gpu_variables(slot: int, found: list[str]) -> dict[str, str]:
-    """Make the variables that give a worker a GPU of its own, where there are several."""
+    """Return the environment variables that assign a GPU to a worker, where there are several."""
     changes = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if found else {}
     if len(found) > 1:
         changes["CUDA_VISIBLE_DEVICES"] = found[slot % len(found)]

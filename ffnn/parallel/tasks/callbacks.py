@@ -1,9 +1,9 @@
-"""scikit-learn's callbacks in tasks: what they report over a Unix socket, where that socket cannot be reached.
+"""Messages of scikit-learn's callbacks from workers that cannot reach the socket for them.
 
-``ProgressBar`` and ``ScoringMonitor`` tell the process that fits, over a socket in its file system, what happens in
-others. In a container and on another machine there is no such file, and the first message would end the fit. There the
-messages are dropped, and the process that submitted the task is told so with its result. The callbacks themselves are
-called as anywhere: they may still stop a training.
+``ProgressBar`` and ``ScoringMonitor`` in other processes report to the process that called ``fit``, over a Unix socket
+in its file system. In a container or on another machine there is no such file, and the first message would end the
+fit. There the messages are dropped, and the task's result brings a warning to the process that submitted it. The
+callbacks themselves are called as usual and may still stop the training.
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ffnn._utils._private import drop_if_unreachable, is_callback_address
 from ffnn.parallel.output import warn
 
-__all__ = ["reduced", "with_word"]
+__all__ = ["attach_warning", "reduce_address"]
 
-_dropped: set[str] = set()  # on a worker: the sockets of the task that were not there
-_warned: set[str] = set()  # where tasks are submitted: those whose loss was told
-
-
-def reduced(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
-    """Return how the address of such a socket is pickled; None for all else."""
-    return (_arrive, (type(thing), tuple(thing))) if is_callback_address(thing) else None
+_dropped: set[str] = set()  # on a worker: the addresses whose messages the current task has dropped
+_warned: set[str] = set()  # in the submitting process: the addresses already warned about
 
 
-def _arrive(kind: Callable[..., Any], parts: tuple[str, bytes]) -> Any:
-    """Return the address on a worker, where what is sent to it is dropped if nobody is there."""
+def reduce_address(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
+    """Return the reduction of a socket's address, as pickle takes it; None for any other object."""
+    if not type(thing).__module__.startswith("sklearn."):  # most objects; workers may never import scikit-learn
+        return None
+    from ffnn._utils._private import is_callback_address
+
+    return (_restore, (type(thing), tuple(thing))) if is_callback_address(thing) else None
+
+
+def _restore(kind: Callable[..., Any], parts: tuple[str, bytes]) -> Any:
+    """Rebuild the address on a worker; messages to it are dropped there if the socket cannot be reached."""
+    from ffnn._utils._private import drop_if_unreachable
+
     handle = kind(*parts)
     if drop_if_unreachable(handle, _drop):
         _dropped.add(handle.address)
@@ -37,26 +42,26 @@ def _drop(message: Any) -> None:
     pass
 
 
-def with_word(result: Any) -> Any:
-    """Return a task's result, so that a warning comes with it if messages of the task's callbacks were dropped."""
+def attach_warning(result: Any) -> Any:
+    """Return a task's result, wrapped so that unpickling it warns if messages of callbacks were dropped."""
     if not _dropped:
         return result
     addresses = tuple(_dropped)
     _dropped.clear()
-    return _Told(result, addresses)
+    return _ResultWithWarning(result, addresses)
 
 
-class _Told:
-    """A result that is unpickled as itself, and warns then."""
+class _ResultWithWarning:
+    """Unpickles as the result that it wraps, after a warning."""
 
     def __init__(self, result: Any, addresses: tuple[str, ...]) -> None:
         self._parts = result, addresses
 
     def __reduce__(self) -> Any:
-        return _tell, self._parts
+        return _warn_once, self._parts
 
 
-def _tell(result: Any, addresses: tuple[str, ...]) -> Any:
+def _warn_once(result: Any, addresses: tuple[str, ...]) -> Any:
     if not _warned.issuperset(addresses):
         _warned.update(addresses)
         warn(

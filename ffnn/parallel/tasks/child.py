@@ -27,9 +27,9 @@ _PIECE = 1 << 16  # bytes of output that a message carries
 
 
 def main() -> None:
-    """Take tasks until the standard input ends, or a message says so; then end the process."""
+    """Run tasks until standard input ends or a STOP message arrives; then end the process."""
     _serve()
-    # what asked to be called at the end is called; taking an engine apart would take seconds, for nothing
+    # run atexit functions; an orderly teardown of an engine would take seconds
     atexit._run_exitfuncs()
     os._exit(0)
 
@@ -44,7 +44,7 @@ def _serve() -> None:
     from ffnn.parallel.tasks.task import run_packed
 
     watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
-    # a worker is one slot: unless a task names a backend of joblib's itself, what it nests runs in sequence
+    # a worker is one slot: nested joblib calls run in sequence, unless the task names a backend
     with joblib.parallel_config(backend="sequential"):
         channel.send(Kind.READY)
         while True:
@@ -65,7 +65,7 @@ def _serve() -> None:
 
 
 class _LockedChannel(PipeChannel):
-    """A channel on which several threads may send: a task's may print."""
+    """A channel on which several threads may send: a task's threads may print."""
 
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
@@ -73,14 +73,14 @@ class _LockedChannel(PipeChannel):
         self._pid = os.getpid()
 
     def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
-        if os.getpid() != self._pid:  # a copy that a task forked must not speak on this channel
+        if os.getpid() != self._pid:  # a process that a task forked must not use this channel
             return
         with self._lock:
             super().send(kind, buffers)
 
 
 class _Forwarder(io.RawIOBase):
-    """What is written here is sent to the parent."""
+    """A text stream that sends its output to the parent."""
 
     def __init__(self, channel: PipeChannel, name: str, also_to: int | None) -> None:
         self._channel = channel
@@ -92,17 +92,17 @@ class _Forwarder(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor for those who need one (subprocesses, C code)."""
+        """Return the descriptor, for subprocesses and C code."""
         return 1 if self._name == "stdout" else 2
 
     def write(self, data: Any) -> int:
-        data = data[:_PIECE]  # who writes more writes the rest next
-        forked = os.getpid() != self._pid  # a forked copy must not speak on this channel
+        data = data[:_PIECE]  # callers write the rest next
+        forked = os.getpid() != self._pid  # a forked process must not use this channel
         if forked or self._also_to is not None:
-            with contextlib.suppress(OSError):  # the task closed it, or nobody listens any more
+            with contextlib.suppress(OSError):  # the task closed it, or the parent is gone
                 os.write(2, data)
         if not forked:
-            with contextlib.suppress(OSError):  # nobody listens any more; the end of the input ends us
+            with contextlib.suppress(OSError):  # the parent is gone; the end of the input ends this process
                 self._channel.send(Kind.OUTPUT, [self._name.encode(), data])
         return len(data)
 
@@ -113,8 +113,8 @@ def _forwarded(channel: PipeChannel, name: str, also_to: int | None = None) -> i
 
 
 def _take_over_pipes() -> tuple[int, int]:
-    """Take standard input and output for the messages, and leave harmless ones to everybody else."""
-    source, sink = os.dup(0), os.dup(1)  # not inherited by the tasks' own processes
+    """Reserve standard input and output for messages, and replace them with harmless ones for all other code."""
+    source, sink = os.dup(0), os.dup(1)  # not inherited by processes that tasks start
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)

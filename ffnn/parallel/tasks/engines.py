@@ -1,4 +1,4 @@
-"""Imports the engine that a task's estimators need before the task begins, and with it every clock in the task."""
+"""Import of the engine of a task's estimators before the task, and every clock in it, starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WIDTH = 64
 
 
 class EngineImporter:
-    """Looks through tasks until one holds an estimator of ours; then an engine is there, and it looks no more."""
+    """Searches tasks for an estimator of ffnn's, and imports its engine; it stops after the first one."""
 
     def __init__(self) -> None:
         self._done = False
@@ -24,7 +24,7 @@ class EngineImporter:
     def look_at(self, task: Task) -> None:
         """Import the engine of the first estimator found in a task.
 
-        What goes wrong here goes wrong again in the task, which is who should say so.
+        An error here is raised again by the task, which reports it.
         """
         if self._done:
             return
@@ -36,7 +36,7 @@ class EngineImporter:
 
 
 def _estimators(thing: Any, depth: int) -> Iterator[Any]:
-    """Yield what can import an engine in containers, in joblib's batches of calls and in estimators' parameters."""
+    """Yield the objects that can import an engine, in containers, joblib's batches and estimators' parameters."""
     if hasattr(type(thing), "_import_engine"):
         yield thing
     elif depth:
@@ -49,7 +49,7 @@ def _inside(thing: Any) -> list[Any]:
         return list(thing[:WIDTH])
     if isinstance(thing, Mapping):
         return list(thing.values())[:WIDTH]
-    if hasattr(type(thing), "get_params"):  # a pipeline, or whatever else is made of estimators
+    if hasattr(type(thing), "get_params"):  # a pipeline, or another meta-estimator
         return list(thing.get_params(deep=False).values())[:WIDTH]
     items = getattr(thing, "items", None)  # joblib's BatchedCalls
     return items[:WIDTH] if isinstance(items, list) else []

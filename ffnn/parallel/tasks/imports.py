@@ -1,4 +1,4 @@
-"""Tells when a task imports modules, so that the time to import an engine is not counted as the task's."""
+"""Hooks that report when a task imports modules, so that the import of an engine is not counted as its time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _seconds = 0.0
 
 
 def seconds_of_imports() -> float:
-    """Return the seconds that the imports which are watched have taken so far."""
+    """Return the seconds that the watched imports have taken so far."""
     return _seconds
 
 
 class _Watcher:
-    """A finder that finds nothing itself: it marks the outermost import of the thread that made it."""
+    """A finder that finds no module: it marks the outermost imports of the thread that made it."""
 
     def __init__(self, tell: Callable[[bool], None]) -> None:
         self._tell = tell

@@ -1,4 +1,4 @@
-"""Pickling a task so that its large data come apart from it, and back: see :mod:`ffnn.parallel.tasks.store`."""
+"""Pickling a task separately from its large data, and unpickling it: see :mod:`ffnn.parallel.tasks.store`."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from ffnn.parallel.tasks.wire import Buffer
 __all__ = ["BESIDE", "TaskPickler", "TaskUnpickler"]
 
 BESIDE = 1 << 15
-"""Bytes from which a buffer travels beside the pickle."""
+"""The least size in bytes of a buffer that is sent beside the pickle."""
 
-_FEW = 8  # items; a shorter list is not looked at as a whole
-_SAMPLE = 32  # items by which the size of a list is guessed
+_FEW = 8  # items; a shorter list is not checked as a whole
+_SAMPLE = 32  # items from which the size of a list is estimated
 _WATCHED = {str, bytes, list, tuple, np.ndarray}
 _PLAIN = {str, bytes, int, float, complex, bool, type(None)}
 
 
 class TaskPickler(cloudpickle.Pickler):
-    """Pickles one thing, and keeps apart what is large in it.
+    """A pickler that separates an object's large data from it.
 
     Parameters
     ----------
     file : io.BytesIO
         Takes the pickle.
     hashes : Hashes
-        What was hashed already.
+        The cache of hashes.
     span : Span or None, default=None
         The time during which the data of the task do not change; None is as long as `hashes` lives.
 
@@ -45,7 +45,7 @@ class TaskPickler(cloudpickle.Pickler):
     beside : list of (Blob or memoryview)
         The buffers beside the pickle, in order.
     alone : list of Blob
-        What was pickled on its own, in order.
+        The objects pickled separately, in order.
     """
 
     def __init__(self, file: io.BytesIO, hashes: Hashes, span: Span | None = None) -> None:
@@ -68,7 +68,7 @@ class TaskPickler(cloudpickle.Pickler):
         self.alone: list[Blob] = []
 
     def persistent_id(self, thing: Any) -> int | None:
-        """Take out large text; called for every object, so it says no at once to nearly all."""
+        """Separate large text; called for every object, so it rejects nearly all of them at once."""
         kind = type(thing)
         if kind not in _WATCHED:
             return None
@@ -90,7 +90,7 @@ class TaskPickler(cloudpickle.Pickler):
         return self._seen[id(thing)][1]
 
     def reducer_override(self, thing: Any) -> Any:
-        """Give the arrays that NumPy would copy into the pickle a form that it hands out as a buffer."""
+        """Convert an array that NumPy would copy into the pickle to one that it passes as a buffer."""
         if isinstance(thing, np.ndarray) and thing.nbytes >= LEAST and not thing.dtype.hasobject:
             kind = type(thing)
             if kind is not np.ndarray:
@@ -102,10 +102,10 @@ class TaskPickler(cloudpickle.Pickler):
                 return self._hashes.contiguous(thing, self._span).__reduce_ex__(5)
         elif self._importing and isinstance(thing, type | FunctionType):
             self._check_import(thing)
-        return callbacks.reduced(thing) or super().reducer_override(thing)
+        return callbacks.reduce_address(thing) or super().reducer_override(thing)
 
     def _check_import(self, thing: Any) -> None:
-        """Refuse what is known by the name of a module that the submitter is importing: it would wait for itself."""
+        """Refuse an object of a module that the submitter is still importing: the task would wait for itself."""
         parts = str(thing.__module__).split(".")
         names = {".".join(parts[: n + 1]) for n in range(len(parts))}
         for name in names & self._importing:
@@ -118,7 +118,7 @@ class TaskPickler(cloudpickle.Pickler):
 
 
 class TaskUnpickler(pickle.Unpickler):
-    """Undoes :class:`TaskPickler`.
+    """The unpickler for :class:`TaskPickler`.
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ class TaskUnpickler(pickle.Unpickler):
         self._loaded: dict[int, Any] = {}
 
     def persistent_load(self, number: int) -> Any:
-        """Return what was pickled on its own."""
+        """Return an object that was pickled separately."""
         if number not in self._loaded:
             self._loaded[number] = pickle.loads(self._alone[number])
         return self._loaded[number]
 
 
 def _seems_large_text(items: Any) -> bool:
-    """Guess whether a list, a tuple or a flat array holds nothing but plain values, of LEAST bytes or more in all."""
+    """Estimate whether a list, tuple or flat array holds only plain values of at least LEAST bytes in total."""
     if not len(items):
         return False
     ends = 8
@@ -167,14 +167,14 @@ def _seems_large_text(items: Any) -> bool:
 
 
 def _is_text(thing: Any) -> bool:
-    """Whether something holds nothing but plain values."""
+    """Return whether an object holds only plain values."""
     if isinstance(thing, str | bytes):
         return True
     return all(map(_is_plain, set(map(type, thing.flat if isinstance(thing, np.ndarray) else thing))))
 
 
 def _is_plain(kind: type) -> bool:
-    """Whether values of this class cannot be changed and refer to nothing else."""
+    """Return whether values of this class are immutable and refer to no other object."""
     if kind in _PLAIN:
         return True
     if issubclass(kind, np.generic):
@@ -183,7 +183,7 @@ def _is_plain(kind: type) -> bool:
 
 
 def _is_a_mere_view(kind: type) -> bool:
-    """Whether a class of arrays leaves pickling to NumPy, as ``numpy.memmap`` does, so that only its data travel."""
+    """Return whether a class of arrays is pickled by NumPy, as ``numpy.memmap`` is, so that only its data is sent."""
     return all(
         getattr(kind, name) is getattr(np.ndarray, name) for name in ("__reduce__", "__reduce_ex__", "__setstate__")
     )

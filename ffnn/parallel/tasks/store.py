@@ -1,4 +1,4 @@
-"""Large data apart from the tasks that use it: each piece crosses once a host, whatever number of tasks needs it.
+"""The store of large data: each piece is sent once per host, however many tasks need it.
 
 A search sends the same X with every task. So whatever is large in a task (:data:`LEAST`), wherever it is nested,
 becomes a *blob*, which is named after its content (SHA-256), and the task carries the name alone:
@@ -8,11 +8,11 @@ becomes a *blob*, which is named after its content (SHA-256), and the task carri
 - text: a long string, and lists, tuples and object arrays of strings, bytes, numbers and None. It is pickled, once.
 
 A host keeps a folder with one file a blob: the raw bytes, under the blob's name, and nothing else. A file appears
-whole or not at all, so whoever sees it may use it; a file of another size than expected counts as missing. Workers
+whole or not at all, so a file that exists may be used; a file of the wrong size counts as missing. Workers
 map arrays into memory (copy on write): all workers of a host share one copy, and a task that writes to its X changes
 neither the file nor another task's X. Text cannot be mapped; each task loads its own.
 
-Lists of lists and dictionaries travel with each task, but for what is large in them.
+Lists of lists and dictionaries travel with each task, except for large data in them.
 
 Arrays that were read-only, :class:`numpy.memmap` in mode ``"r"`` too, are read-only on the worker. Results do not
 use the store.
@@ -42,7 +42,7 @@ _MOST_MAPPED = 256  # a task; each keeps a file descriptor, of which a process m
 
 
 class MissingDataError(ExecutorError):
-    """Data that a task needs are not in the host's store, or not whole: to be shipped again.
+    """Data that a task needs is missing from the host's store, or incomplete, and must be sent again.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class MissingDataError(ExecutorError):
 
 @dataclass(frozen=True)
 class Layout:
-    """Which blobs a packed task needs, and where: the first buffer of a task that needs any.
+    """The blobs that a packed task needs, and their places in it: the first buffer of a task with blobs.
 
     Attributes
     ----------
@@ -96,12 +96,12 @@ class Layout:
 
 
 def missing(buffers: Sequence[Buffer], folder: str | os.PathLike[str]) -> list[str]:
-    """List the blobs that a packed task needs and that a folder does not have, or not whole.
+    """Return the names of the blobs that a packed task needs and a folder lacks or has only in part.
 
     Parameters
     ----------
     buffers : sequence of buffers
-        What :func:`ffnn.parallel.tasks.task.pack_task` returned as its buffers.
+        The buffers returned by :func:`ffnn.parallel.tasks.task.pack_task`.
     folder : path
         The store.
 
@@ -117,7 +117,7 @@ def missing(buffers: Sequence[Buffer], folder: str | os.PathLike[str]) -> list[s
 
 
 def open_blobs(layout: Layout, folder: str | None) -> tuple[list[Opened | None], list[Opened]]:
-    """Map the blobs of a task into memory, each for itself: writing to one changes nothing else.
+    """Map the blobs of a task into memory, copy on write: writing to one changes nothing else.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def open_blobs(layout: Layout, folder: str | None) -> tuple[list[Opened | None],
 
 
 def write(folder: str | os.PathLike[str], name: str, chunks: Iterable[Buffer]) -> None:
-    """Write a blob into a store: whole, or not at all.
+    """Write a blob into a store atomically, after checking its digest.
 
     Parameters
     ----------

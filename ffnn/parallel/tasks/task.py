@@ -1,4 +1,4 @@
-"""The envelope of a task: a call as bytes on its way to a worker, and what became of it on its way back.
+"""Packing a task for a worker, running it there, and unpacking its result or exception.
 
 Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside
 the pickle (protocol 5), so that nobody copies them; the largest stay behind in a store
@@ -22,7 +22,7 @@ import cloudpickle
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Task
-from ffnn.parallel.tasks.callbacks import with_word
+from ffnn.parallel.tasks.callbacks import attach_warning
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
@@ -37,12 +37,12 @@ _importer = EngineImporter()
 
 @dataclass(frozen=True)
 class Packed:
-    """A task on its way to a worker.
+    """A packed task: the buffers of its message and the blobs that it needs.
 
     Attributes
     ----------
     buffers : list of buffers
-        What a message to the worker holds.
+        The buffers of the message to the worker.
     blobs : tuple of Blob
         The data that the worker's store must have before.
     """
@@ -63,14 +63,14 @@ class RemoteTraceback(Exception):
 
 
 def pack(thing: Any, what: str) -> list[Buffer]:
-    """Pickle anything, its large buffers apart.
+    """Pickle an object with its large buffers out of band.
 
     Parameters
     ----------
     thing : object
-        What to pickle.
+        The object to pickle.
     what : str
-        What to call it if it cannot be pickled.
+        The name used in the error if it cannot be pickled.
 
     Raises
     ------
@@ -89,22 +89,22 @@ def pack(thing: Any, what: str) -> list[Buffer]:
 
     try:
         head = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_apart)
-    except Exception as error:  # a stranger's __reduce__ may raise anything
+    except Exception as error:  # a user's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     return [head, *buffers]
 
 
 def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -> Packed:
-    """Pickle a task, its large data apart as blobs (see :mod:`ffnn.parallel.tasks.store`).
+    """Pickle a task with its large data as separate blobs (see :mod:`ffnn.parallel.tasks.store`).
 
     Parameters
     ----------
     task : Task
         The task.
     what : str
-        What to call it if it cannot be pickled.
+        The name used in the error if it cannot be pickled.
     hashes : Hashes
-        What was hashed already.
+        The cache of hashes.
     span : Span or None, default=None
         That of the task's future, during which its data do not change; None says that they never do.
 
@@ -119,7 +119,7 @@ def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -
         pickler.dump(task)
     except TaskPicklingError:
         raise
-    except Exception as error:  # a stranger's __reduce__ may raise anything
+    except Exception as error:  # a user's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     beside = pickler.beside
     blobs = {blob.name: blob for blob in [*beside, *pickler.alone] if isinstance(blob, Blob)}
@@ -144,12 +144,12 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
     """
     try:
         return pickle.loads(buffers[0], buffers=buffers[1:])
-    except Exception as error:  # a stranger's __setstate__ may raise anything
+    except Exception as error:  # a user's __setstate__ may raise anything
         raise _cannot_be_unpickled(what, error) from error
 
 
 def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
-    """Run a packed :class:`~ffnn.executor.Task` (on the worker) and pack what became of it.
+    """Run a packed :class:`~ffnn.executor.Task` on the worker and pack its result or exception.
 
     It raises nothing, but in a copy of the process that the task forked: that answers nobody, and must end here.
 
@@ -159,7 +159,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         The task, as :func:`pack_task` left it.
     store : str, optional
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
-        :class:`~ffnn.parallel.tasks.store.MissingDataError` is what became of the task.
+        :class:`~ffnn.parallel.tasks.store.MissingDataError` is the outcome of the task.
     """
     start, pid = _working_time(), os.getpid()
     name = "the task"
@@ -168,7 +168,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         name = task.name
         _importer.look_at(task)
         start = _working_time()  # the time of the task itself
-        result = with_word(task())
+        result = attach_warning(task())
         if os.getpid() != pid:
             raise SystemExit(0)
         seconds = _working_time() - start
@@ -181,7 +181,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
 
 
 def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]:
-    """Open what came back: the seconds that the task ran, and a function that returns or raises."""
+    """Return the seconds that a task ran, and a function that returns its result or raises its exception."""
     kind, (head, *buffers) = message
     (seconds,) = _SECONDS.unpack(head)
     what = unpack(buffers, f"the {'result' if kind is Kind.RESULT else 'exception'} of {name}")
@@ -197,7 +197,7 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
 
 
 def _working_time() -> float:
-    """Return a clock that stands still during imports, as each worker, and each that is started again, has its own."""
+    """Return the time in seconds without imports, which every fresh worker repeats."""
     return time.perf_counter() - seconds_of_imports()
 
 
@@ -210,7 +210,7 @@ def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:
     beside = [next(inline) if data is None else data for data in found]
     try:
         return TaskUnpickler(buffers[1], beside, alone).load()  # type: ignore[no-any-return]  # what was packed
-    except Exception as error:  # a stranger's __setstate__ may raise anything
+    except Exception as error:  # a user's __setstate__ may raise anything
         raise _cannot_be_unpickled("the task", error) from error
 
 
@@ -232,19 +232,19 @@ def _cannot_be_pickled(what: str, error: Exception) -> TaskPicklingError:
 
 
 def _pack_error(error: BaseException, name: str) -> list[Buffer]:
-    # the frames of this module say nothing to the user
+    # hide the frames of this module from the user
     text = "".join(traceback.format_exception(error.with_traceback(_skip(error.__traceback__))))
     if not isinstance(error, Exception):
         error = TaskFailedError(f"{name} raised {_line(error)}, which would end the process that receives it")
     error.__traceback__ = None
     try:
         buffers = pack((error, text), f"the exception of {name}")
-        unpack(buffers, f"the exception of {name}")  # many an exception can be pickled, but not back
+        unpack(buffers, f"the exception of {name}")  # some exceptions can be pickled but not unpickled
     except TaskPicklingError as reason:
-        stand_in = TaskFailedError(
+        substitute = TaskFailedError(
             f"{name} raised {_line(error)} (the exception itself cannot be pickled: {reason.__cause__})"
         )
-        buffers = pack((stand_in, text), f"the exception of {name}")
+        buffers = pack((substitute, text), f"the exception of {name}")
     return buffers
 
 
@@ -260,6 +260,6 @@ def _skip(trace: Any) -> Any:
 def _line(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:  # a stranger's __str__
+    except Exception:  # a user's __str__ may raise anything
         text = "(its message cannot be shown)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

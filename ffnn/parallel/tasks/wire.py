@@ -1,4 +1,4 @@
-"""Messages between a client and a worker: a kind and some buffers, which are never copied together.
+"""Messages between a client and a worker: a kind and some buffers, which are not concatenated.
 
 A message is a kind (1 byte), the number of buffers, their sizes, and then the buffers themselves.
 """
@@ -23,15 +23,15 @@ _MOST_BUFFERS = 512  # at most IOV_MAX (1024 on Linux) can be written at once
 
 
 class Kind(enum.IntEnum):
-    """What a message says; the parent sends TASK and STOP, the child all others."""
+    """The kinds of messages; the parent sends TASK and STOP, the child all others."""
 
     READY = 1  # the child has started and takes tasks
     TASK = 2
     STOP = 3  # no more tasks
-    STARTED = 4  # the child has received a task: from here its death is the task's affair
-    PAUSED = 5  # the task imports a module: the clock of its timeout stands still
+    STARTED = 4  # the child has received a task: from here the task may be the reason for its death
+    PAUSED = 5  # the task imports a module: the clock of its timeout is paused
     RESUMED = 6
-    OUTPUT = 7  # what the task printed
+    OUTPUT = 7  # output of the task
     RESULT = 8
     ERROR = 9
 
@@ -40,23 +40,23 @@ Message: TypeAlias = tuple[Kind, list[Buffer]]
 
 
 def head_of(kind: Kind, buffers: Sequence[Buffer]) -> bytes:
-    """Return what a message begins with; it is all of one without buffers."""
+    """Return the header of a message; a message without buffers consists of it alone."""
     return _HEAD.pack(kind, len(buffers)) + struct.pack(f"!{len(buffers)}Q", *map(len, buffers))
 
 
 class Channel(abc.ABC):
-    """One end of a conversation; where the bytes go and come from is what a subclass says."""
+    """One end of a message channel; a subclass writes and reads the bytes."""
 
     def __init__(self) -> None:
-        self._ahead = bytearray()  # read, not yet asked for
+        self._ahead = bytearray()  # read ahead
 
     @abc.abstractmethod
     def _write(self, views: list[memoryview]) -> None:
-        """Write all of these."""
+        """Write all of the views."""
 
     @abc.abstractmethod
     def _read(self, deadline: float | None) -> bytes:
-        """Wait for some bytes, until `deadline` (in seconds of ``time.monotonic()``); nothing is the end."""
+        """Wait for some bytes until `deadline` (seconds of ``time.monotonic()``); return ``b""`` at the end."""
 
     def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
         """Send a message.
@@ -91,7 +91,7 @@ class Channel(abc.ABC):
             taken = self._ahead[:size]
             del self._ahead[:size]
             return taken
-        taken = bytearray(size)  # large: to where it stays
+        taken = bytearray(size)  # large: read into its final place
         filled = min(len(self._ahead), size)
         taken[:filled] = self._ahead[:filled]
         del self._ahead[:filled]

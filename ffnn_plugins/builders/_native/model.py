@@ -13,7 +13,7 @@ from ffnn._utils.threads import _n_threads
 from ffnn.builders._state import check_weights
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
-from ffnn.solver import Solver, StochasticSolver
+from ffnn.solver import Solver
 from ffnn_plugins.builders._native import library
 from ffnn_plugins.builders._native.library import Library, address
 from ffnn_plugins.builders._native.network import FUNCTIONS, KINDS, loss_of, ops_of, solver_of
@@ -88,7 +88,7 @@ class NativeModel:
 
     @property
     def _initial_slots(self) -> Mapping[str, float]:
-        return self.solver.slots if isinstance(self.solver, StochasticSolver) else {}
+        return self.solver.slots
 
     def _packed(self, name: str, array: Array) -> Array:
         return packed(array, self.network.dtype, self._library.panel)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ffnn._utils.threads import _n_threads
+from ffnn.input import Input
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
-from ffnn.kernels.sparse_adam import Slots, SparseAdam
+from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.threads import Threads
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
@@ -23,6 +24,24 @@ from ffnn_plugins.builders._native.library import address
 from ffnn_plugins.builders._native.model import NativeModel
 
 __all__ = ["SparseAdamModel"]
+
+#: From this number of features on, batches of stored entries may be faster than dense ones.
+_WIDE = 10_000
+#: Bytes of a batch of stored entries that make no difference.
+_NO_MATTER = 2**28
+
+
+def _prefers_stored(input: Input, n_features: int) -> bool:
+    """Return whether batches of stored entries are asked for, or expected to be faster than dense ones."""
+    if not input.sparse or input.batches != "auto":
+        return input.sparse and input.batches == "stored"
+    statistics = input.statistics_
+    if statistics is None or n_features < _WIDE:
+        return False
+    places, stored = statistics.batch_size * n_features, statistics.batch_size * statistics.stored_per_row
+    # nanoseconds of a step on two cores, and bytes of a batch, for each unit of the first layer
+    faster = 0.045 * stored + 0.8 * statistics.features_met < 0.021 * places + 0.8 * n_features
+    return faster and 50 * stored <= max(8 * places, _NO_MATTER)
 
 
 class SparseAdamModel(NativeModel):
@@ -52,9 +71,8 @@ class SparseAdamModel(NativeModel):
     @staticmethod
     def takes(network: Network, solver: Solver) -> bool:
         """Return whether such a network goes this way."""
-        paths = [path for path in network.input.paths_ or ("dense",) if path != "stored"]
         plain = network.dtype == "float32" and network.compute_dtype is None
-        if not (plain and network.input.sparse and paths[:1] == ["fused"] and len(network.by_feature) == 1):
+        if not (plain and len(network.by_feature) == 1 and _prefers_stored(network.input, network.n_features)):
             return False
         return SparseAdam.takes(solver) and sparse_products.is_there()
 
@@ -101,8 +119,8 @@ class SparseAdamModel(NativeModel):
             with Threads(_n_threads()) as threads:
                 self._adam.settle(self._in_memory(), threads)
 
-    def _in_memory(self) -> Slots:
-        return Slots(self._weights[self._first], *self._slots[self._first])
+    def _in_memory(self) -> AdamArrays:
+        return AdamArrays(self._weights[self._first], *self._slots[self._first])
 
     # -- training
 

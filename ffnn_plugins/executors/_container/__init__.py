@@ -1,1 +1,1 @@
-"""What the executor ``container`` is made of."""
+"""The parts of the executor ``container``."""

@@ -10,18 +10,17 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ffnn
 from ffnn.exceptions import HostError
 from ffnn.parallel.agent import supervisor
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.provisioner import Provisioner
+from ffnn.parallel.hosts.remote import Completed, ConnectedHost
 from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.preflight.compare import public, report
 from ffnn.parallel.words import plural
-
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Completed, Host
 
 __all__ = ["ENGINES", "VARIABLE", "Container", "ContainerHost", "Mount"]
 
@@ -33,17 +32,17 @@ _MIB = 2**20
 _LOOK = 60.0  # seconds for the engine to answer
 _BY_ENGINE, _BY_PROGRAM = 125, (126, 127)  # the exit codes of podman and docker: theirs, or "no such program"
 
-# What becomes PID 1. The workers' variables travel as the value of one: the engine's client itself would obey HOME or
-# DOCKER_HOST, and what stands on a command line can be read by everybody on the host. So does the supervisor, which
-# then starts in milliseconds, since nothing of ffnn is imported for it.
+# The program of PID 1. The workers' variables are sent as the value of one variable, since the engine's client would
+# obey HOME or DOCKER_HOST, and every account on the host can read command lines. The supervisor is sent the same way:
+# it starts in milliseconds, since it imports nothing of ffnn.
 _ENTER = f"""\
 import json, os, sys
 order = json.loads(os.environ.pop({VARIABLE!r}))
 os.environ.update(order["environment"])
 exec(compile(order["program"], "ffnn-supervisor", "exec")) if order["program"] else os.execvp(sys.argv[1], sys.argv[1:])
 """
-# Where it is run: the engine's monitor leaves a file "oom" there, which does not belong into the user's folder. How it
-# ends: as the process in the container did, by the same signal, of which the engine's client makes an exit code.
+# It changes the folder, since the engine leaves a file "oom" in the current one. It ends as the process in the
+# container did, by the same signal, which the engine's client turns into an exit code.
 _RUN = 'cd "$1" && shift || exit; "$@"; code=$?; [ $code -le 128 ] || kill -$((code - 128)) $$; exit $code'
 
 
@@ -57,13 +56,13 @@ class Mount:
 
     @property
     def argument(self) -> str:
-        """How podman and docker are told; unlike ``-v``, they make no folder where there is none."""
+        """The value of ``--mount`` for podman and docker, which, unlike ``-v``, creates no missing folder."""
         return f"type=bind,source={self.source},target={self.target}" + ("" if self.writable else ",readonly")
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the user wants of each container, checked; see :class:`ContainerExecutor`."""
+    """The checked options of each container; see :class:`ContainerExecutor`."""
 
     image: str
     cpus: float
@@ -77,11 +76,11 @@ class Container:
     ignore_versions: tuple[str, ...] = ()
 
     def run(self, engine: Sequence[str], name: str, *more: str) -> list[str]:
-        """Return the command that runs another in a container, which follows it."""
+        """Return the command that runs a program in a container; the program's arguments are appended."""
         mounts = [word for mount in self.mounts for word in ("--mount", mount.argument)]
         return [
             *(*engine, "run", "--rm", "-i", "--name", name, "--pull", "never"),
-            *("--log-driver", "none"),  # else the engine would write to disk all that the worker answers
+            *("--log-driver", "none"),  # otherwise the engine logs all of the worker's answers to disk
             *("--network", "none", "--read-only", "--tmpfs", f"{_TMP}:rw,exec,nosuid,nodev,mode=1777"),
             *("--cap-drop", "all", "--security-opt", "no-new-privileges", "--user", _NOBODY),
             *("--memory", str(self.memory), "--memory-swap", str(self.memory)),
@@ -92,7 +91,7 @@ class Container:
         ]
 
     def order(self, environment: dict[str, str], program: str = "") -> dict[str, str]:
-        """Return the variable by which what runs in the container knows its environment, and what supervises it."""
+        """Return the variable that holds the environment and the supervisor of the program in the container."""
         return {VARIABLE: json.dumps({"environment": environment, "program": program})}
 
 
@@ -104,7 +103,7 @@ class ContainerHost(Provisioner):
     inner : Provisioner
         The host on which the engine is: this machine, or one that is reached over SSH.
     container : Container
-        What each container is.
+        The options of each container.
     """
 
     def __init__(self, inner: Provisioner, container: Container) -> None:
@@ -134,7 +133,7 @@ class ContainerHost(Provisioner):
         home = {"HOME": _TMP, "TMPDIR": _TMP, "XDG_CACHE_HOME": f"{_TMP}/.cache", "USER": "ffnn", "LOGNAME": "ffnn"}
         environment = home | self.worker_environment(slot, facts, math.ceil(container.cpus))
         environment |= {**container.environment, "FFNN_STORE": _DATA}
-        # z: where SELinux rules, containers may read the store
+        # z: under SELinux, containers may read the store
         argv = container.run(self._engine, name, "--volume", f"{facts.store}:{_DATA}:ro,z")
         return Command(
             ["sh", "-c", _RUN, "sh", facts.folder, *argv, container.python, "-m", "ffnn.parallel.tasks.child"],
@@ -144,15 +143,15 @@ class ContainerHost(Provisioner):
 
     # --- the preflight
 
-    def check(self, host: Host) -> None:
-        """Look whether a container would run: engine, resources, image, mounts, and the versions in the image."""
+    def check(self, host: ConnectedHost) -> None:
+        """Check that a container can run: engine, resources, image, mounts, and the versions in the image."""
         self._engine = self._find_engine(host)
         self._check_resources(host.facts)
         self._check_image(host)
         self._check_mounts(host)
         container = self.container
         try:
-            inside = _Inside(self, host)
+            inside = _ContainerRunner(self, host)
             check_versions(inside, [container.python], ignore=container.ignore_versions, remedy=self._remedy)
         except HostError as error:
             error.host = self.name
@@ -162,7 +161,7 @@ class ContainerHost(Provisioner):
         """Make an error that names the host."""
         return HostError(f"host {self.name}: {message}", self.name)
 
-    def _find_engine(self, host: Host) -> tuple[str, ...]:
+    def _find_engine(self, host: ConnectedHost) -> tuple[str, ...]:
         wanted = self.container.engine
         names = ENGINES if wanted is None else wanted[:1]
         found = host.run(["sh", "-c", 'for name; do command -v "$name" && exit; done; exit 1', "sh", *names])
@@ -188,7 +187,7 @@ class ContainerHost(Provisioner):
             asked = f"memory='{container.memory // _MIB}m'"
             raise self.error(f"{asked} is more than there is: {most} MiB. Pass memory='{most}m' or less.")
 
-    def _check_image(self, host: Host) -> None:
+    def _check_image(self, host: ConnectedHost) -> None:
         image = self.container.image
         engine = shlex.join(self._engine)
         looked = host.run([*self._engine, "image", "inspect", "--format", "{{.Id}}", image], timeout=_LOOK)
@@ -204,7 +203,7 @@ class ContainerHost(Provisioner):
         remedy = self._build() if _is_ours(image) else f"Fetch it there:\n  {engine} pull {image}"
         raise self.error(f"there is no image {image!r} ({looked.stderr.strip()}).\n{remedy}")
 
-    def _check_mounts(self, host: Host) -> None:
+    def _check_mounts(self, host: ConnectedHost) -> None:
         sources = [mount.source for mount in self.container.mounts]
         look = 'for path; do [ -e "$path" ] || { printf %s "$path"; exit 1; }; done'
         looked = host.run(["sh", "-c", look, "sh", *sources])
@@ -216,13 +215,13 @@ class ContainerHost(Provisioner):
             )
 
     def _build(self, *arguments: str) -> str:
-        """Say how the image is built."""
+        """Return the command that builds the image."""
         tag = self.container.image if _is_ours(self.container.image) else f"ffnn:{ffnn.__version__}"
         words = [*self._engine, "build", *arguments, "-t", tag, "-f", "Containerfile", "."]
         return f"On that host, in a checkout of ffnn {ffnn.__version__}, build it:\n  {shlex.join(words)}"
 
     def _remedy(self, requirements: Sequence[str]) -> str:
-        """Say how to make the image equal to this machine."""
+        """Return the command that gives the image this machine's versions."""
         here = report()
         versions = [f"{name}=={public(version)}" for name, version in here.packages.items() if version]
         arguments = ["--build-arg", f"VERSIONS={' '.join(word for word in versions if not word.startswith('ffnn=='))}"]
@@ -233,22 +232,22 @@ class ContainerHost(Provisioner):
         return f"Use an image that has them; ffnn's Containerfile makes one. {self._build(*arguments)}"
 
 
-class _Inside:
-    """Runs commands in a container of a host: what the comparison of versions needs."""
+class _ContainerRunner:
+    """Runs commands in a container on a host, for the comparison of versions."""
 
-    def __init__(self, owner: ContainerHost, host: Host) -> None:
+    def __init__(self, owner: ContainerHost, host: ConnectedHost) -> None:
         self._owner = owner
         self._host = host
         self.name = f"{host.name}, image {owner.container.image!r}"
 
     @property
     def report(self) -> Any:
-        """What was found; the host's, too."""
+        """The versions in the image; kept as the host's."""
         return getattr(self._host, "report", None)
 
     @report.setter
     def report(self, report: Any) -> None:
-        self._host.report = report  # type: ignore[attr-defined, unused-ignore]  # if it has one
+        self._host.report = report
 
     def run(self, argv: Sequence[str], *, timeout: float = _LOOK) -> Completed:
         """Run a command in a fresh container."""
@@ -258,10 +257,10 @@ class _Inside:
         order = owner.container.order(owner.container.environment)
         try:
             done = self._host.run([*command, *argv], environment=order, timeout=timeout)
-        except HostError:  # too slow: it may still be there
+        except HostError:  # too slow: the container may still run
             self._host.run([*owner._engine, "rm", "-f", name], timeout=_LOOK)
             raise
-        shown = shlex.join([*command[:-4], "--version"])  # what a person would type
+        shown = shlex.join([*command[:-4], "--version"])  # the command that a user would type
         if done.exit_code == _BY_ENGINE:
             raise owner.error(f"the engine could not start a container:\n{shown}\nended with {_how(done)}")
         if done.exit_code in _BY_PROGRAM:

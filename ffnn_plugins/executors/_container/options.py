@@ -1,4 +1,4 @@
-"""Checks of what the user gave to the executor ``container``."""
+"""Checks of the options of the executor ``container``."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OWN = "/ffnn"  # where ffnn mounts its folders
 
 
 def check_resources(cpus: object, memory: object, required: object) -> tuple[float, int]:
-    """Return CPUs and bytes, from one way of saying them or the other."""
+    """Return CPUs and bytes of memory, from `cpus` and `memory` or from `required_resources`."""
     if required is not None:
         example = "required_resources={'cpu': 2048, 'memory': 4096}, in 1/1024 of a CPU and in MiB"
         if not isinstance(required, Mapping):
@@ -90,7 +90,7 @@ def check_fresh(fresh: object, most: int | None) -> int | None:
 
 
 def check_word(name: str, value: object) -> str:
-    """Check what must be one word of a command line that is no option."""
+    """Check that a value is one word of a command line and not an option."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str; got {value!r} of type {type(value).__name__}. Pass {name}='...'.")
     if not value or value.startswith("-") or re.search(r"[\s\0]", value):
@@ -154,7 +154,7 @@ def check_environment(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise TypeError(f"environment must be a mapping of str to str; got {value!r}. {example}.")
     for name, text in value.items():
-        # the value may be a secret: it is in no message
+        # the value may be a secret: no message contains it
         if not isinstance(name, str) or not isinstance(text, str):
             raise TypeError(
                 f"environment must be a mapping of str to str; got a {type(text).__name__} for {name!r}. {example}."
@@ -171,7 +171,7 @@ def check_environment(value: object) -> dict[str, str]:
 
 
 def check_hosts(hosts: object, n_workers: object) -> list[str]:
-    """Check a list of hosts; what each of them is, its own class checks."""
+    """Check a list of hosts; their own class checks each address."""
     example = "Pass hosts=['alpha', 'user@beta:2222']"
     if isinstance(hosts, str) or not isinstance(hosts, Sequence):
         raise TypeError(f"hosts must be a list of str; got {hosts!r}. {example}.")

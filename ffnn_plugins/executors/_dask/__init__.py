@@ -1,1 +1,1 @@
-"""What the executor ``dask`` is made of."""
+"""The parts of the executor ``dask``."""

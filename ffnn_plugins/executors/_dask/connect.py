@@ -1,4 +1,4 @@
-"""The way to a Dask scheduler: who listens there is found out first, so that what is wrong gets a name."""
+"""Connecting to a Dask scheduler: the address is probed first, so that errors name the cause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["close_quietly", "connect", "take_note"]
 
 _PATIENCE = 5.0  # seconds for each step of a connection
 _DATES = (9, 10)  # OpenSSL: not valid yet, no longer valid
-_HELLO = 8.0  # seconds in which a scheduler says its first word; it speaks before it is spoken to
+_HELLO = 8.0  # seconds for the greeting that a scheduler sends unasked
 
 
 def connect(where: Any, security: Security | None) -> Client:
@@ -44,27 +44,27 @@ def connect(where: Any, security: Security | None) -> Client:
 
 
 def close_quietly(client: Client) -> None:
-    """Close a client whose scheduler is gone, and let it not say so in the log once more."""
+    """Close a client whose scheduler is gone, without another message in the log."""
     log = logging.getLogger("distributed.client")
-    log.addFilter(_nothing)
+    log.addFilter(_suppress)
     try:
         client.close(1.0)
     finally:
-        log.removeFilter(_nothing)
+        log.removeFilter(_suppress)
 
 
 def take_note(ended: asyncio.Future[Any]) -> None:
-    """Look at how something ended for which nobody may wait any more: asyncio logs an error that nobody has seen."""
+    """Retrieve the exception of a future that has no waiter any more: asyncio logs exceptions never retrieved."""
     if not ended.cancelled():
         ended.exception()
 
 
-def _nothing(record: logging.LogRecord) -> bool:
+def _suppress(record: logging.LogRecord) -> bool:
     return False
 
 
 def _probe(address: str, security: Security) -> None:
-    """Speak to whoever listens there, just so much that it is clear who it is."""
+    """Probe the address, to find out whether a Dask scheduler listens there."""
     host, _, port = address.partition("://")[2].rpartition(":")
     try:
         plain = socket.create_connection((host.strip("[]"), int(port)), _PATIENCE)
@@ -110,7 +110,7 @@ def _handshake(address: str, context: ssl.SSLContext, plain: socket.socket) -> s
 
 
 def _listen(address: str, connection: socket.socket) -> None:
-    """Wait for the first word: a scheduler says hello without being asked, and no web server does."""
+    """Wait for the greeting, which a scheduler sends unasked and a web server does not."""
     try:
         said = connection.recv(64)
     except TimeoutError:

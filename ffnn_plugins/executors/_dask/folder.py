@@ -1,4 +1,4 @@
-"""A folder that the Dask workers of one host share for one run: the store of the data that has crossed to it."""
+"""A folder that the Dask workers of one host share for one run: the store of the data sent to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REAPER = (
     "    sys.exit(0)\n"
     "shutil.rmtree(sys.argv[1], ignore_errors=True)\n"
 )
-"""A program that removes such a folder if nobody uses it any more; agents run it when a worker has ended."""
+"""A program that removes such a folder if no process uses it; agents run it when a worker has ended."""
 
 
 class Folder:
@@ -53,19 +53,19 @@ class Folder:
     def __init__(self, run: str) -> None:
         self.path = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-dask-{run}")
         self.data = os.path.join(self.path, "data")
-        # also when a Dask worker ends in order, which tells nobody
+        # also when a Dask worker ends normally, which sends no notice
         self._leave = weakref.finalize(self, _leave, self.path, self._join(), os.getpid())
         with contextlib.suppress(FileExistsError):
-            os.mkdir(self.data, 0o755)  # nobody else gets past its parent
+            os.mkdir(self.data, 0o755)  # the parent keeps others out
         found = os.stat(self.path)
         self.mark = f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"
 
     def release(self) -> None:
-        """Use it no more; the last one removes it."""
+        """Release the folder; the last user removes it."""
         self._leave()
 
     def _join(self) -> int:
-        """Make the folder if need be, and lock it against its removal."""
+        """Create the folder if necessary, and lock it against removal."""
         while True:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self.path, 0o700)
@@ -75,7 +75,7 @@ class Folder:
             file = os.path.join(self.path, "lock")
             try:
                 lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except FileNotFoundError:  # removed meanwhile, by who was the last
+            except FileNotFoundError:  # removed meanwhile by the last user
                 continue
             fcntl.flock(lock, fcntl.LOCK_SH)
             with contextlib.suppress(FileNotFoundError):
@@ -98,7 +98,7 @@ def _leave(path: str, lock: int, pid: int) -> None:
 
 
 class Incoming:
-    """Puts pieces of data together, in a store, where each appears when it is whole.
+    """Assembles pieces of data in a store, where a file appears once it is complete.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ class Incoming:
         self._open: dict[str, tuple[FileIO, Any]] = {}
 
     def take(self, name: str, start: int, piece: bytes, size: int) -> None:
-        """Take a piece, which follows those before it.
+        """Append the next piece.
 
         Parameters
         ----------
         name : str
             The SHA-256 of the whole, its name in the store.
         start : int
-            Where the piece belongs.
+            The position of the piece.
         piece : bytes
             The piece.
         size : int
@@ -149,7 +149,7 @@ class Incoming:
             self._open.pop(name)[0].close()
 
     def _drop(self, name: str) -> None:
-        """Forget what has come of a piece of data."""
+        """Discard an incomplete upload."""
         file, _ = self._open.pop(name, (None, None))
         if file is not None:
             with contextlib.suppress(OSError):

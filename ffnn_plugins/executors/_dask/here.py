@@ -1,4 +1,4 @@
-"""The machine of a Dask worker, as a host of the children that run its tasks."""
+"""The machine of a Dask worker, as the host of the child processes that run its tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Here(LocalHost):
         self._folder = folder
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:
-        """Say how a child is started; when it has ended, the folder goes if no Dask worker is left to use it."""
+        """Return the command of a child; after its end the folder is removed if no Dask worker uses it."""
         command = super().command(slot, start, facts)
         return dataclasses.replace(
             command,

@@ -1,4 +1,4 @@
-"""The workers of a Dask cluster: which are there, which are fit, and which data their hosts have."""
+"""The workers of a Dask cluster: their versions, failures, and the data on their hosts."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from ffnn_plugins.executors._dask.connect import take_note
 __all__ = ["CALL", "Hosts"]
 
 CALL = "[exec(source, globals()), outcome][1]"
-"""Runs text: builtins and text travel to any Python, whatever is installed there."""
+"""An expression that runs source code: text can be sent to any Python, whatever is installed there."""
 
 _PIECE = 4 << 20  # bytes that go through the scheduler at a time
 _MOST_AT_ONCE = 4  # hosts that get data at the same time
-_ANSWER = 15.0  # seconds for workers to say what they have installed
-_LOOK = 0.5  # seconds between two looks whether a worker is still there that is being sent data
+_ANSWER = 15.0  # seconds for workers to report their versions
+_LOOK = 0.5  # seconds between two checks of a worker that is being sent data
 _REST = 60.0  # seconds for which a worker that failed is left out
 
 
@@ -45,21 +45,21 @@ class _Host:
 
 
 class Hosts:
-    """What is known of a cluster's workers; all but the properties runs on the client's event loop.
+    """The workers of a cluster; all but the properties runs on the client's event loop.
 
     Parameters
     ----------
     client : distributed.Client
         Is connected.
     settings : dict
-        What the workers must know of the run.
+        The parameters of the run that the workers need.
     """
 
     def __init__(self, client: Client, settings: dict[str, Any]) -> None:
         self._client = client
         self._settings = settings
         self._threads: dict[str, int] = {}
-        self._left_out: dict[str, tuple[HostError, float]] = {}  # why, and until when
+        self._left_out: dict[str, tuple[HostError, float]] = {}  # the reason, and the time until which
         self._hosts: dict[str, _Host] = collections.defaultdict(_Host)
         self._uploads = asyncio.Semaphore(_MOST_AT_ONCE)
         self._gone: set[str] = set()
@@ -72,13 +72,13 @@ class Hosts:
         return sum(count for address, count in list(self._threads.items()) if address not in self._left_out)
 
     def has_any(self, addresses: Collection[str]) -> bool:
-        """Whether any of these workers is there."""
+        """Return whether any of these workers is connected."""
         return not self._threads.keys().isdisjoint(addresses)
 
     # --- workers
 
     async def look(self) -> None:
-        """See which workers are there, and what those have installed that are new."""
+        """Update the connected workers, and check the versions of new ones."""
         threads = dict(await self._client.nthreads())
         now = time.monotonic()
         self._left_out = {
@@ -97,14 +97,14 @@ class Hosts:
         self._warn()
 
     async def check(self, addresses: Collection[str], reason: str | None = None) -> None:
-        """Leave out the workers whose versions differ from ours.
+        """Leave out the workers whose versions differ from this process's.
 
         Parameters
         ----------
         addresses : collection of str
             The workers.
         reason : str, optional
-            Why they were found unfit, should their versions not say it.
+            The reason why they are unfit, if it is not their versions.
         """
         if self._left_out.keys() >= set(addresses):
             return
@@ -114,7 +114,7 @@ class Hosts:
             asked = self._client.run(eval, CALL, order, workers=list(addresses), on_error="return")
             answers: Mapping[str, Any] = await asyncio.wait_for(asked, _ANSWER)
         except TimeoutError:
-            return  # a worker compares for itself, too, before its first task
+            return  # a worker also compares versions itself, before its first task
         for address, answer in answers.items():
             if not isinstance(answer, dict):
                 continue  # it is gone, most likely
@@ -136,7 +136,7 @@ class Hosts:
         self._warn()
 
     def left_out(self) -> str:
-        """Say which workers are left out, and why."""
+        """Return a text that names the workers left out, and why."""
         return "".join(f"\n{error}" for error, _ in self._left_out.values())
 
     def raise_if_all_are_unfit(self) -> None:
@@ -153,7 +153,7 @@ class Hosts:
     # --- data
 
     async def choose(self, blobs: Collection[str]) -> list[str] | None:
-        """Say which workers a task may go to, that needs these data: None is any.
+        """Return the workers that a task with these data may go to; None is any.
 
         Those that are just being sent the data have their tasks later; if all are, this waits.
 
@@ -184,7 +184,7 @@ class Hosts:
             await asyncio.wait(coming, return_when=asyncio.FIRST_COMPLETED)
 
     def supply(self, mark: str, address: str, blobs: Sequence[Blob], since: float) -> None:
-        """Begin to send a host what it lacks.
+        """Start sending a host its missing data.
 
         Parameters
         ----------
@@ -193,9 +193,9 @@ class Hosts:
         address : str
             A worker there.
         blobs : sequence of Blob
-            What it lacks.
+            The names of the missing data.
         since : float
-            When it was asked; what has arrived since then is there by now.
+            The time of the question; data that has arrived since is there by now.
         """
         host = self._hosts[mark]
         host.workers.add(address)
@@ -218,13 +218,13 @@ class Hosts:
                 )
                 self._warn()
         except Exception:
-            # the worker is gone; whoever needs the data next says so again
+            # the worker is gone; the next task that needs the data asks again
             await asyncio.sleep(0.1)
         finally:
             del host.coming[blob.name]
 
     async def _send(self, address: str, blob: Blob) -> str | None:
-        """Send data, piece by piece, and return why they could not be stored."""
+        """Send data in pieces; return None, or the reason why it could not be stored."""
         for start in range(0, blob.size, _PIECE):
             piece = bytes(blob.data[start : start + _PIECE])
             order = (self._settings, blob.name, start, piece, blob.size)
@@ -241,7 +241,7 @@ class Hosts:
         return None
 
     async def close(self) -> None:
-        """Let all workers put away what they have of this run."""
+        """Make all workers delete their data of this run."""
         for host in self._hosts.values():
             for task in host.coming.values():
                 task.cancel()
@@ -250,7 +250,7 @@ class Hosts:
             await self._client.run(_dask_worker.close, self._settings["run"], workers=fit, on_error="ignore")
 
     def _warn(self) -> None:
-        """Warn that workers are left out, if others go on; once a reason, however many have it."""
+        """Warn that workers are left out, if others go on; once per reason."""
         out = dict(self._left_out)
         for host in self._hosts.values():
             if host.failed is not None:
@@ -273,7 +273,7 @@ def _remedy(requirements: Sequence[str]) -> str:
 
 
 def _merged(errors: Sequence[HostError]) -> HostError:
-    """Make one error of all that is wrong."""
+    """Combine several errors into one."""
     kind = VersionMismatchError if all(isinstance(error, VersionMismatchError) for error in errors) else HostError
     texts = dict.fromkeys(map(str, errors))
     return kind("no Dask worker can run tasks:\n" + "\n".join(texts), errors[0].host)

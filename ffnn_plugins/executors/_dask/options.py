@@ -1,4 +1,4 @@
-"""What a user gives to the executor ``dask``, and how it is checked before anything starts."""
+"""Checks of the options of the executor ``dask``, before anything starts."""
 
 from __future__ import annotations
 
@@ -11,25 +11,41 @@ from typing import Any
 from distributed import Client, Security
 from distributed.comm.registry import backends
 
+from ffnn.parallel.options import TaskLimits, check_count, check_optional_count
 from ffnn_plugins.executors._dask._private import is_asynchronous
 
-__all__ = ["Limits", "check_address", "check_client", "check_cluster", "check_security"]
+__all__ = ["DaskLimits", "check_address", "check_client", "check_cluster", "check_security"]
 
 _FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What :class:`~ffnn_plugins.executors.dask.DaskExecutor` was given, checked."""
+@dataclass(frozen=True, kw_only=True)
+class DaskLimits(TaskLimits):
+    """The limits of a :class:`~ffnn_plugins.executors.dask.DaskExecutor`; checked when made.
+
+    Attributes
+    ----------
+    n_workers : int or None
+        The most tasks that run at the same time; None is as many as the cluster has threads.
+    min_workers : int
+        The number of threads below which tasks fail.
+    threads_per_worker : int or None
+        The number of threads for BLAS, OpenMP and the engines in each child process.
+    ignore_versions : tuple of str
+        The packages that may have another version on the workers.
+    """
 
     n_workers: int | None
     min_workers: int
     threads_per_worker: int | None
-    task_timeout: float | None
-    max_retries: int
-    max_tasks_per_child: int | None
-    start_timeout: float
     ignore_versions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "n_workers", check_optional_count("n_workers", self.n_workers))
+        object.__setattr__(self, "min_workers", check_count("min_workers", self.min_workers, 1))
+        threads = check_optional_count("threads_per_worker", self.threads_per_worker)
+        object.__setattr__(self, "threads_per_worker", threads)
 
 
 def check_address(address: object) -> str:
@@ -61,19 +77,19 @@ def check_address(address: object) -> str:
 
 
 def check_security(security: object, address: str | None) -> Security | None:
-    """Return what is needed to speak TLS.
+    """Return the TLS configuration.
 
     Parameters
     ----------
     security : object
-        What the user gave: None, a :class:`distributed.Security`, or a mapping of its parameters.
+        The value of the option: None, a :class:`distributed.Security`, or a mapping of its parameters.
     address : str or None
         The scheduler's address.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no such thing, a file of it is not there, or the address does not fit it.
+        If it is of another type, a file is missing, or the address does not match it.
     """
     example = "security={'tls_ca_file': 'ca.pem', 'tls_client_cert': 'cert.pem', 'tls_client_key': 'key.pem'}"
     if isinstance(security, Mapping):

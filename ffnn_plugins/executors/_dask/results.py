@@ -1,4 +1,4 @@
-"""How the results of Dask tasks get here: many at a time, and without waiting for a worker that is gone."""
+"""Fetching the results of Dask tasks: many at a time, and without waiting for a worker that is gone."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from distributed.client import Future
 
 __all__ = ["Results"]
 
-_LOOK = 2.0  # seconds between two looks whether a result can still come
-_ASK_AGAIN = 3  # looks after which a result that is there should have come
+_LOOK = 2.0  # seconds between two checks that a result can still arrive
+_ASK_AGAIN = 3  # checks after which an available result should have arrived
 _MOST = 64  # results that are fetched by one request
-_LONG = 1.0  # seconds after which a request does not hold up the next
+_LONG = 1.0  # seconds after which a request no longer delays the next
 
 _Waiter: TypeAlias = "tuple[Future[Any], asyncio.Future[Any]]"
 
@@ -35,7 +35,7 @@ class Results:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, future: Future[Any], hopeless: Callable[[], bool]) -> Any:
-        """Wait for a task, and return its result or raise its exception; None once it is hopeless.
+        """Wait for a task, and return its result or raise its exception; None once it can no longer arrive.
 
         The scheduler may fetch a result from a worker that has just died, which takes as long as its attempts to
         connect, while another worker has that of a second run. So it is asked again, now and then. (No request is
@@ -65,7 +65,7 @@ class Results:
                 return None
 
     async def _fetch(self, future: Future[Any]) -> tuple[Any, BaseException | None]:
-        """Return the result, or the exception, which nobody may ask for any more."""
+        """Return the result or the exception, which may never be retrieved."""
         try:
             await future.exception()  # waits, and fetches nothing
             if future.status != "finished":
@@ -79,7 +79,7 @@ class Results:
             return None, error
 
     def _request(self) -> None:
-        """Fetch what has become ready while the last request was under way."""
+        """Fetch the results that became ready during the last request."""
         batch, self._ready = self._ready[:_MOST], self._ready[_MOST:]
         if batch:
             self._requests += 1
@@ -103,7 +103,7 @@ class Results:
         timer = asyncio.get_running_loop().call_later(_LONG, release)
         try:
             results = await self._client.gather([future for future, _ in batch])
-        except BaseException:  # of one of them; so each for itself
+        except BaseException:  # of one of them; fetch each by itself
             for future, waiter in batch:
                 self._keep(asyncio.create_task(_alone(future, waiter)))
         else:

@@ -1,4 +1,4 @@
-"""One executor's tasks on a Dask cluster, as its client sees them: a coroutine for each that is on its way."""
+"""One executor's tasks on a Dask cluster, on the client's side: one coroutine per task in progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ffnn.parallel.tasks.task import open_outcome, pack_task
 from ffnn.parallel.tasks.wire import Message
 from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
-from ffnn_plugins.executors._dask.options import Limits
+from ffnn_plugins.executors._dask.options import DaskLimits
 from ffnn_plugins.executors._dask.send import Sender
 
 __all__ = ["Run"]
@@ -32,10 +32,10 @@ __all__ = ["Run"]
 T = TypeVar("T")
 
 _LOOK = 0.5  # seconds between two looks at the cluster
-_SILENCE = 45.0  # seconds without an answer of the scheduler, after which it is given up
-_WIND_UP = 10.0  # seconds for workers and scheduler to put away what is left
-_AHEAD = 2  # tasks on their way for each thread of the cluster, so that none waits for the next
-_LEAST_AHEAD = 16  # also where there are few: by these a cluster that grows with its work sees that there is work
+_SILENCE = 45.0  # seconds without an answer after which the scheduler is considered lost
+_WIND_UP = 10.0  # seconds for workers and scheduler to clean up
+_AHEAD = 2  # tasks in progress per thread of the cluster, so that no thread is idle
+_LEAST_AHEAD = 16  # the least number in progress, which an adaptive cluster sees as demand
 _THREADS = "ffnn-dask"
 
 
@@ -50,11 +50,11 @@ class Run:
         Is connected.
     own : bool
         Whether to close it at the end.
-    limits : Limits
-        What was asked for.
+    limits : DaskLimits
+        The limits of the executor.
     """
 
-    def __init__(self, client: Client, own: bool, limits: Limits) -> None:
+    def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
@@ -85,13 +85,13 @@ class Run:
         self._threads = concurrent.futures.ThreadPoolExecutor(4, _THREADS)
         self._lock = threading.Lock()
         self._finisher: threading.Thread | None = None
-        # the scheduler forgets this key with this client; so workers see that nobody needs them any more
+        # the scheduler drops this key with this client, so workers see that they are no longer needed
         self._lease = client.submit(bool, key=settings["lease"], pure=False)
         self._watcher = self._await(self._start_watch())
 
     @property
     def n_workers(self) -> int:
-        """The number of threads that are there for tasks, at least 1."""
+        """The number of threads available for tasks, at least 1."""
         found = max(self._hosts.n_threads, 1)
         return found if self._limits.n_workers is None else min(found, self._limits.n_workers)
 
@@ -106,12 +106,12 @@ class Run:
         return self._sender.bytes_sent + self._hosts.bytes_sent
 
     def submit(self, task: Task, future: Future[Any]) -> None:
-        """Carry a task, as soon as there is room for it."""
+        """Run a task as soon as there is room for it."""
         self._idle.clear()
         self._call(self._take, task, future, Hashes.of_call())
 
     def prepare(self) -> None:
-        """Wait until there are workers, of our versions.
+        """Wait until there are workers with this process's versions.
 
         Raises
         ------
@@ -121,17 +121,17 @@ class Run:
         self._await(self._prepare())
 
     def stop(self, wait: bool) -> None:
-        """Put everything away once the last task is done."""
+        """Clean up once the last task is done."""
         with self._lock:
             if self._finisher is None:
                 self._finisher = threading.Thread(target=self._finish, name=f"{_THREADS}-end", daemon=True)
                 self._finisher.start()
-        # what a task's callback calls, on a thread of ours, must not wait for itself
+        # a call from a task's callback, on one of these threads, must not wait for itself
         if wait and not threading.current_thread().name.startswith(_THREADS):
             self._finisher.join()
 
     def abandon(self) -> None:
-        """End everything, without waiting: nobody is left who could ask for a result; but not from a fork."""
+        """End everything without waiting, as no caller is left for the results; do nothing in a fork."""
         if os.getpid() != self._pid:
             return
         self._call(self._fail, concurrent.futures.CancelledError())
@@ -139,7 +139,7 @@ class Run:
             self.stop(wait=False)
 
     def _finish(self) -> None:
-        """Wait for the last task, and put away (in a thread of its own)."""
+        """Wait for the last task, and clean up (in a thread of its own)."""
         self._idle.wait()
         with contextlib.suppress(Exception):
             self._await(self._wind_up())
@@ -171,7 +171,7 @@ class Run:
             await self._hosts.look()
 
     async def _watch(self) -> None:
-        """See now and then whether scheduler and workers are still there."""
+        """Check periodically that scheduler and workers still answer."""
         enough = heard = time.monotonic()
         look: asyncio.Task[None] | None = None
         while True:
@@ -255,7 +255,7 @@ class Run:
         self._threads.submit(settle)  # not awaited: its callbacks may do anything, and wait for this very job
 
     def _fail(self, error: BaseException) -> None:
-        """Let every task fail that is not done (on the event loop)."""
+        """Fail every task that is not done (on the event loop)."""
         while self._waiting:
             self._threads.submit(self._waiting.popleft()[1].fail, error)
         for job in self._jobs:

@@ -1,4 +1,4 @@
-"""How one packed task gets through a Dask cluster, whatever happens to the workers that it meets."""
+"""Running one packed task on a Dask cluster, with retries when its worker is lost."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Sender:
     hosts : Hosts
         The cluster's workers, and the data that they have.
     settings : dict
-        What the workers must know of the run.
+        The parameters of the run that the workers need.
     max_retries : int
-        How often a task is sent again after it was lost.
+        The number of times that a task is sent again after it was lost.
     """
 
     def __init__(self, client: Client, hosts: Hosts, settings: dict[str, Any], max_retries: int) -> None:
@@ -59,7 +59,7 @@ class Sender:
         self.bytes_sent = 0
 
     async def send(self, packed: Packed, name: str) -> Message:
-        """Bring a task to a worker that can run it, and return what it answered.
+        """Send a task to a worker that can run it, and return the answer.
 
         Raises
         ------
@@ -94,10 +94,10 @@ class Sender:
                 self.n_retries += 1
 
     async def _try(self, buffers: list[bytes], name: str, workers: list[str] | None) -> dict[str, Any]:
-        """Have a task run once, as far as Dask lets us say so; it is taken back when nobody waits any more."""
-        label = re.sub(r"[^\w.]+", "", name) or "task"  # by what stands before the dash, the dashboard makes groups
+        """Run a task once, as far as Dask can be told so; it is released when no caller waits for it."""
+        label = re.sub(r"[^\w.]+", "", name) or "task"  # the dashboard groups tasks by the part before the dash
         self.bytes_sent += sum(map(len, buffers))
-        # flat, since Dask looks at whatever is nested
+        # flat, since Dask inspects nested arguments
         order = {"source": _ENVELOPE, "order": pickle.dumps((self._settings, name, buffers), protocol=5)}
         try:
             future = self._client.submit(
@@ -108,15 +108,15 @@ class Sender:
                 pure=False,
                 workers=workers,
             )
-        except Exception as error:  # the connection is closed, and this is about to be known
+        except Exception as error:  # the connection is closed, as the client is about to report
             return {"state": "lost", "error": str(error)}
         try:
             outcome = await self._results.get(future, lambda: workers is not None and not self._hosts.has_any(workers))
             if outcome is None:
                 return {"state": "stuck"}
             return cast(dict[str, Any], pickle.loads(outcome) if isinstance(outcome, bytes) else outcome)
-        except FutureCancelledError as error:  # by somebody else, or with the connection
-            while self._client.status != "running":  # until it is back, or the run gives up and ends us
+        except FutureCancelledError as error:  # by another user, or with the connection
+            while self._client.status != "running":  # until it is back, or the run gives up and cancels this coroutine
                 await asyncio.sleep(0.1)
             return {"state": "lost", "error": str(error)}
         except KilledWorker as error:

@@ -1,6 +1,6 @@
-"""What runs on Dask's workers: each hands tasks to child processes of its own, and watches whether they are wanted.
+"""The code on Dask's workers: each runs tasks in child processes, and ends those that are no longer wanted.
 
-One :class:`_Desk` a run and Dask worker: an executor of slots on that worker's machine, as many as the worker has
+One :class:`_RunState` a run and Dask worker: an executor of slots on that worker's machine, as many as the worker has
 threads. A Dask task takes one of the worker's threads, which waits for the child that does the work. So whatever a
 task does to its process (crash, hold Python's lock, eat memory), the Dask worker goes on.
 """
@@ -35,19 +35,19 @@ from ffnn_plugins.executors._dask.here import Here
 
 __all__ = ["close", "receive", "run"]
 
-_LOOK = 0.25  # seconds between two looks whether a task is still wanted
-_LEASE = 10.0  # seconds, about, between two looks whether the client is still there
-_LARGE = 1 << 20  # bytes of a result from which it is not copied once more
+_LOOK = 0.25  # seconds between two checks that a task is still wanted
+_LEASE = 10.0  # seconds, about, between two checks that the client still lives
+_LARGE = 1 << 20  # bytes from which a result is not copied again
 _DONE = (Status.closing, Status.closed, Status.failed, Status.stopping, Status.stopped)
 
-_desks: dict[tuple[str, str], _Desk] = {}
-# a task that a worker had next can begin after its run was closed, and must not open a desk that nobody would close
+_run_states: dict[tuple[str, str], _RunState] = {}
+# a queued task can start after its run was closed, and must not create a state that is never closed
 _ended: collections.deque[tuple[str, str]] = collections.deque(maxlen=1000)
 _lock = threading.Lock()
 
 
 def run(order: bytes) -> bytes | dict[str, Any]:
-    """Run a packed task (in a Dask worker's thread) and say what became of it; raise nothing that is expected.
+    """Run a packed task in a Dask worker's thread and return its outcome; expected failures are not raised.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[
     if settings["differ"]:
         return {**outcome, "state": "unfit"}
     try:
-        desk = _desk(worker, settings)
-    except Exception as error:  # no folder, no process: another host may do better
+        state = _get_run_state(worker, settings)
+    except Exception as error:  # no folder or no process: another host may succeed
         return {**outcome, "state": "broken", "error": _travelling(error)}
-    outcome["host"] = desk.folder.mark
-    lacks = missing(buffers, desk.folder.data)
+    outcome["host"] = state.folder.mark
+    lacks = missing(buffers, state.folder.data)
     if lacks:
         return {**outcome, "state": "missing", "names": lacks}
-    outcome |= desk.run(worker, name, buffers)
+    outcome |= state.run(worker, name, buffers)
     if outcome["state"] == "broken":
-        _close(settings["run"], worker.address)  # the next task may have better luck with a new one
+        _close(settings["run"], worker.address)  # the next task gets a new one
     return outcome
 
 
@@ -96,17 +96,17 @@ def _settings(pickled: bytes) -> dict[str, Any]:
 async def receive(
     settings: dict[str, Any], name: str, start: int, piece: bytes, size: int, dask_worker: Any = None
 ) -> str | None:
-    """Take a piece of data for the host's store (on a Dask worker's event loop).
+    """Receive a piece of data for the host's store (on a Dask worker's event loop).
 
     Returns
     -------
     str or None
-        Why it could not be stored.
+        The reason why it could not be stored.
     """
 
     def take() -> str | None:
         try:
-            _desk(dask_worker, settings).incoming.take(name, start, piece, size)
+            _get_run_state(dask_worker, settings).incoming.take(name, start, piece, size)
         except OSError as error:
             return f"{error.strerror or error} ({error.filename or tempfile.gettempdir()})"
         except (ExecutorError, ValueError) as error:
@@ -117,19 +117,19 @@ async def receive(
 
 
 async def close(run: str, dask_worker: Any = None) -> None:
-    """End what a run has left on a Dask worker, for good."""
+    """Remove the state of a run from a Dask worker, for good."""
 
     def end() -> None:
         with _lock:
             _ended.append((run, dask_worker.address))
         _close(run, dask_worker.address)
 
-    # never on the event loop: who holds the lock may wait for an answer from there
+    # never on the event loop: the holder of the lock may wait for an answer from it
     await asyncio.to_thread(end)
 
 
-class _Desk:
-    """What one run has on one Dask worker."""
+class _RunState:
+    """The state of one run on one Dask worker."""
 
     def __init__(self, worker: Worker, settings: dict[str, Any]) -> None:
         self.folder = Folder(settings["run"])
@@ -137,7 +137,7 @@ class _Desk:
         self._key = settings["run"], worker.address
         self._active = 0
         here = Here(worker.address, worker.state.nthreads, settings["threads"] or _share(worker), self.folder)
-        # whether a task is tried again, and where, is for the client to say
+        # the client decides whether and where a task is retried
         self._executor = SlotExecutor([here], max_retries=0, **settings["slots"])
         threading.Thread(
             target=self._keep_lease, args=(worker, settings["lease"]), name="ffnn-lease", daemon=True
@@ -154,7 +154,7 @@ class _Desk:
                 self._active -= 1
 
     def close(self) -> None:
-        """End all children, and leave the folder to those who still use it."""
+        """End all children, and release the folder."""
         try:
             self._executor.shutdown(wait=True, cancel_futures=True)
         finally:
@@ -177,54 +177,54 @@ class _Desk:
         except Exception as error:
             return {"state": "broken", "error": _travelling(error)}
         if kind is Kind.ERROR and (lacks := missing(buffers, self.folder.data)):
-            return {"state": "missing", "names": lacks}  # somebody has cleaned up
+            return {"state": "missing", "names": lacks}  # a cleaner has removed files
         # bytearrays, so that the arrays in them can be written to
         return {"state": "done", "kind": int(kind), "buffers": [bytearray(buffer) for buffer in answer]}
 
     def _keep_lease(self, worker: Worker, lease: str) -> None:
-        """Close when the client is gone: it keeps a key on the scheduler, which then forgets that."""
+        """Close when the client is gone: the scheduler then drops the client's key."""
         gone = 0
         while gone < 2:
-            time.sleep(_LEASE * random.uniform(0.75, 1.25))  # not all workers at once
+            time.sleep(_LEASE * random.uniform(0.75, 1.25))  # so that the workers do not all ask at once
             with _lock:
-                if _desks.get(self._key) is not self:
+                if _run_states.get(self._key) is not self:
                     return
                 busy = self._active > 0
             if worker.status in _DONE:
                 break
             gone = gone + 1 if not busy and not _known(worker, lease) else 0
         with _lock:
-            if _desks.get(self._key) is not self:
+            if _run_states.get(self._key) is not self:
                 return
-            del _desks[self._key]
+            del _run_states[self._key]
         self.close()
 
 
-def _desk(worker: Worker, settings: dict[str, Any]) -> _Desk:
+def _get_run_state(worker: Worker, settings: dict[str, Any]) -> _RunState:
     key = settings["run"], worker.address
     with _lock:
         if key in _ended:
             raise ExecutorError(f"the run {key[0]} was closed on the Dask worker {key[1]}, and takes no more tasks")
-        if key not in _desks:
-            _desks[key] = _Desk(worker, settings)
-        return _desks[key]
+        if key not in _run_states:
+            _run_states[key] = _RunState(worker, settings)
+        return _run_states[key]
 
 
 def _close(run: str, address: str) -> None:
     with _lock:
-        desk = _desks.pop((run, address), None)
-    if desk is not None:
-        desk.close()
+        state = _run_states.pop((run, address), None)
+    if state is not None:
+        state.close()
 
 
 def _wanted(worker: Worker, key: Any) -> bool:
-    """Whether somebody still waits for a running task; its key is taken away when nobody does."""
+    """Return whether a running task is still wanted; Dask removes the key of one that is not."""
     state = worker.state.tasks.get(key)
     return state is not None and state.state in ("executing", "long-running") and worker.status not in _DONE
 
 
 def _known(worker: Worker, key: str) -> bool:
-    """Whether the scheduler knows a key; if it cannot be asked, the worker itself will soon end."""
+    """Return whether the scheduler knows a key; True if it cannot be asked, as the worker will soon end."""
     with contextlib.suppress(Exception):
         return bool(_ask(worker, worker.scheduler.get_task_status(keys=[key]))[key])
     return True
@@ -246,7 +246,7 @@ def _ask(worker: Worker, question: Any) -> Any:
 
 
 def _travelling(error: Exception) -> Exception:
-    """Return an exception of ours, with its whole story in its text: causes are lost on the way."""
+    """Return an exception that can be sent: ffnn's own, or an ExecutorError with the text of another."""
     if isinstance(error, ExecutorError):
         return error
     return ExecutorError(f"{type(error).__name__}: {error}")

@@ -1,1 +1,1 @@
-"""What the executor ``ssh`` is made of; ``container`` uses it, too."""
+"""The parts of the executor ``ssh``; ``container`` uses them, too."""

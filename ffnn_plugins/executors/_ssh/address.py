@@ -1,4 +1,4 @@
-"""What a user says of an SSH host, checked, and the command that its login shell is given."""
+"""SSH addresses as users write them, checked, and the command for a host's login shell."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _PLAIN = re.compile(r"[\w./+:@%,-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Address:
-    """Where a host is, as far as the user has said so; the SSH configuration knows the rest."""
+    """The address of a host as the user wrote it; the SSH configuration adds the rest."""
 
     host: str
     user: str | None = None
     port: int | None = None
 
     def arguments(self) -> list[str]:
-        """Return what the SSH client must be told, without the host."""
+        """Return the options for the SSH client, without the host."""
         port = [] if self.port is None else ["-p", str(self.port)]
         return port if self.user is None else [*port, "-l", self.user]
 
 
 def parse_address(text: object) -> Address:
-    """Understand ``alpha``, ``user@beta:2222``, ``ssh://user@beta:2222`` and ``user@[::1]:2222``.
+    """Parse ``alpha``, ``user@beta:2222``, ``ssh://user@beta:2222`` and ``user@[::1]:2222``.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def check_python(name: str, python: object) -> str:
 
 
 def login_command(python: str) -> str:
-    """Write the command that makes a host's Python an agent, for any login shell: POSIX's, fish or csh.
+    """Return the command that turns a host's Python into an agent, for any login shell: POSIX's, fish or csh.
 
     A leading ``~/`` or ``~user/`` is the shell's to expand; the rest is quoted.
     """

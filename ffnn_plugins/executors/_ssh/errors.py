@@ -1,4 +1,4 @@
-"""Why there is no agent at the other end of SSH, and what to do about it.
+"""Errors for an agent that did not start over SSH, each with its remedy.
 
 OpenSSH says it in English, in words that have not changed in a decade, and ends with code 255; any other exit code is
 the login shell's, or the agent's.
@@ -30,7 +30,7 @@ class _Connection(Protocol):
     def by_hand(self, *command: str, options: Collection[str] = (), program: str = "ssh") -> str: ...
 
 
-# What the client says, and what that means. What a jump host's client says comes first; the last ones also follow
+# Messages of the client and their meanings. Those of a jump host's client come first; the last ones can also follow
 # from others.
 _REASONS = [
     (
@@ -87,14 +87,14 @@ _REASONS = [
 
 
 def explain(host: _Connection, exit_code: int | None, stderr: str) -> HostError:
-    """Turn what the SSH client, the login shell or the agent left into an error with its remedy.
+    """Turn the output of the SSH client, the login shell or the agent into an error with its remedy.
 
     Parameters
     ----------
     host : SSHHost
         The host; it may be asked once more, for details.
     exit_code : int or None
-        How the SSH client ended; None if it has not.
+        The exit code of the SSH client; None if it still runs.
     stderr : str
         The last lines that came.
     """
@@ -113,7 +113,7 @@ def explain(host: _Connection, exit_code: int | None, stderr: str) -> HostError:
 
 
 def _host_key(host: _Connection, stderr: str) -> HostError | None:
-    """Explain a key that is unknown, or another one than is known."""
+    """Explain an unknown or changed host key."""
     if "Host key verification failed" not in stderr:
         return None
     details = host.look()
@@ -140,7 +140,7 @@ def _host_key(host: _Connection, stderr: str) -> HostError | None:
 
 
 def _changed_key(host: _Connection, text: str) -> HostError:
-    """Show the key that came and the one that is known."""
+    """Return the fingerprints of the received and the known key."""
     new = re.search(r"fingerprint for the (\S+) key sent by the remote host is\s+(\S+?)\.?$", text, re.MULTILINE)
     known = re.search(r"Offending (\S+) key in (.+):(\d+)$", text, re.MULTILINE)
     whose = re.search(r"[Hh]ost key for (\S+) has changed", text)
@@ -178,7 +178,7 @@ def _login(host: _Connection, stderr: str) -> HostError | None:
     methods = refused[2].split(",")
     details = host.look()
     tried = "Permission denied (" in details
-    details = details.rpartition("Authenticated to ")[2]  # what comes before is the jump host's
+    details = details.rpartition("Authenticated to ")[2]  # the part before is the jump host's
     offered = list(dict.fromkeys(re.findall(r"Offering public key: (.+?)(?: explicit)?$", details, re.MULTILINE)))
     accepted = re.findall(r"Server accepts key: (\S+)", details)
     exposed = re.search(r"Permissions \S+ for '(.+)' are too open", details)
@@ -210,7 +210,7 @@ def _login(host: _Connection, stderr: str) -> HostError | None:
 
 
 def _on_the_host(host: _Connection, exit_code: int | None, stderr: str) -> HostError:
-    """Explain what went wrong after the login."""
+    """Explain a failure after the login."""
     python = host.python
     look = host.by_hand("command -v python3; python3 --version")
     if exit_code is None:
@@ -260,7 +260,7 @@ def _on_the_host(host: _Connection, exit_code: int | None, stderr: str) -> HostE
 
 def _last(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if re.search("[a-z]{3}", line)]
-    # a shell that shows the line which it could not run has said before why
+    # a shell that shows the line it could not run has printed the reason before it
     told = [line for line in lines if "bytes.fromhex" not in line]
     return told[-1] if told else "it gave no reason"
 

@@ -11,33 +11,33 @@ import shlex
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.exceptions import HostError
-from ffnn.parallel.hosts.provisioner import Command, Facts, Provisioner, spawn
+from ffnn.parallel.hosts.command import Command, Facts
+from ffnn.parallel.hosts.provisioner import Provisioner, spawn
+from ffnn.parallel.hosts.remote import ConnectedHost
 from ffnn.parallel.options import check_count
+from ffnn.parallel.preflight.check import check_versions
 from ffnn_plugins.executors._ssh.address import Address, check_python, login_command, parse_address
 from ffnn_plugins.executors._ssh.errors import explain
-
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
 
 __all__ = ["SSHHost", "make_hosts"]
 
 _LOOK = 15.0  # seconds for the client to read its configuration, and for a connection that only looks
 _CONNECT = 15  # seconds for a connection, where the user's configuration sets no ConnectTimeout
 
-# What overrides the user's configuration; the rest of it stands.
+# Options that override the user's configuration; the rest of it applies.
 _OPTIONS = {
-    "BatchMode": "yes",  # nobody is there to be asked
+    "BatchMode": "yes",  # no user can be asked
     "ForwardAgent": "no",  # the host must not use the user's keys
     "ForwardX11": "no",
-    "ClearAllForwardings": "yes",  # those of the user's other sessions are there, or would be taken from them
+    "ClearAllForwardings": "yes",  # ports may be in use by the user's other sessions, or needed by them
     "Tunnel": "no",
     "PermitLocalCommand": "no",  # it would read and write the agent's streams
-    "RemoteCommand": "none",  # ours is the command
+    "RemoteCommand": "none",  # the agent is the command
     "RequestTTY": "no",
-    "ControlMaster": "no",  # an open connection is shared, but this one must end when we do
+    "ControlMaster": "no",  # an open connection is shared, but this one must end with this process
     "LogLevel": "INFO",  # QUIET would hide the reasons of failures
 }
 # Older clients do not know these, and then their configuration cannot contain them either.
@@ -62,7 +62,7 @@ class SSHHost(Provisioner):
     host_timeout : float, default=30.0
         Seconds of silence after which the SSH client, too, gives up.
     ignore_versions : collection of str, default=()
-        What may have another version there than here.
+        Packages that may have another version there than here.
 
     Raises
     ------
@@ -107,11 +107,11 @@ class SSHHost(Provisioner):
         process.terminate()
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
-        """Say why there is no agent, and what to do about it."""
+        """Return an error that says why there is no agent, with its remedy."""
         return explain(self, None if self._stopped else exit_code, stderr)
 
     def look(self) -> str:
-        """Connect once more and do nothing; return what the client says about how it went, in detail."""
+        """Connect again, run nothing, and return the client's verbose output."""
         try:
             done = subprocess.run(
                 self._arguments("exit", "-v"),
@@ -127,21 +127,21 @@ class SSHHost(Provisioner):
         return "\n".join(done.stderr.decode("utf-8", "replace").splitlines())
 
     def by_hand(self, *command: str, options: Collection[str] = (), program: str = "ssh") -> str:
-        """Write the command by which a person would do something on the host."""
+        """Return the ``ssh`` command that a user would type for this host."""
         destination = self.address.host if self.address.user is None else f"{self.address.user}@{self.address.host}"
         port = [] if self.address.port is None else ["-p", str(self.address.port)]
         return shlex.join([program, *self._file(), *port, *options, destination, *command])
 
     def _arguments(self, command: str, *more: str) -> list[str]:
-        """Write the whole command line."""
+        """Return the whole command line."""
         options = {**_OPTIONS, **self._options(self._settings())}
         written = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         return ["ssh", *self._file(), *more, *written, *self.address.arguments(), "--", self.address.host, command]
 
     def _options(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Choose the options that depend on what the user's configuration says for this host."""
+        """Return the options that depend on the user's configuration for this host."""
         options = {name: value for name, value in _OPTIONS_SINCE_8_7.items() if name.lower() in settings}
-        # without a word from the user an unknown key is refused; a changed one always is
+        # an unknown key is refused unless the user configured otherwise; a changed one always is
         lenient = settings.get("stricthostkeychecking") in ("accept-new", "no", "off", "false")
         options["StrictHostKeyChecking"] = "accept-new" if lenient else "yes"
         if settings.get("connecttimeout", "none") in ("none", "0"):
@@ -151,7 +151,7 @@ class SSHHost(Provisioner):
         return options
 
     def _settings(self) -> dict[str, str]:
-        """Ask the client what the user's configuration says for this host."""
+        """Return the user's configuration for this host, as the client reads it."""
         try:
             done = subprocess.run(
                 ["ssh", *self._file(), "-G", *self.address.arguments(), "--", self.address.host],
@@ -186,10 +186,8 @@ class SSHHost(Provisioner):
 
     # --- the workers
 
-    def check(self, host: Host) -> None:
+    def check(self, host: ConnectedHost) -> None:
         """Compare versions."""
-        from ffnn.parallel.preflight.check import check_versions
-
         check_versions(host, [self.python], ignore=self._ignore_versions)
 
     def command(self, slot: int, start: str, facts: Facts) -> Command:
@@ -199,13 +197,13 @@ class SSHHost(Provisioner):
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}  # jump hosts, too, ask nobody
+    return {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}  # jump hosts must not ask either
 
 
 def make_hosts(
     hosts: object, workers_per_host: object = 1, *, config: str | os.PathLike[str] | None = None, **options: Any
 ) -> list[SSHHost]:
-    """Make the hosts of an executor from what its user gave, checked.
+    """Make the hosts of an executor from its checked options.
 
     Parameters
     ----------
@@ -216,7 +214,7 @@ def make_hosts(
     config : str, path or None, default=None
         The SSH client's configuration file.
     **options
-        What :class:`SSHHost` takes.
+        Options of :class:`SSHHost`.
 
     Raises
     ------

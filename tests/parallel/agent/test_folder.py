@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ffnn.parallel.agent import frames
-from ffnn.parallel.agent.folder import STALE
+from ffnn.parallel.agent.folder import CHANGED, STALE
 from tests.support.agents import MakeRaw, RawAgent
 from tests.support.needs import lacks, needs
 
@@ -55,6 +56,16 @@ def test_half_of_it_is_not_there(raw_agent: MakeRaw) -> None:
     agent.say(frames.PING, 0)
     agent.hear()
     assert not (store(agent) / "abc").exists()
+
+
+def test_data_that_does_not_match_its_digest_is_refused(raw_agent: MakeRaw) -> None:
+    agent = raw_agent()
+    data = os.urandom(300_000)
+    name = hashlib.sha256(data).hexdigest()
+    assert put(agent, name, bytes(300_000)) == CHANGED
+    assert list(store(agent).iterdir()) == []
+    assert put(agent, name, data) is None
+    assert (store(agent) / name).read_bytes() == data
 
 
 def test_nothing_is_written_outside(raw_agent: MakeRaw, tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_a_slow_line_is_no_dead_one(connect: Connect) -> None:
 def test_a_line_that_takes_nothing_any_more_is_dead(connect: Connect) -> None:
     connection = connect(silence=1.0)
     os.kill(connection.wait_for_facts(1).pid, signal.SIGSTOP)
-    connection.pour(99, [memoryview(bytes(10_000_000))])
+    connection.send_data(99, [memoryview(bytes(10_000_000))])
     wait_until(lambda: connection.lost is not None, "it is given up", 10)
 
 

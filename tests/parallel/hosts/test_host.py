@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ffnn.exceptions import HostError, HostWarning
-from ffnn.parallel.hosts import breaker, once
+from ffnn.parallel.hosts import breaker, run_command
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.tasks.store import Blob
@@ -247,7 +247,7 @@ def test_a_command_that_takes_too_long_is_ended(make: Make, tmp_path: Path) -> N
 
 
 def test_a_command_that_prints_without_end_is_ended(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(once, "_MOST", 3 << 20)
+    monkeypatch.setattr(run_command, "_MOST", 3 << 20)
     host = make(Plain())
     host.connect()
     with pytest.raises(HostError, match="host plain: yes printed more than 3 MiB"):

@@ -19,7 +19,7 @@ class Line:
     def say(self, kind: int, channel: int, payload: bytes = b"") -> None:
         self.said.append(kind)
 
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None:
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None:
         self.said.append(frames.DATA)
 
 

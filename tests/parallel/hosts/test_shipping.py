@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ import pytest
 
 from ffnn.parallel.agent import frames
 from ffnn.parallel.hosts import shipping as module
-from ffnn.parallel.hosts.shipping import Shipping, ShippingError
+from ffnn.parallel.hosts.shipping import DataChangedError, Shipping, ShippingError
 from ffnn.parallel.tasks.store import Blob
 from tests.support.agents import Connect, wait_until
 
@@ -44,7 +45,7 @@ class Slow:
         else:
             self.drops.append(payload.decode())
 
-    def pour(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
+    def send_data(self, channel: int, buffers: Sequence[memoryview]) -> None: ...
 
 
 def names(folder: str) -> list[str]:
@@ -118,3 +119,17 @@ def test_if_one_fails_the_next_one_tries() -> None:
     assert [str(error) for error in errors] == ["2.0 MB of data could not be stored: the disk is full"]
     assert isinstance(errors[0], ShippingError)
     assert not none
+
+
+def test_data_that_changed_before_it_was_sent_never_stands_under_its_old_name(connect: Connect) -> None:
+    connection = connect()
+    folder = connection.wait_for_facts(1).store
+    data = bytearray(1000)
+    packed = Blob(hashlib.sha256(data).hexdigest(), 1000, memoryview(data))
+    data[0] = 1
+    with pytest.raises(DataChangedError, match="0.0 MB of a task's data changed while they were sent"):
+        have(connection.store, packed)
+    assert names(folder) == []
+    data[0] = 0
+    have(connection.store, packed)
+    assert (Path(folder) / packed.name).read_bytes() == data

@@ -18,10 +18,14 @@ import numpy as np
 import pytest
 
 from ffnn.exceptions import HostError, HostWarning, WorkerDiedError, WorkerStartError
+from ffnn.executor import Task
 from ffnn.parallel.hosts import breaker
 from ffnn.parallel.hosts.connection import Connection
 from ffnn.parallel.hosts.provisioner import Provisioner
+from ffnn.parallel.hosts.shipping import DataChangedError
 from ffnn.parallel.slots.executor import SlotExecutor
+from ffnn.parallel.tasks.store import Hashes
+from ffnn.parallel.tasks.task import pack_task
 from ffnn.testing import _tasks as tasks
 from tests.support.agents import Plain, wait_until, wait_until_gone
 
@@ -372,3 +376,14 @@ def test_hosts_are_connected_at_the_same_time(make: Make, tmp_path: Path, monkey
     times = [float(path.read_text()) for path in starts]
     assert max(times) - min(times) < 1.5
     assert original is Connection.wait_for_facts
+
+
+def test_data_that_changed_since_it_was_packed_fails_its_task_alone(make: Make, tmp_path: Path) -> None:
+    executor = make(Plain("alpha", folder=tmp_path))
+    X = np.zeros(100_000)
+    packed = pack_task(Task(np.sum, (X,)), "a sum", Hashes())
+    X[0] = 1.0
+    with pytest.raises(DataChangedError, match="Change the arguments of a task only after it is done"):
+        executor.submit_packed("a sum", packed).result(60)
+    assert executor.submit(np.sum, X).result(60) == 1.0
+    assert (executor.n_workers_left, executor.n_retries) == (1, 0)

@@ -63,43 +63,14 @@ def test_an_entry_stored_twice_counts_as_the_sum_and_the_users_matrix_stays():
     np.testing.assert_array_equal(X.data, [1.0, 2.0, 4.0])
 
 
-def wide(n_rows=400, n_features=20_000, n_stored=5):
-    return scipy.sparse.random(n_rows, n_features, n_stored / n_features, format="csr", random_state=0)
-
-
-@pytest.mark.parametrize(
-    ("shape", "batch_size", "path"),
-    [
-        ({}, 64, ("fused", "stored", "dense")),
-        ({}, 10_000, ("fused", "stored", "dense")),  # all of it meets few features
-        ({"n_stored": 2000}, 64, ("fused", "dense", "stored")),  # a batch meets nearly all
-        # a third of them: they are counted
-        ({"n_rows": 4000, "n_features": 10_000, "n_stored": 100}, 64, ("fused", "dense", "stored")),
-        ({"n_rows": 100, "n_stored": 12_000}, 64, ("dense", "fused", "stored")),  # 60 %
-        ({"n_features": 2000}, 64, ("dense",)),
-    ],
-    ids=str,
-)
-def test_batches_take_the_path_that_is_expected_to_be_fastest(shape, batch_size, path):
-    X = wide(**shape)
-    assert SparseInput().fit(X, batch_size).paths_ == path
-    assert SparseInput(batches="dense").fit(X, batch_size).paths_ == ("dense",)
-    assert SparseInput(batches="stored").fit(X, batch_size).paths_ == ("fused", "stored", "dense")
-
-
-def test_another_way_is_another_program():
-    ways = [SparseInput(batches).fit(wide(), 64).structure() for batches in ("auto", "stored", "dense")]
-    assert ways[0] == ways[1] != ways[2]
+def test_the_statistics_are_those_of_a_batch_of_random_rows():
+    X = scipy.sparse.csr_array(np.array([[1.0, 0, 0], [1, 1, 0], [0, 0, 0], [1, 1, 0]]))
+    found = SparseInput().fit(X, 2).statistics_
+    assert (found.batch_size, found.stored_per_row) == (2, 5 / 4)
+    np.testing.assert_allclose(found.features_met, 1 - 0.25**2 + 1 - 0.5**2)
+    assert SparseInput("stored").fit(X, 2).statistics_ is None
 
 
 def test_an_unknown_way_is_refused():
     with pytest.raises(ValueError, match="SparseInput.batches='dens' .*'dense'"):
-        MLPClassifier(input_layer=SparseInput("dens")).fit(wide(), np.arange(400) % 2)
-
-
-def test_a_path_that_takes_more_memory_than_dense_batches_comes_last(monkeypatch):
-    X = wide(n_stored=4000)  # 20 %
-    assert SparseInput().fit(X, 64).paths_ == ("fused", "dense", "stored")
-    monkeypatch.setattr("ffnn_plugins.inputs.sparse.SMALL_BATCH", 10**6)  # a batch of some hundred megabytes, otherwise
-    assert SparseInput().fit(X, 64).paths_ == ("dense", "fused", "stored")
-    assert SparseInput().fit(wide(), 64).paths_ == ("fused", "stored", "dense")
+        MLPClassifier(input_layer=SparseInput("dens")).fit(scipy.sparse.csr_array(np.eye(4)), np.arange(4) % 2)

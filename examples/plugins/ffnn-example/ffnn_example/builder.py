@@ -43,6 +43,6 @@ class TimedModel:
 class TimedBuilder(TensorFlowBuilder):
     """Builds as ``tf`` does, and times the epochs."""
 
-    def build(self, network: Network, solver: Solver) -> Any:
+    def model(self, network: Network, solver: Solver) -> Any:
         """Return a model that times its epochs."""
-        return TimedModel(super().build(network, solver))
+        return TimedModel(super().model(network, solver))

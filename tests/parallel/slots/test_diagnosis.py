@@ -13,7 +13,7 @@ from ffnn.parallel.hosts.bootstrap import AGENT
 from ffnn.parallel.hosts.local import LocalHost
 from ffnn.parallel.hosts.provisioner import spawn
 from ffnn.parallel.preflight.check import report
-from ffnn.parallel.preflight.diagnosis import Diagnosis, describe_seconds
+from ffnn.parallel.slots.diagnosis import Diagnosis, describe_seconds
 from ffnn.parallel.slots.executor import SlotExecutor
 
 GIB = 2**30

@@ -12,54 +12,57 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ffnn._utils.threads import ThreadedChunks
-from ffnn.builders._tensorflow.compiled import Filling, filled, one_of_few
+from ffnn.builders._tensorflow.data.batches import Data
+from ffnn.builders._tensorflow.data.padding import Padding, padded, padded_size
 from ffnn.builders._tensorflow.memory import StagingBuffer, tensor_of
 from ffnn.builders._tensorflow.prediction import STEP_ROWS
 from ffnn.input import Input
 from ffnn.model import Array, EpochPlan, Rows
 
-__all__ = ["PIECE", "RESIDENT", "Samples", "pieces_of"]
+__all__ = ["PIECE", "RESIDENT", "TrainingData", "pieces_of"]
 
-Data = tuple[tuple[Any, ...], Any, Any]
 T = TypeVar("T")
 U = TypeVar("U")
 
-#: Bytes of X that TensorFlow keeps a copy of while it trains; a larger X, which may be mapped from a file, stays where
-#: it is, and the rows of some batches at a time are copied.
+#: Bytes of X up to which TensorFlow keeps a copy while it trains. A larger X, which may be mapped from a file, stays
+#: where it is, and the rows of a few batches at a time are copied.
 RESIDENT = 2**28
 #: Bytes copied at a time: products of half as many are slower, those of twice as many no faster.
 PIECE = 2**25
 
 
 def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the rows in order, as tensors of about ``size`` bytes, to be used one after the other, and their number."""
+    """Yield the rows in order, in pieces of about ``size`` bytes: their tensors and the number of rows.
+
+    Each piece may be used only until the next one is asked for.
+    """
     n = _rows_in(size, x)
     if n >= x.n_rows:
         yield tuple(map(tensor_of, x.arrays)), x.n_rows
         return
-    with ThreadedChunks() as passes:
-        rooms = [StagingBuffer(passes) for _ in x.arrays]
+    with ThreadedChunks() as chunks:
+        buffers = [StagingBuffer(chunks) for _ in x.arrays]
         for start in range(0, x.n_rows, n):
             stop = min(start + n, x.n_rows)
-            arrays = zip(rooms, input.take(x.arrays, slice(start, stop)), strict=True)
-            yield tuple([room.tensor_of(array) for room, array in arrays]), stop - start
+            arrays = zip(buffers, input.take(x.arrays, slice(start, stop)), strict=True)
+            yield tuple([buffer.tensor_of(array) for buffer, array in arrays]), stop - start
 
 
-class Samples:
+class TrainingData:
     """A data set to train on.
 
     Parameters
     ----------
     input : Input
-        What prepared it.
+        The input that prepared the data.
     x : Rows
-        The samples.
+        The prepared samples.
     targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-        What the network's output encoded.
+        The targets as the network's output encoded them.
     weight : ndarray of shape (n_rows,)
         The sample weights.
     on_host : bool
-        Whether X stays NumPy arrays, for whom TensorFlow has nothing to do with it.
+        Whether X stays in NumPy arrays, for a runner that reads it outside TensorFlow.
     """
 
     def __init__(self, input: Input, x: Rows, targets: Array, weight: Array, *, on_host: bool = False) -> None:
@@ -70,36 +73,41 @@ class Samples:
         self.n_rows = x.n_rows
         #: Whether TensorFlow has all of it.
         self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
-        self._forms: dict[bool, Data] = {}
+        self._whole: dict[bool, Data] = {}  # by whether it is padded
         self._taken = _identity if on_host else tensor_of
 
-    def _all(self, fill: bool) -> Data:
-        """Return all of it, filled up where a compiled program asks for that; made once."""
-        if fill not in self._forms:
-            form = functools.partial(filled, n=one_of_few(self.n_rows)) if fill else np.asarray
+    def _all(self, pad: bool) -> Data:
+        """Return the whole data set, padded if asked; made once."""
+        if pad not in self._whole:
+            form = functools.partial(padded, n=padded_size(self.n_rows)) if pad else np.asarray
             arrays = tuple(self._taken(form(a)) for a in self._x.arrays)
-            self._forms[fill] = arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight))
-        return self._forms[fill]
+            self._whole[pad] = Data(arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight)))
+        return self._whole[pad]
 
-    def parts(self, plan: EpochPlan, *, fill: bool = False) -> Iterator[tuple[EpochPlan, Data, Filling | None]]:
-        """Yield an epoch's steps in order, some at a time where not all of the data is there, with their data.
+    def parts(self, plan: EpochPlan, *, pad: bool = False) -> Iterator[tuple[EpochPlan, Data, Padding | None]]:
+        """Yield an epoch in order, a few steps at a time where the data is not resident, with the data of the steps.
 
-        With ``fill``, the data is filled up, as it says.
+        Parameters
+        ----------
+        plan : EpochPlan
+            The epoch.
+        pad : bool
+            Whether the data is padded.
         """
         if self.resident:
-            yield plan, self._all(fill), Filling(self.n_rows, one_of_few(plan.n_batches)) if fill else None
+            yield plan, self._all(pad), Padding(self.n_rows, padded_size(plan.n_batches)) if pad else None
             return
         n_steps = min(max(1, _rows_in(PIECE, self._x) // plan.batch_size), plan.n_batches)
         parts = (plan.steps(start, start + n_steps) for start in range(0, plan.n_batches, n_steps))
-        n_rows = n_steps * plan.batch_size + 1 if fill else None
-        for part, arrays, truth in _ahead(functools.partial(self._read, n_rows=n_rows), parts):
+        n_rows = n_steps * plan.batch_size + 1 if pad else None
+        for part, arrays, truth in _read_ahead(functools.partial(self._read, n_rows=n_rows), parts):
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            data = tuple(map(self._taken, arrays)), *map(tensor_of, truth)
-            yield dataclasses.replace(part, order=here), data, Filling(len(here), n_steps) if fill else None
+            data = Data(tuple(map(self._taken, arrays)), *map(tensor_of, truth))
+            yield dataclasses.replace(part, order=here), data, Padding(len(here), n_steps) if pad else None
 
     def _read(self, part: EpochPlan, n_rows: int | None) -> tuple[EpochPlan, tuple[Array, ...], tuple[Array, Array]]:
-        """Copy the rows of some steps, and of one of them again, of no weight, until they are as many as that."""
-        rows = part.order if n_rows is None else filled(part.order, n_rows, part.order[0])
+        """Copy the rows of some steps, padded to ``n_rows`` with copies of one row at weight 0."""
+        rows = part.order if n_rows is None else padded(part.order, n_rows, part.order[0])
         weight = self._weight[rows]
         weight[len(part.order) :] = 0
         return part, self._input.take(self._x.arrays, rows), (self._targets[rows], weight)
@@ -112,12 +120,12 @@ class Samples:
         start = 0
         for arrays, n_rows in pieces_of(self._input, self._x, PIECE):
             rows = slice(start, start + n_rows)
-            yield arrays, tensor_of(self._targets[rows]), tensor_of(self._weight[rows])
+            yield Data(arrays, tensor_of(self._targets[rows]), tensor_of(self._weight[rows]))
             start += n_rows
 
 
-def _ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Yield what a function makes of each item, which a thread finds out while the one before is used."""
+def _read_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Yield a function's results in order; a thread computes the next one while the caller uses the last."""
     with ThreadPoolExecutor(1, "ffnn-reader") as thread:
         coming: deque[Future[U]] = deque()
         for item in items:
@@ -133,6 +141,6 @@ def _identity(array: Array) -> Any:
 
 
 def _rows_in(size: int, x: Rows) -> int:
-    """Return how many rows there are in so many bytes, in multiples of those that predictions take."""
+    """Return the number of rows in ``size`` bytes, a multiple of the rows that predictions take."""
     each = max(1, sum(a.nbytes for a in x.arrays) // max(x.n_rows, 1))
     return max(size // each // STEP_ROWS * STEP_ROWS, STEP_ROWS)

@@ -1,16 +1,16 @@
-"""A command on a host that is run once, with its whole output: a question to the host."""
+"""Running a command on a host to its end, with its whole output."""
 
 from __future__ import annotations
 
 import time
 
+from ffnn.parallel.hosts.command import Command
 from ffnn.parallel.hosts.connection import Connection, ConnectionLostError
-from ffnn.parallel.hosts.provisioner import Command
 from ffnn.parallel.hosts.remote import Completed
 
 __all__ = ["run_command"]
 
-_MOST = 64 << 20  # bytes of standard output that an answer may have
+_MOST = 64 << 20  # bytes of standard output that are accepted
 _MOST_STDERR = 1 << 16  # bytes of standard error that are kept: its end
 
 

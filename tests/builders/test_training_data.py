@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse
 
 from ffnn import MLPClassifier
-from ffnn.builders._tensorflow.samples import _ahead
+from ffnn.builders._tensorflow.data.training_data import _read_ahead
 from ffnn_plugins.inputs.dense import DenseInput
 
 
@@ -33,8 +33,8 @@ def test_the_users_memory_is_read_alone(
     block: tuple[str, ...], resident: bool, sparse: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not resident:
-        monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
-        monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**12)
+        monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
+        monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 2**12)
     X = aligned((256, 32))
     before = X.copy()
     y = (X[:, 0] > 0).astype(int)
@@ -79,14 +79,14 @@ def test_the_next_part_is_read_while_one_is_used() -> None:
         return 10 * item
 
     found = []
-    for value in _ahead(function, range(4)):
+    for value in _read_ahead(function, range(4)):
         found.append(value)
         if len(found) < 4:
             assert read[len(found)].wait(60)
         assert not any(event.is_set() for event in read[len(found) + 1 :])  # and no more of them than that
     assert found == [0, 10, 20, 30]
-    assert list(_ahead(function, [])) == []
-    assert list(_ahead(function, [3])) == [30]
+    assert list(_read_ahead(function, [])) == []
+    assert list(_read_ahead(function, [3])) == [30]
 
 
 class Failing(DenseInput):
@@ -102,8 +102,8 @@ class Failing(DenseInput):
 
 
 def test_a_part_that_cannot_be_read_ends_the_fit_and_its_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**12)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 2**12)
     X = aligned((256, 32))
     mlp = MLPClassifier((8,), batch_size=64, input_layer=Failing(), dtype="float32")
     with pytest.raises(OSError, match="the disk gave up"):

@@ -1,4 +1,4 @@
-"""What is known of a host without a task: for ``ffnn doctor``."""
+"""The diagnosis of hosts, for ``ffnn doctor``."""
 
 from __future__ import annotations
 
@@ -13,28 +13,26 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
-from ffnn.executor import Task
+from ffnn.executor import BaseExecutor, Task
 from ffnn.parallel.agent.facts import facts
+from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.preflight.check import check_report
 from ffnn.parallel.preflight.compare import Report, report
 from ffnn.parallel.slots.worker import Worker, WorkerGone
 from ffnn.parallel.tasks.task import open_outcome, pack
 from ffnn.parallel.words import plural
 
-if TYPE_CHECKING:
-    from ffnn.parallel.hosts.host import Host
-
 __all__ = ["Diagnosis", "diagnose_hosts", "diagnose_tasks", "look_here"]
 
 SKEW = 60.0
-"""Seconds by which a host's clock may differ from ours before that is worth a word."""
+"""Seconds by which a host's clock may differ from this machine's without a warning."""
 _LITTLE_DISK = 1 << 30  # bytes
 _MOST_AT_ONCE = 32  # hosts
-_LOOK = 30.0  # seconds for a host to say how late it is
-_PROBE = 300.0  # seconds for an executor that says nothing of its own to run a task
+_LOOK = 30.0  # seconds for a host to report its time
+_PROBE = 300.0  # seconds for an executor without a diagnosis of its own to run a task
 
 # the store's folder is the first argument; df's answer has the free kibibytes in the fourth column
 _LOOK_AROUND = 'date +%s; df -Pk "$1"'
@@ -42,7 +40,7 @@ _LOOK_AROUND = 'date +%s; df -Pk "$1"'
 
 @dataclass
 class Diagnosis:
-    """What a look at one host has shown; None is what was not found out.
+    """The diagnosis of one host; None stands for a value that could not be determined.
 
     Attributes
     ----------
@@ -51,19 +49,19 @@ class Diagnosis:
     n_workers : int
         The number of workers that it would have.
     error : Exception or None
-        Why it cannot be used; None if it can.
+        The reason why it cannot be used; None if it can.
     seconds : float or None
-        How long it took to reach it; None if that failed.
+        Seconds to reach it; None if that failed.
     worker_seconds : float or None
-        How long it took, from there, until a worker had done a task.
+        Seconds from then until a worker had run a task.
     report : Report or None
-        What its Python has installed.
+        The versions installed in its Python.
     cpus, memory, disk : int or None
         The CPUs and the bytes of memory that its workers share, and the bytes that are free where data is stored.
     gpus : tuple of str or None
         Its GPUs.
     skew : float or None
-        By how many seconds its clock is ahead of ours.
+        Seconds by which its clock is ahead of this machine's.
     """
 
     host: str
@@ -84,7 +82,7 @@ class Diagnosis:
         return self.error is None
 
     def warnings(self) -> list[str]:
-        """Say what does not keep the host from being used, but may surprise."""
+        """Return the problems that do not keep the host from being used."""
         found = []
         if self.skew is not None and abs(self.skew) >= SKEW:
             found.append(
@@ -108,7 +106,7 @@ class Diagnosis:
 
 
 def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosis]:
-    """Look at the hosts of an executor, all at the same time.
+    """Diagnose the hosts of an executor, all at the same time.
 
     Parameters
     ----------
@@ -120,7 +118,7 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
     Returns
     -------
     list of Diagnosis
-        In the order of the hosts; what went wrong with one is in its own.
+        One per host, in the same order; each holds its host's error.
     """
     found = [Diagnosis(host.name, host.provisioner.n_workers) for host in hosts]
     few = threading.Semaphore(_MOST_AT_ONCE)
@@ -129,10 +127,10 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
         with few:
             _diagnose(host, into, start_timeout)
 
-    # no pool: it would wait for its threads even after Ctrl-C
+    # no ThreadPoolExecutor: it would wait for its threads even after Ctrl-C
     threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in zip(hosts, found, strict=True)]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", HostWarning)  # what it would say is in the diagnosis
+        warnings.simplefilter("ignore", HostWarning)  # the diagnosis holds the same message
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -141,7 +139,7 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
 
 
 def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
-    """Look at one host and write down what is seen."""
+    """Diagnose one host into `found`."""
     start = time.monotonic()
 
     def look() -> None:
@@ -165,7 +163,7 @@ def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
 
 
 def _look_around(host: Host, found: Diagnosis) -> None:
-    """Find out how late it is there, and how much fits."""
+    """Read the host's clock and the free space of its store."""
     before = time.time()
     done = host.run(["sh", "-c", _LOOK_AROUND, "sh", host.facts.store], timeout=_LOOK)
     lines = done.stdout.decode("utf-8", "replace").splitlines()
@@ -177,7 +175,7 @@ def _look_around(host: Host, found: Diagnosis) -> None:
 
 
 def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
-    """Start a worker, let it do a task that is trivial, end it, and return what the task did."""
+    """Start a worker, run a trivial task on it, end it, and return the result."""
     said: collections.deque[bytes] = collections.deque(maxlen=100)
     worker = Worker(f"{host.name}-doctor", host.launch(0), start_timeout, said.append)
     try:
@@ -195,9 +193,9 @@ def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
         worker.kill()
 
 
-def diagnose_tasks(executor: concurrent.futures.Executor, name: str) -> Diagnosis:
-    """Look at an executor of which nothing is known but that it runs tasks, by one that is trivial."""
-    found = Diagnosis(name, int(getattr(executor, "n_workers", None) or 1))
+def diagnose_tasks(executor: BaseExecutor, name: str) -> Diagnosis:
+    """Diagnose an executor that has no ``diagnose`` of its own, by running a trivial task on it."""
+    found = Diagnosis(name, executor.n_workers)
     start = time.monotonic()
     try:
         future = executor.submit(look_here)
@@ -223,7 +221,7 @@ def diagnose_tasks(executor: concurrent.futures.Executor, name: str) -> Diagnosi
 
 
 def look_here() -> dict[str, Any]:
-    """Say what a worker, which runs this, can know of its host."""
+    """Return the properties of this machine; runs on a worker."""
     known = facts()
     disk = os.statvfs(os.environ.get("FFNN_STORE") or tempfile.gettempdir())
     return {
@@ -237,7 +235,7 @@ def look_here() -> dict[str, Any]:
 
 
 def describe_seconds(seconds: float) -> str:
-    """Write a length of time as a person would."""
+    """Return a duration in a suitable unit: ``3 minutes``."""
     for size, unit in ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -14,7 +14,8 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.builders._tensorflow.compiled import filled, is_worth_compiling, one_of_few, whole_batches
+from ffnn.builders._tensorflow.data.padding import padded, padded_plan, padded_size
+from ffnn.builders._tensorflow.epoch.compiling import is_worth_compiling
 from ffnn.builders.keras import KerasBuilder
 
 X, Y = load_digits(return_X_y=True)
@@ -25,15 +26,15 @@ Y = Y[:500]
 @pytest.fixture
 def compiled(monkeypatch):
     """Everything is worth compiling; returns the shapes that were."""
-    monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", 0.0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.epoch.compiling.WORTH", 0.0)
     shapes = set()
 
     def watched(plan, filling, arguments):
-        whole = whole_batches(plan, filling, arguments)
+        whole = padded_plan(plan, filling, arguments)
         shapes.add((whole["order"].shape[0], whole["step_sizes"].shape[0]))
         return whole
 
-    monkeypatch.setattr("ffnn.builders._tensorflow.traced_steps.whole_batches", watched)
+    monkeypatch.setattr("ffnn.builders._tensorflow.epoch.graph_runner.padded_plan", watched)
     return shapes
 
 
@@ -58,7 +59,7 @@ def fit(n_rows=500, make=MLPClassifier, **kwargs):
 def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):
     one = fit(builder=builder, **kwargs)
     assert len(compiled) == 1
-    monkeypatch.setattr("ffnn.builders._tensorflow.compiled.WORTH", np.inf)
+    monkeypatch.setattr("ffnn.builders._tensorflow.epoch.compiling.WORTH", np.inf)
     other = fit(builder=builder, **kwargs)
     assert len(compiled) == 1
     np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-9)
@@ -122,8 +123,10 @@ def test_what_is_planned_decides(n_rows, n_epochs, units, expected):
 def test_data_that_comes_in_parts_is_compiled_once(compiled, monkeypatch):
     whole = fit(dropout=0.3)
     assert len(compiled) == 1
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**16)  # 128 rows, and 116 in the last part
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
+    monkeypatch.setattr(
+        "ffnn.builders._tensorflow.data.training_data.PIECE", 2**16
+    )  # 128 rows, and 116 in the last part
     parts = fit(dropout=0.3)
     assert compiled - {max(compiled)} == {(128, 2)}
     np.testing.assert_allclose(parts.loss_curve_, whole.loss_curve_, rtol=1e-9)
@@ -133,11 +136,11 @@ def test_data_that_comes_in_parts_is_compiled_once(compiled, monkeypatch):
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 63, 64, 500, 1797])
 def test_filled_arrays_have_a_row_more_and_few_lengths(n):
     array = np.arange(2.0 * n).reshape(n, 2)
-    longer = filled(array, one_of_few(n))
+    longer = padded(array, padded_size(n))
     np.testing.assert_array_equal(longer[:n], array)
     assert n < len(longer) <= max(1.25 * (n + 1), n + 2)
     assert not longer[n:].any()
-    few = {one_of_few(m) for m in range(n, 2 * n)}
+    few = {padded_size(m) for m in range(n, 2 * n)}
     assert len(few) <= 6
 
 
@@ -146,8 +149,8 @@ def test_filled_arrays_have_a_row_more_and_few_lengths(n):
 def test_pieces_are_the_whole(form, solver, monkeypatch):
     whole = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
     scores = whole.predict_proba(form(X))
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 0)
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 2**14)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 2**14)
     pieces = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
     np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(pieces.predict_proba(form(X)), scores, atol=1e-4)

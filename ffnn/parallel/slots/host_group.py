@@ -1,4 +1,4 @@
-"""The hosts of an executor together."""
+"""The hosts of an executor as a group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["HostGroup", "each_host"]
 
 
 class HostGroup:
-    """All hosts together; it looks whether there are workers enough."""
+    """All hosts of an executor; checks that enough workers are left."""
 
     def __init__(self, hosts: Sequence[Host], queue: Queue, min_workers: int) -> None:
         self._hosts = hosts
@@ -24,10 +24,10 @@ class HostGroup:
         self._connected = self._started = False
         self.error: ExecutorError | None = None
         for host in hosts:
-            host.on_left_out = self.look
+            host.on_left_out = self.check
 
     def connect(self) -> None:
-        """Connect all hosts at the same time, once."""
+        """Connect all hosts at the same time; later calls do nothing."""
         if self._connected:
             return
         self._connected = True
@@ -38,8 +38,8 @@ class HostGroup:
 
         each_host(connect, self._hosts)
 
-    def look(self) -> str:
-        """Say how the other hosts are, now that one is left out; fail what waits if too few workers are left."""
+    def check(self) -> str:
+        """Return a sentence on the other hosts after one was left out; fail all tasks if too few workers are left."""
         reasons = [host.left_out for host in self._hosts]
         self._started = self._started or all(host.n_connections for host in self._hosts)
         left = sum(host.n_workers_left for host in self._hosts)
@@ -62,7 +62,7 @@ class HostGroup:
 
 
 def each_host(act: Callable[[Host], object], hosts: Sequence[Host]) -> None:
-    """Do something with every host at the same time, and wait."""
+    """Call a function with every host at the same time, and wait for all calls."""
     threads = [threading.Thread(target=act, args=(host,), daemon=True) for host in hosts]
     for thread, host in zip(threads, hosts, strict=True):
         try:

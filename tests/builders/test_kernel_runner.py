@@ -36,7 +36,7 @@ def fit(batches, hidden_units=(24,), cls=MLPClassifier, y=Y, **kwargs):
 
 
 def steps_of(model):
-    return type(model._fitted._model._program.steps).__name__
+    return model._fitted._model.describe()["runner"]
 
 
 def assert_same(one, other, atol=5e-6):
@@ -71,7 +71,7 @@ CASES = [
 def test_a_fit_is_that_of_a_dense_batch(builder, kwargs):
     one, other = (fit(batches, builder=builder, **kwargs) for batches in ("dense", "stored"))
     on_keras_alone = builder == "keras" and kwargs.get("hidden_units") == ()  # whose one layer takes dense rows
-    assert (steps_of(one), steps_of(other)) == ("TracedSteps", "TracedSteps" if on_keras_alone else "FusedSteps")
+    assert (steps_of(one), steps_of(other)) == ("GraphRunner", "GraphRunner" if on_keras_alone else "KernelRunner")
     assert_same(one, other)
     predict = "predict" if "cls" in kwargs else "predict_proba"
     np.testing.assert_allclose(getattr(other, predict)(X), getattr(one, predict)(X), atol=1e-5)
@@ -82,7 +82,7 @@ def test_what_is_learned_otherwise_is_learned_as_well(builder):
     """Batch norm takes the bias before it away, whose gradient is noise; so weights cannot be compared."""
     block = ("affine", "batch_norm", "activation")
     one, other = (fit(batches, builder=builder, block=block) for batches in ("dense", "stored"))
-    assert steps_of(other) == "FusedSteps"
+    assert steps_of(other) == "KernelRunner"
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, atol=1e-5)
     (name,) = (name for name in one._state().weights if "variance" in name)
     np.testing.assert_allclose(other._state().weights[name], one._state().weights[name], rtol=1e-3)
@@ -91,7 +91,7 @@ def test_what_is_learned_otherwise_is_learned_as_well(builder):
 
 def test_with_a_norm_to_keep_the_steps_are_tensorflows():
     one, other = (fit(batches, solver=Adam(clip_norm=0.1)) for batches in ("dense", "stored"))
-    assert steps_of(other) == "TracedSteps"
+    assert steps_of(other) == "GraphRunner"
     assert_same(one, other)
 
 
@@ -118,7 +118,7 @@ def test_weight_decay_may_begin_while_rows_wait():
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     fitted = []
     for n_threads in (1, 3):
-        monkeypatch.setattr("ffnn.builders._tensorflow.fused_steps.n_threads", lambda n=n_threads: n)
+        monkeypatch.setattr("ffnn.builders._tensorflow.epoch.kernel_runner.n_threads", lambda n=n_threads: n)
         fitted.append(fit("stored", dropout=0.3))
     for mine, theirs in zip(fitted[0].coefs_, fitted[1].coefs_, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -127,8 +127,8 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
 @pytest.mark.parametrize("dropout", [None, 0.3])
 def test_data_that_is_not_copied_gives_the_same(monkeypatch, dropout):
     whole = fit("stored", dropout=dropout)
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.RESIDENT", 1_000)
-    monkeypatch.setattr("ffnn.builders._tensorflow.samples.PIECE", 10_000)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 1_000)
+    monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 10_000)
     in_pieces = fit("stored", dropout=dropout)
     for mine, theirs in zip(whole.coefs_, in_pieces.coefs_, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -1,0 +1,64 @@
+"""The base class of every executor: its optional part, with defaults."""
+
+from __future__ import annotations
+
+import abc
+import concurrent.futures
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["BaseExecutor"]
+
+
+class BaseExecutor(concurrent.futures.Executor, abc.ABC):
+    """The optional part of an executor: preparation, diagnosis and statistics, with defaults for all but `n_workers`.
+
+    Pools, joblib's backend and ``ffnn doctor`` use nothing else besides ``submit`` and ``shutdown``. An executor that
+    derives from ``concurrent.futures.Executor`` alone is wrapped in
+    :class:`ffnn.parallel.foreign.ForeignExecutor`.
+    """
+
+    @property
+    @abc.abstractmethod
+    def n_workers(self) -> int:
+        """The number of tasks that can run at the same time."""
+
+    @property
+    def n_workers_left(self) -> int:
+        """The number of workers in use at the moment: all but those left out because they or their host failed."""
+        return self.n_workers
+
+    @property
+    def n_hosts(self) -> int:
+        """The number of hosts."""
+        return 1
+
+    @property
+    def n_left_out(self) -> int:
+        """The number of hosts left out at the moment because they failed."""
+        return 0
+
+    @property
+    def n_retries(self) -> int:
+        """The number of times that a task had to be started again because its worker was lost."""
+        return 0
+
+    @property
+    def bytes_sent(self) -> int:
+        """The number of bytes sent to workers; 0 if the executor does not count them."""
+        return 0
+
+    @property
+    def dashboard_link(self) -> str | None:
+        """The address of a page that shows the tasks; None if there is none."""
+        return None
+
+    def prepare(self) -> None:
+        """Connect and check everything before the first task; raise an error if no task could run."""
+
+    def diagnose(self) -> Sequence[Any] | None:
+        """Check each host and return one :class:`~ffnn.parallel.slots.diagnosis.Diagnosis` per host.
+
+        None, the default, means that the executor cannot tell: ``ffnn doctor`` then runs a task on it.
+        """
+        return None

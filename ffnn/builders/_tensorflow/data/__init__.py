@@ -1,0 +1,1 @@
+"""From a data set in NumPy to batches in TensorFlow."""

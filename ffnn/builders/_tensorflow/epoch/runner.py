@@ -1,0 +1,91 @@
+"""The base class of the runners of epochs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import tensorflow as tf
+
+from ffnn.builders._state import Variables
+from ffnn.builders._tensorflow.data.batches import Data
+from ffnn.builders._tensorflow.data.padding import Padding
+from ffnn.builders._tensorflow.memory import tensor_of
+from ffnn.model import EpochPlan, Rows
+
+__all__ = ["EpochRunner", "plan_tensors"]
+
+Memory = TypeVar("Memory")
+
+
+class EpochRunner(ABC, Generic[Memory]):
+    """Runs the epochs of a program.
+
+    Fits that share a program share its runner. The state that a fit keeps from epoch to epoch is in its own ``memory``.
+    """
+
+    @abstractmethod
+    def memory(self) -> Memory:
+        """Return the memory of a new fit."""
+
+    def on_host(self, x: Rows) -> bool:
+        """Return whether epochs take the rows as NumPy arrays rather than as tensors."""
+        return False
+
+    def pads(self, plan: EpochPlan) -> bool:
+        """Return whether an epoch takes its data padded, as a program compiled by XLA does."""
+        return False
+
+    def begin_epoch(self, variables: Variables, plan: EpochPlan, memory: Memory) -> None:
+        """Prepare for an epoch, whose steps :meth:`train_epoch` may take in several calls; nothing by default."""
+
+    @abstractmethod
+    def train_epoch(
+        self,
+        variables: Variables,
+        data: Data,
+        scalars: Any,
+        plan: EpochPlan,
+        memory: Memory,
+        padding: Padding | None = None,
+    ) -> tuple[float, float]:
+        """Train an epoch, or some of its steps, in place; return the sum of the losses and their total weight.
+
+        Parameters
+        ----------
+        variables : Variables
+            The fit's variables.
+        data : Data
+            The data set.
+        scalars : tensor of shape (n_scalars,)
+            The network's scalars.
+        plan : EpochPlan
+            The steps.
+        memory
+            The fit's memory.
+        padding : Padding, optional
+            The padding of the data, if it is padded.
+        """
+
+    @abstractmethod
+    def defers(self, weight_decay: float) -> bool:
+        """Return whether epochs with this weight decay may leave work for :meth:`settle`."""
+
+    @abstractmethod
+    def settle(self, variables: Variables, memory: Memory) -> None:
+        """Bring the variables up to date with the work that epochs deferred."""
+
+
+def plan_tensors(plan: EpochPlan, dtype: str) -> dict[str, Any]:
+    """Return an epoch's plan as tensors; those for weight decay only where there is some."""
+    tensors = {
+        "order": tensor_of(plan.order),
+        "batch_size": tf.constant(plan.batch_size, tf.int32),
+        "step_sizes": tensor_of(plan.step_sizes.astype(dtype)),
+        "seeds": tensor_of(plan.seeds),
+        "clipping": {name: tf.constant(bound, dtype) for name, bound in plan.clipping.items()},
+    }
+    if plan.weight_decay > 0:
+        tensors["decay"] = tf.constant(plan.weight_decay, dtype)
+        tensors["shrinkages"] = tensor_of((plan.learning_rates * plan.weight_decay).astype(dtype))
+    return tensors
