@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,7 +17,7 @@ from ffnn.solver import Solver
 from ffnn_plugins.builders._native import library
 from ffnn_plugins.builders._native.library import Library, address
 from ffnn_plugins.builders._native.network import FUNCTIONS, KINDS, loss_of, ops_of, solver_of
-from ffnn_plugins.builders._native.panels import packed, packed_like, unpacked
+from ffnn_plugins.builders._native.panels import packed, packed_like, pieces, unpacked
 
 __all__ = ["NativeModel"]
 
@@ -134,13 +134,17 @@ class NativeModel:
         return self._step
 
     def is_finite(self) -> bool:
-        # without what fills the panels up, which nothing reads
-        weights = ((name, array) for name, array in self._weights.items() if name in self.trainable)
-        slots = ((name, array) for name, arrays in self._slots.items() for array in arrays)
+        weights = self._pieces((name, [self._weights[name]]) for name in self.trainable)
+        extras = self._pieces((name, [a]) for name, a in self._weights.items() if name not in self.trainable)
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = (np.square(self._unpacked(name, array)) for name, array in weights)
-            others = (self._unpacked(name, array) for name, array in slots)
-            return all(bool(np.isfinite(array).all()) for array in itertools.chain(squares, others))
+            arrays = itertools.chain(map(np.square, weights), extras, self._pieces(self._slots.items()))
+            return all(bool(np.isfinite(array).all()) for array in arrays)
+
+    def _pieces(self, named: Iterable[tuple[str, Iterable[Array]]]) -> Iterator[Array]:
+        """Yield the pieces of arrays that have the shapes of these weights."""
+        for name, arrays in named:
+            for array in arrays:
+                yield from pieces(array, self.network.weights[name].shape)
 
     # -- data
 

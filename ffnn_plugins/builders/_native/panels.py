@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ffnn.model import Array
 
-__all__ = ["packed", "packed_like", "unpacked"]
+__all__ = ["packed", "packed_like", "pieces", "unpacked"]
 
 #: Bytes at a multiple of which arrays begin: no vector then lies in two lines of the cache.
 _ALIGNMENT = 64
+#: Rows of a piece.
+_ROWS = 4096
 
 
 def packed_like(shape: tuple[int, ...], dtype: str, panel: int, value: float = 0.0) -> Array:
@@ -43,3 +46,14 @@ def unpacked(array: Array, shape: tuple[int, ...]) -> Array:
         return array[: shape[0]].copy()
     rows = np.swapaxes(array, 0, 1).reshape(shape[0], -1)[:, : shape[1]]
     return np.array(rows, order="C")
+
+
+def pieces(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """Yield views of all of a matrix or a vector of this shape, in panels or not, without what fills panels up."""
+    if len(shape) == 1:
+        yield array[: shape[0]]
+        return
+    panels = array if array.ndim == 3 else array[np.newaxis]
+    for p, panel in enumerate(panels):
+        width = shape[1] - p * panel.shape[1]
+        yield from (panel[start : start + _ROWS, :width] for start in range(0, shape[0], _ROWS))

@@ -6,6 +6,7 @@ import ctypes
 import dataclasses
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from ffnn.plugins import registry
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import OUTPUTS, assert_states_equal, make_problem
 from ffnn.testing.builders import STOCHASTIC, BuilderSuite
-from ffnn_plugins.builders._native import library, model
+from ffnn_plugins.builders._native import library, model, sparse
 from ffnn_plugins.builders._native.sparse import SparseAdamModel
 from ffnn_plugins.builders.native import NativeBuilder
 from ffnn_plugins.inputs.dense import DenseInput
@@ -328,6 +329,30 @@ def test_stored_entries_train_as_dense_batches_do(solver, weight_decay):
     weights = problems[0].initial_weights()
     np.testing.assert_allclose(*[m.loss_and_gradient(weights)[0] for m in models], rtol=1e-5)
     assert_states_equal(models[1].get_state(), build(problems[1], models[1].get_state()).get_state())
+
+
+@pytest.mark.parametrize(
+    ("n_features", "n_stored", "stored"), [(20_000, 5, True), (20_000, 12_000, False), (2000, 5, False)]
+)
+def test_stored_entries_are_trained_on_where_that_is_expected_to_be_faster(n_features, n_stored, stored):
+    X = scipy.sparse.random(50, n_features, n_stored / n_features, format="csr", random_state=0)
+    for batches, expected in (("auto", stored), ("stored", True), ("dense", False)):
+        found = sparse._prefers_stored(SparseInput(batches).fit(X, 64), n_features)
+        assert found is expected, batches
+
+
+def test_threads_predict_while_stored_entries_are_trained_on():
+    problem = sparse_problem("stored")
+    made, alone = build(problem), build(problem)
+    plans = [problem.plan(epoch) for epoch in range(20)]
+    expected = [alone.train_epoch(plan) for plan in plans]
+    with ThreadPoolExecutor(1) as other:
+        found = other.submit(lambda: [made.train_epoch(plan) for plan in plans])
+        while not found.done():
+            assert np.isfinite(made.forward(problem.x)).all()
+            made.get_state()
+    assert found.result() == pytest.approx(expected, rel=1e-5)
+    assert made.is_finite() is True
 
 
 def test_dropout_drops_its_share():
