@@ -108,4 +108,11 @@ class MonitorListener(Listener):
 
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Return whether the function's answer is true."""
-        return bool(self._function(epoch, stats))
+        answer = self._function(epoch, stats)
+        try:
+            return bool(answer)
+        except (TypeError, ValueError) as error:  # an array, say
+            raise TypeError(
+                f"monitor returned {answer!r}: expected True to stop the training, or False or None to go on; got "
+                f"{type(answer).__name__}. End the function without a return, or return a bool."
+            ) from error

@@ -102,7 +102,13 @@ class Validation:
                 f"scoring={self.scoring!r} returned {score!r} for the validation data; expected a number, "
                 f"got {type(score).__name__}. Return a float, the greater the better, or name a scikit-learn scorer."
             )
-        return float(score)
+        try:
+            return float(score)
+        except OverflowError:
+            raise ValueError(
+                f"scoring={self.scoring!r} returned a number for the validation data that no float can hold. Return a "
+                "float, the greater the better, or name a scikit-learn scorer."
+            ) from None
 
 
 class ValidationListener(Listener):
@@ -240,20 +246,24 @@ def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) 
     seed : int
         The seed.
     stratify : bool
-        Whether each class of ``y`` keeps its share.
+        Whether each class of ``y`` keeps its share; the only sample of a class is trained on.
 
     Raises
     ------
     ValueError
         If there are too few rows, or too few of a class.
     """
-    rows = np.arange(len(weight))
+    rows, single = np.arange(len(weight)), np.zeros(len(weight), bool)
+    if stratify:  # a fold may have one sample of a rare class
+        _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
+        single = (counts[places] == 1) & (counts.max() > 1)
+    rest = rows[~single]
+    labels = safe_indexing(y, rest) if stratify else None
     try:
-        train, test = train_test_split(
-            rows, test_size=fraction, random_state=seed, stratify=safe_indexing(y, rows) if stratify else None
-        )
+        train, test = train_test_split(rest, test_size=fraction, random_state=seed, stratify=labels)
+        train = np.concatenate([train, rows[single]])
     except ValueError as error:
-        remedy = _remedy(y if stratify else np.zeros(len(rows)), fraction) or str(error)
+        remedy = _remedy(np.zeros(len(rest)) if labels is None else labels, fraction) or str(error)
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction:g} cannot split these {len(rows)} samples: "
             f"{remedy}; or pass X_val and y_val, or set early_stopping=False."
@@ -277,8 +287,7 @@ def _remedy(y: Array, fraction: float) -> str:
     if n < 2:
         return "there is one sample. Give more"
     if counts.min() < 2:
-        alone = classes[counts < 2][:10].tolist()
-        return f"of the classes {alone} there is one sample each, which is either trained on or set apart. Give more"
+        return "there is one sample of each class, which is either trained on or set apart. Give more"
     if n_test < k:
         return f"{n_test} set apart would not have all {k} classes. Raise it to {np.ceil(k / n * 1e4) / 1e4:g}"
     if n - n_test < k:

@@ -140,7 +140,7 @@ def test_the_display_draws_the_epochs_that_had_validation():
 @pytest.mark.parametrize(
     ("y", "fraction", "message"),
     [
-        (np.repeat([0, 1], [89, 1]), 0.1, r"of the classes \[1\] there is one sample each.*; or pass X_val"),
+        (np.arange(90), 0.1, r"there is one sample of each class.*; or pass X_val"),
         (np.arange(90) % 20, 0.1, r"9 set apart would not have all 20 classes. Raise it to 0.2223; or pass"),
         (np.arange(90) % 20, 0.9, r"9 left to train on would not have all 20 classes. Lower it to 0.7777; or pass"),
     ],
@@ -152,6 +152,26 @@ def test_a_split_that_cannot_be_made_says_what_helps(y, fraction, message):
     words = str(raised.value).split(" it to ")
     if len(words) > 1:
         model.set_params(validation_fraction=float(words[1].partition(";")[0])).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "y", [np.repeat([0, 1], [89, 1]), np.repeat([0, 1, 2], [44, 45, 1])], ids=["binary", "multiclass"]
+)
+def test_the_only_sample_of_a_class_is_trained_on(y):
+    """As in a fold of a time series."""
+    model = classifier(early_stopping=True, n_epochs=2).fit(X, y)
+    assert model.classes_.tolist() == np.unique(y).tolist()
+    assert model.predict_proba(X).shape == (90, len(model.classes_))
+
+
+def test_an_answer_of_a_monitor_that_is_no_bool_is_named():
+    with pytest.raises(TypeError, match=r"(?s)monitor returned array.*expected True to stop"):
+        classifier(n_epochs=2).fit(X, Y, monitor=lambda epoch, estimator, stats: estimator.predict(X))
+
+
+def test_a_score_that_no_float_can_hold_is_named():
+    with pytest.raises(ValueError, match="scoring=.* returned a number .* that no float can hold"):
+        classifier(n_epochs=2, scoring=lambda *args, **kwargs: 10**400).fit(X, Y, **VAL)
 
 
 def test_weights_of_zero_on_one_side_say_what_helps():
