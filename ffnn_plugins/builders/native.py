@@ -34,6 +34,7 @@ class NativeBuilder(Builder):
 
     engine = "ffnn_plugins"
     requirement = "ffnn"
+    survives_fork = True
 
     def __init__(self, device: str | None = None) -> None:
         self.device = device

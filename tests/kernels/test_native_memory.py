@@ -34,10 +34,13 @@ from ffnn_plugins.layers.prelu import PReLU
 
 model._WORTH_THREADS, n_runs = 1, 0
 
-def run(output="multiclass", batch_size=8, n_threads=1, **options):
+def run(output="multiclass", batch_size=8, n_threads=1, weighted=False, **options):
     global n_runs
     n_runs += 1
     problem = make_problem(output, rate=0.3, **options)
+    if weighted:  # the entries of multilabel targets
+        problem.network.output.label_weights_ = np.ones((problem.network.n_outputs, 2))
+        problem.targets = np.hstack([problem.targets, np.ones_like(problem.targets)])
     model._n_threads = lambda: n_threads
     made = model.NativeModel(problem.network, problem.solver)
     made.set_state(State(problem.initial_weights()))
@@ -57,6 +60,7 @@ for dtype in ("float32", "float64"):
     for output in OUTPUTS:
         for units in ((), (1,), (257,), (3, 33)):
             run(output, hidden_units=units, dtype=dtype, n_features=5)
+    run("multilabel", weighted=True, dtype=dtype)
     for n_rows in (4, 65, 300):
         for batch_size in (1, 64, 1000):
             run(n_rows=n_rows, batch_size=batch_size, n_features=70, dtype=dtype)

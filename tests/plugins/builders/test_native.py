@@ -274,15 +274,26 @@ def test_every_level_computes_the_same(level, dtype, monkeypatch):
         np.testing.assert_array_equal(made.forward(problem.rows(rows)), everything[rows])
 
 
-def test_it_needs_no_engine_and_a_level_can_be_forced():
+def test_it_needs_no_engine_survives_a_fork_and_can_be_held_to_a_level():
     code = """
 import os, sys
 os.environ["FFNN_KERNELS_LEVEL"] = "0"
+from ffnn._utils.forks import note_running
 import numpy as np
 from ffnn import MLPClassifier
 from ffnn_plugins.builders._native.library import _load
 X = np.random.default_rng(0).normal(size=(60, 5))
-assert MLPClassifier((8,), builder="native", random_state=0).fit(X, X[:, 0] > 0).predict(X).shape == (60,)
+fitted = MLPClassifier((8,), builder="native", random_state=0).fit(X, X[:, 0] > 0)
+assert fitted.predict(X).shape == (60,)
+note_running("tensorflow")
+child = os.fork()
+if not child:  # it has lost TensorFlow, and nothing else
+    try:
+        fitted.partial_fit(X, X[:, 0] > 0).predict(X)
+        os._exit(0)
+    finally:
+        os._exit(1)
+print(os.waitpid(child, 0)[1])
 print(sorted({"tensorflow", "keras", "torch", "jax"} & set(sys.modules)), _load("float32")._library._name[-12:])
 os.environ["FFNN_KERNELS_LEVEL"] = "7"
 _load.cache_clear()
@@ -295,6 +306,7 @@ except ValueError as error:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
+        "0",
         "[] float32-0.so",
         "FFNN_KERNELS_LEVEL='7': expected one of (4, 3, 0). Unset it to take the best.",
     ]
