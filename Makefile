@@ -15,7 +15,7 @@ help:  ## list the targets
 
 setup: $(STAMP)  ## create .venv with ffnn and all that its development needs
 
-$(STAMP): pyproject.toml hatch_build.py scripts/setup.sh $(wildcard ffnn/kernels/*.[ch])
+$(STAMP): pyproject.toml hatch_build.py scripts/setup.sh $(wildcard ffnn/kernels/*.[ch] ffnn_plugins/builders/_native/*.[ch])
 	scripts/setup.sh $(VENV)
 	@touch $@
 

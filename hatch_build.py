@@ -1,4 +1,4 @@
-"""Compiles the kernels in ffnn/kernels when the package is built; without a compiler it is built without them."""
+"""Compiles the kernels in C when the package is built; without a compiler it is built without them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: As ffnn/kernels/__init__.py knows them: what the processor must have, as the compilers' names say it.
 LEVELS = {0: None, 3: "x86-64-v3", 4: "x86-64-v4"}
+FOLDERS = ["ffnn/kernels", "ffnn_plugins/builders/_native"]
 OPTIONS = ["-std=gnu11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared", "-s"]
 
 
@@ -26,26 +27,27 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say that the wheel is of this platform."""
-        folder = Path(self.root, "ffnn", "kernels")
         levels = LEVELS if platform.machine() in ("x86_64", "AMD64") else {0: None}
-        made = [self.compile(source, level, name) for source in folder.glob("*.c") for level, name in levels.items()]
+        sources = [source for folder in FOLDERS for source in Path(self.root, folder).glob("*.c")]
+        made = [self.compile(source, level, name) for source in sources for level, name in levels.items()]
         if not any(made):
             return
-        build_data["artifacts"] += ["ffnn/kernels/*.so"]
+        build_data["artifacts"] += [f"{folder}/*.so" for folder in FOLDERS]
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 
     def compile(self, source: Path, level: int, name: str | None) -> bool:
         """Return whether a library could be made; one that is newer than its sources is kept."""
         target = source.with_name(f"{source.stem}-{level}.so")
-        newest = max(file.stat().st_mtime for file in (source, *source.parent.glob("*.h")))
+        headers = [header for folder in FOLDERS for header in Path(self.root, folder).glob("*.h")]
+        newest = max(file.stat().st_mtime for file in (source, *headers))
         if target.exists() and target.stat().st_mtime > newest:
             return True
         if shutil.which("cc"):
             command, architecture = ["cc"], "-march="
         else:
             command, architecture = [sys.executable, "-m", "ziglang", "cc"], "-mcpu="
-            name = name and name.replace("-", "_")
+            name = name.replace("-", "_") if name else "baseline"  # otherwise Zig's is this machine's own
         options = [*OPTIONS, *([architecture + name] if name else [])]
         options += ["-mprefer-vector-width=512"] if level == 4 else []
         done = subprocess.run(

@@ -29,6 +29,8 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     #: The engine's top-level module, and what to install for it.
     engine: ClassVar[str]
     requirement: ClassVar[str]
+    #: Whether a forked child can go on with the models of its parent; an engine with threads of its own cannot.
+    survives_fork: ClassVar[bool] = False
 
     @abstractmethod
     def model(self, network: Network, solver: Solver) -> Model:

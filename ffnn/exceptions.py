@@ -10,6 +10,7 @@ Errors about a value also derive from the built-in exception that scikit-learn u
         │   ├── PluginConflictError
         │   └── PluginLoadError
         ├── EngineNotInstalledError     (also ValueError)
+        ├── UnsupportedError            (also ValueError)
         ├── ForkedEngineError           (also RuntimeError)
         ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
@@ -52,6 +53,7 @@ __all__ = [
     "TaskTimeoutError",
     "TrainingDivergedError",
     "UnknownPluginError",
+    "UnsupportedError",
     "VersionMismatchError",
     "WorkerDiedError",
     "WorkerStartError",
@@ -80,6 +82,10 @@ class PluginLoadError(PluginError):
 
 class EngineNotInstalledError(FfnnError, ValueError):
     """The engine that a builder needs is not installed."""
+
+
+class UnsupportedError(FfnnError, ValueError):
+    """A builder does not have a part that the network or its solver needs."""
 
 
 class ForkedEngineError(FfnnError, RuntimeError):

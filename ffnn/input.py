@@ -18,6 +18,7 @@ from ffnn._utils.documentation import DocumentedMixin
 from ffnn._utils.keys import parameters_key
 from ffnn.layer import Context, Traits, Weight
 from ffnn.model import Array, Rows
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, SparseRows, Tensor
 
 __all__ = ["Input", "SparseStatistics"]
@@ -105,6 +106,10 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         """Return :meth:`forward` computed by native Keras layers; see :meth:`ffnn.layer.Layer.to_keras`."""
         return x if type(self).forward is Input.forward else NotImplemented
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        """Return what :meth:`forward` does in the ``native`` builder; see :meth:`ffnn.layer.Layer.to_native`."""
+        return () if type(self).forward is Input.forward else None
 
     def adjust_tags(self, tags: Tags) -> None:
         """Adjust the scikit-learn tags of an estimator with this ``input_layer``; by default leave them unchanged."""

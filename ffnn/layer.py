@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["Context", "Layer", "Traits", "Weight", "call", "numbered_names"]
@@ -178,6 +179,18 @@ class Layer(ABC):
             The dtype, or the name of the dtype policy, for every Keras layer.
         """
         return NotImplemented
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        """Return the operations of the ``native`` builder that the layer is made of; None, the default, if it is none.
+
+        Then that builder refuses the layer by name. A subclass whose :meth:`forward` is another one says so anew.
+
+        Parameters
+        ----------
+        n_inputs : int
+            The number of features that enter the layer.
+        """
+        return None
 
     def structure(self) -> tuple[Hashable, ...]:
         """Return a key of the traced program: the class and all fields but its scalar inputs."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sklearn.utils import Tags
 
     from ffnn.layer import Layer
+    from ffnn.native import NativeLoss
     from ffnn.ops import Ops, Tensor
 
 __all__ = ["Output", "encoded_by", "values_met"]
@@ -202,6 +203,10 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
         if self.activation is None:
             return scores
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
+
+    def to_native(self) -> NativeLoss | None:
+        """Return which loss of the ``native`` builder a fitted output has; None, the default, if it is none."""
+        return None
 
     def adjust_tags(self, tags: Tags) -> None:
         """Adjust the scikit-learn tags of an estimator with this ``output_layer``; by default leave them unchanged."""

@@ -1,4 +1,4 @@
-"""Registers ffnn's built-in plugins, except the builders, the way a third-party plugin would."""
+"""Registers ffnn's built-in plugins, except its two engines, the way a third-party plugin would."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def ffnn_outputs() -> dict[str, str]:
         "multilabel": "ffnn_plugins.outputs.multilabel:MultilabelOutput",
         "regression": "ffnn_plugins.outputs.regression:RegressionOutput",
     }
+
+
+@hookimpl
+def ffnn_builders() -> dict[str, str]:
+    """Register the built-in builder that is no engine's."""
+    return {"native": "ffnn_plugins.builders.native:NativeBuilder"}
 
 
 @hookimpl

@@ -29,6 +29,7 @@ FLOORS: list[dict[str, str]] = [
         "plugins": "hooks, registry",
         "ops": "array operations",
         "initializers": "first weights",
+        "native": "operations in C",
     },
     {
         "layer": "kind",

@@ -39,11 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-#: The builders that the estimators are tested on.
+#: The engines that the estimators are tested on, with all that an engine takes.
 BUILDERS = ("tf", "keras") if importlib.util.find_spec("ffnn.builders.keras") else ("tf",)
 
 
-@pytest.fixture(params=BUILDERS)
+@pytest.fixture(params=(*BUILDERS, "native"))
 def builder(request: pytest.FixtureRequest) -> str:
     """Run the test once a builder."""
     return str(request.param)

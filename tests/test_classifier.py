@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import ffnn
 from ffnn import MLPClassifier
+from tests.conftest import BUILDERS
 
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
@@ -167,6 +168,7 @@ def test_selu_brings_alpha_dropout(builder):
     assert np.isfinite(estimator.loss_curve_).all()
 
 
+@pytest.mark.parametrize("builder", BUILDERS)  # a function of the engine's
 def test_the_activation_may_be_a_function(builder):
     function = classifier(activation=tf.nn.relu, builder=builder).fit(X, Y)
     name = classifier(activation="relu", builder=builder).fit(X, Y)

@@ -21,9 +21,9 @@ FIELD = """
     constant cos cosine cycle exponential inverse linear log one scaling stepwise up warm
     argument array connected expired foreign statistic step upload
     argument draft fit history loop pipeline
-    graph node onnx tensor
+    graph native node onnx op tensor
     conflict data diverged error export forked installed key load lost mismatch missing not persistence start unknown
-    usage version warning
+    unsupported usage version warning
     backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler

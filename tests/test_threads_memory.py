@@ -16,6 +16,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
+from tests.conftest import BUILDERS
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,7 @@ def test_threads_predict_with_one_estimator(builder):
             np.testing.assert_array_equal(probabilities, expected)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)  # what is traced is the engine's
 def test_fits_of_a_shape_add_no_memory_and_trace_nothing_new(builder):
     process = psutil.Process()
     activation = CountedRelu()

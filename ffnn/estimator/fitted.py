@@ -116,7 +116,7 @@ class Fitted:
         """Refuse a model whose engine cannot run here, or that belongs to the process this one was forked from."""
         if self._model is None or self._builder is None:
             return
-        if self._process != os.getpid():
+        if self._process != os.getpid() and not self._builder.survives_fork:
             check_not_forked()
         self._builder.check_running()
 

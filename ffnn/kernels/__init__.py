@@ -22,13 +22,29 @@ _FOLDER = Path(__file__).parent
 
 
 @functools.cache
-def load(name: str) -> ctypes.CDLL | None:
-    """Return the library of the C file called ``name`` that suits this processor, or None where there is none."""
-    plain = _open(name, LEVELS[-1])
+def load(name: str, folder: Path = _FOLDER) -> ctypes.CDLL | None:
+    """Return the library of the C file called ``name`` that suits this processor, or None where there is none.
+
+    The environment variable ``FFNN_KERNELS_LEVEL`` names the highest level that may be taken, for tests and benchmarks.
+
+    Raises
+    ------
+    ValueError
+        If that is no level.
+    """
+    plain = _open(name, LEVELS[-1], folder)
     if plain is None:
         return None
-    libraries = (_open(name, level) for level in LEVELS if plain.ffnn_runs(level))
+    highest = _highest_level()
+    libraries = (_open(name, level, folder) for level in LEVELS if level <= highest and plain.ffnn_runs(level))
     return next(library for library in libraries if library is not None)
+
+
+def _highest_level() -> int:
+    level = os.environ.get("FFNN_KERNELS_LEVEL", str(LEVELS[0]))
+    if level not in map(str, LEVELS):
+        raise ValueError(f"FFNN_KERNELS_LEVEL={level!r}: expected one of {LEVELS}. Unset it to take the best.")
+    return int(level)
 
 
 def describe() -> str:
@@ -42,8 +58,8 @@ def describe() -> str:
     return "kernels: " + ", ".join(f"{name} (for {_NAMES[level]})" for name, level in levels.items())
 
 
-def _open(name: str, level: int) -> ctypes.CDLL | None:
-    folder = Path(os.environ.get("FFNN_KERNELS") or _FOLDER)
+def _open(name: str, level: int, folder: Path = _FOLDER) -> ctypes.CDLL | None:
+    folder = Path(os.environ.get("FFNN_KERNELS") or folder)
     try:
         return ctypes.CDLL(str(folder / f"{name}-{level}.so"))
     except OSError:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import pytest
 import scipy.sparse
 from sklearn.base import clone
 
-from ffnn.exceptions import EngineNotInstalledError
+from ffnn.exceptions import EngineNotInstalledError, UnsupportedError
 from ffnn.input import Input
 from ffnn.layer import Context, Layer
 from ffnn.model import Array, Arrays, EpochPlan, Rows
@@ -35,6 +38,7 @@ __all__ = [
     "installed_builders",
     "make_problem",
     "to_numpy",
+    "unless_refused",
 ]
 
 
@@ -43,7 +47,10 @@ OUTPUTS = ("binary", "multiclass", "multilabel", "regression")
 
 
 def installed_builders() -> list[str]:
-    """Return the names of the registered builders whose engine is installed; raise for a broken builder."""
+    """Return the names of the registered builders whose engine is installed; raise for a broken builder.
+
+    Those that take every network come first.
+    """
     found = []
     for name in registry.names("builder"):
         try:
@@ -51,7 +58,16 @@ def installed_builders() -> list[str]:
         except EngineNotInstalledError:
             continue
         found.append(name)
-    return found
+    return sorted(found, key=lambda name: name == "native")
+
+
+@contextmanager
+def unless_refused() -> Iterator[None]:
+    """Skip the test if the builder refuses what the network is made of, as a builder of a fixed set may."""
+    try:
+        yield
+    except UnsupportedError as error:
+        pytest.skip(str(error))
 
 
 _FITS: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()

@@ -15,6 +15,7 @@ from sklearn.utils import Tags
 from ffnn._utils.checks import check_number
 from ffnn.layer import Context, Weight
 from ffnn.model import Rows
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.inputs.dense import DenseInput
 
@@ -52,3 +53,6 @@ class ScaledInput(DenseInput):
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         # a step of the stored factor changes the effective factor by `rate` times as much
         return x * (self.rate * weights["factor"])
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("scale", weight="factor", factor=self.rate),)

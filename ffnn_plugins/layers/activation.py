@@ -8,6 +8,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_choice
 from ffnn.layer import Context, Layer, Traits
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["ACTIVATIONS", "Activation"]
@@ -63,6 +64,11 @@ class Activation(Layer):
             return _checked(self.activation, x)
         name = ACTIVATIONS[str(self.activation)]
         return mish(ops, x) if name == "mish" else getattr(ops, name)(x)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        if callable(self.activation):
+            return None
+        return (NativeOp("function", function=ACTIVATIONS[str(self.activation)]),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         if dtype == "float64" and self.activation in _ROUNDED:

@@ -10,6 +10,7 @@ from typing import Any
 from ffnn._utils.checks import check_choice, check_integer
 from ffnn.initializers import INITIALIZERS
 from ffnn.layer import Context, Layer, Traits, Weight
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, SparseRows, Tensor
 
 __all__ = ["Affine"]
@@ -67,6 +68,9 @@ class Affine(Layer):
         weight = ops.cast(weights["weight"], dtype)
         product = x.matmul(ops, weight) if isinstance(x, SparseRows) else ops.matmul(x, weight)
         return ops.add_bias(product, ops.cast(weights["bias"], dtype))
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("affine", weight="weight", bias="bias"),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         # zeros: the core draws the weights, so Keras's own draw would be wasted

@@ -11,6 +11,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_rate
 from ffnn.layer import Context, Layer, Traits
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["AlphaDropout"]
@@ -48,6 +49,9 @@ class AlphaDropout(Layer):
         shift = -scale * _SATURATION * rate
         kept = ops.where(keep, x, _SATURATION * ops.ones_like(x))
         return ops.cast(scale, x.dtype) * kept + ops.cast(shift, x.dtype)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("alpha_dropout", factor=self.scalars()[0]),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.AlphaDropout(self.rate, name=name, dtype=dtype)(x)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_rate
 from ffnn.layer import Context, Layer, Traits
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, SparseRows, Tensor
 from ffnn_plugins.layers.alpha_dropout import AlphaDropout
 
@@ -50,6 +51,9 @@ class Dropout(Layer):
             return ops.where(keep, values * ops.cast(1 / (1 - rate), values.dtype), ops.zeros_like(values))
 
         return x.map(drop) if isinstance(x, SparseRows) else drop(x)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("dropout", factor=self.scalars()[0]),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.Dropout(self.rate, name=name, dtype=dtype)(x)

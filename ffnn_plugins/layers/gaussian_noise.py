@@ -12,6 +12,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_number
 from ffnn.layer import Context, Layer, Traits
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["GaussianNoise"]
@@ -44,6 +45,9 @@ class GaussianNoise(Layer):
         draws = ops.uniform((2, shape[0], shape[1]), context.seed, stddev.dtype)
         radius = ops.sqrt(-2 * ops.log(1 - draws[0]))
         return x + ops.cast(stddev * radius * ops.cos(2 * math.pi * draws[1]), x.dtype)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("noise", factor=self.scalars()[0]),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.GaussianNoise(self.stddev, name=name, dtype=dtype)(x)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_number
 from ffnn.layer import Context, Layer, Traits, Weight
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["LayerNorm"]
@@ -45,6 +46,9 @@ class LayerNorm(Layer):
         centred = x - ops.mean(x, axis=1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=1, keepdims=True)
         return ops.cast(centred / ops.sqrt(variance + self.epsilon) * weights["gamma"] + weights["beta"], dtype)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("layer_norm", weight="gamma", bias="beta", factor=self.epsilon),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.LayerNormalization(epsilon=self.epsilon, name=name, dtype=dtype)(x)

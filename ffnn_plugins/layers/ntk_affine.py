@@ -14,6 +14,7 @@ from typing import Any
 
 from ffnn._utils.checks import check_flag, check_integer, check_number
 from ffnn.layer import Context, Layer, Weight
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["NTKAffine"]
@@ -63,6 +64,10 @@ class NTKAffine(Layer):
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         n_inputs = weights["weight"].shape[0]
         return ops.matmul(x, weights["weight"]) * (1 / math.sqrt(n_inputs)) + self.bias_rate * weights["bias"]
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        factor = 1 / math.sqrt(n_inputs)
+        return (NativeOp("affine", weight="weight", bias="bias", factor=factor, bias_rate=self.bias_rate),)
 
     @property
     def _width(self) -> int:

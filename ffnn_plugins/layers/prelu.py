@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ffnn.layer import Context, Layer, Traits, Weight
+from ffnn.native import NativeOp
 from ffnn.ops import Ops, Tensor
 
 __all__ = ["PReLU"]
@@ -30,6 +31,9 @@ class PReLU(Layer):
 
     def forward(self, ops: Ops, x: Tensor, weights: Mapping[str, Tensor], context: Context) -> Tensor:
         return ops.relu(x) - ops.cast(weights["alpha"], x.dtype) * ops.relu(-x)
+
+    def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
+        return (NativeOp("prelu", weight="alpha"),)
 
     def to_keras(self, keras: Any, x: Any, name: str, dtype: str) -> Any:
         return keras.layers.PReLU(name=name, dtype=dtype)(x)

@@ -108,6 +108,10 @@ class ClassificationLoss(ChosenLoss):
         remedy = "It is the fraction of each target spread over the classes: 0.1 is usual, 0 for none."
         check_fraction(f"{name}.label_smoothing", self.label_smoothing, remedy)
 
+    @property
+    def _focal_gamma(self) -> float | None:
+        return self.gamma if self._loss == "focal" else None
+
     def _losses(self, ops: Ops, scores: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of each entry of targets in [0, 1] under a sigmoid."""
         return (

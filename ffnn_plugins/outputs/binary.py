@@ -9,6 +9,7 @@ import numpy as np
 import scipy.special
 from sklearn.utils import Tags
 
+from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, LabelOutput, clipped, exported_probabilities, is_labels
@@ -59,6 +60,9 @@ class BinaryOutput(_losses.ClassificationLoss, LabelOutput):
     def loss(self, ops: Ops, scores: Tensor, targets: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         losses = self._losses(ops, scores, targets)
         return ops.sum(losses * ops.reshape(weight, (-1, 1))), ops.sum(weight)
+
+    def to_native(self) -> NativeLoss | None:
+        return NativeLoss("sigmoid", gamma=self._focal_gamma)
 
     def decision(self, scores: Array) -> Array:
         return self._effective_scores(scores)[:, 0]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn_plugins.outputs import _losses
 from ffnn_plugins.outputs._labels import Array, LabelOutput, clipped, exported_probabilities, is_labels
@@ -48,6 +49,9 @@ class MulticlassOutput(_losses.ClassificationLoss, LabelOutput):
             every = self._with_focal_factor(ops, -ops.log_softmax(scores))
             losses = (1 - self.label_smoothing) * losses + self.label_smoothing * ops.mean(every, axis=1)
         return ops.sum(losses * weight), ops.sum(weight)
+
+    def to_native(self) -> NativeLoss | None:
+        return NativeLoss("softmax", gamma=self._focal_gamma, smoothing=self.label_smoothing)
 
     def _with_focal_factor(self, ops: Ops, cross_entropies: Tensor) -> Tensor:
         return _losses.focal_softmax(ops, cross_entropies, self.gamma) if self._loss == "focal" else cross_entropies

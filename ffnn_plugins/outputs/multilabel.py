@@ -10,6 +10,7 @@ import scipy.sparse
 import scipy.special
 
 from ffnn._utils.checks import check_number
+from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output, encoded_by
 from ffnn.training.weights import near_one
@@ -128,6 +129,9 @@ class MultilabelOutput(_losses.ClassificationLoss, Output):
         if self.label_weights_ is not None:
             known = known * ops.cast(of_entries, scores.dtype)
         return ops.sum(self._losses(ops, scores, targets) * known), ops.sum(known)
+
+    def to_native(self) -> NativeLoss | None:
+        return NativeLoss("sigmoid", gamma=self._focal_gamma, weighted=self.label_weights_ is not None)
 
     def probabilities(self, scores: Array) -> Array:
         return clipped(scipy.special.expit(scores.astype(np.float64)))

@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 
 from ffnn.model import Array
+from ffnn.native import NativeLoss
 from ffnn.ops import Ops, Tensor
 from ffnn.output import Output
 from ffnn_plugins.outputs import _losses
@@ -124,6 +125,10 @@ class RegressionOutput(_losses.ChosenLoss, Output):
             "squared_error": _losses.squared_error,
         }
         return known[self._loss](ops, scores, targets)
+
+    def to_native(self) -> NativeLoss | None:
+        kind: Any = self._loss  # checked by `fit`
+        return NativeLoss(kind, quantile=self.quantile)
 
     def structure(self) -> Hashable:
         return self._key_without("delta")

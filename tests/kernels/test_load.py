@@ -64,7 +64,7 @@ def built(sources, **environment):
 
 def test_a_wheel_brings_its_libraries_and_names_its_platform(sources):
     name, libraries, _ = built(sources, PATH="/usr/bin:/bin")
-    assert "ffnn/kernels/sparse_adam-0.so" in libraries
+    assert {"ffnn/kernels/sparse_adam-0.so", "ffnn_plugins/builders/_native/float32-0.so"} <= set(libraries)
     assert sysconfig.get_platform().replace("-", "_").replace(".", "_") in name
 
 
@@ -72,3 +72,16 @@ def test_without_a_compiler_there_is_a_wheel_for_all(sources):
     name, libraries, said = built(sources, PATH="")
     assert (libraries, name.endswith("py3-none-any.whl")) == ([], True)
     assert "ffnn is built without sparse_adam-0.so" in said
+
+
+def test_zigs_compiler_is_told_for_which_processors(sources):
+    stub = sources / "stub" / "ziglang"
+    stub.mkdir(parents=True)
+    (stub / "__main__.py").write_text(
+        f"import sys\nopen({str(sources / 'calls')!r}, 'a').write(' '.join(sys.argv) + '\\n')\nsys.exit(1)"
+    )
+    built(sources, PATH="", PYTHONPATH=str(stub.parent))
+    calls = (sources / "calls").read_text().splitlines()
+    assert len(calls) >= 4
+    for call in calls:  # without, it compiles for the machine at hand
+        assert ("-mcpu=baseline" if "-0.so" in call else "-mcpu=x86_64_v") in call

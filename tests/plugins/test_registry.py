@@ -149,7 +149,7 @@ def test_a_builder_whose_engine_is_not_installed_says_how_to_install_it(install)
     assert isinstance(caught.value, errors.EngineNotInstalledError)
     assert str(caught.value) == (
         "builder='far' needs 'engine_of_the_future', which is not installed. "
-        "Install it (pip install engine_of_the_future), or choose another builder: 'tf', 'keras'."
+        "Install it (pip install engine_of_the_future), or choose another builder: 'tf', 'keras', 'native'."
     )
 
 
@@ -198,9 +198,9 @@ def test_a_name_gives_a_new_instance_and_an_instance_itself(scale):
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (Base, "got the class Base. Give an instance, Base(), or a name: 'tf', 'keras'."),
-        (0.5, "got 0.5, of type float. Give a name: 'tf', 'keras'."),
-        (None, "got None, of type NoneType. Give a name: 'tf', 'keras'."),
+        (Base, "got the class Base. Give an instance, Base(), or a name: 'tf', 'keras', 'native'."),
+        (0.5, "got 0.5, of type float. Give a name: 'tf', 'keras', 'native'."),
+        (None, "got None, of type NoneType. Give a name: 'tf', 'keras', 'native'."),
     ],
 )
 def test_anything_else_is_a_type_error_with_its_remedy(spec, expected):

@@ -12,6 +12,7 @@ import pytest
 import ffnn
 from ffnn._utils.checks import check_choice, check_fraction, check_integer, check_number
 from ffnn.plugins import registry
+from tests.conftest import BUILDERS
 
 X = np.random.default_rng(0).normal(size=(20, 4))
 Y = np.arange(20) % 2
@@ -156,6 +157,7 @@ def test_numpys_small_integers_do_not_overflow():
         assert np.isfinite(classifier(**parameters).fit(X, Y).loss_curve_).all()
 
 
+@pytest.mark.parametrize("builder", BUILDERS)  # a function of the engine's
 @pytest.mark.parametrize(
     ("function", "returned"),
     [(lambda x: None, "None"), (lambda x: 0, "0"), (lambda x: x[:, :1], r"\(\w+, 1\) and float64")],

@@ -9,6 +9,7 @@ from ffnn.ops import NumpyOps
 from ffnn.testing._suite import weights_and_context
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
+from tests.conftest import BUILDERS
 
 
 class TestPLR(InputSuite):
@@ -47,6 +48,7 @@ def test_the_first_frequencies_have_the_spread_sigma():
     assert frequencies.mean() == pytest.approx(0, abs=0.5)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_a_wave_is_learned_that_raw_numbers_hide(builder):
     X = np.random.default_rng(0).uniform(-1, 1, size=(400, 2))
     y = np.sin(12 * X[:, 0])
@@ -61,6 +63,7 @@ def test_a_wave_is_learned_that_raw_numbers_hide(builder):
     assert score("dense") < 0.5
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_the_frequencies_are_learned(builder):
     X = np.random.default_rng(0).normal(size=(60, 2))
     new = MLPRegressor((4,), input_layer=PLRInput(4), builder=builder, random_state=0)
@@ -97,6 +100,7 @@ def test_the_public_keras_model_predicts_the_same():
     np.testing.assert_allclose(model.model_.predict(X, verbose=0)[:, 0], model.predict(X), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_a_sparse_x_is_refused(builder):
     X = np.eye(6)
     sparse = scipy.sparse.csr_array(X)

@@ -12,6 +12,7 @@ from ffnn.ops import NumpyOps
 from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.batch_norm import BatchNorm
+from tests.conftest import BUILDERS
 
 BLOCK = ("affine", "batch_norm", "activation")
 X, Y = load_breast_cancer(return_X_y=True)
@@ -67,6 +68,7 @@ def averages(model):
     return {name: v for name, v in model._state().weights.items() if "moving" in name}
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_predictions_use_the_moving_averages(builder):
     model = MLPClassifier((6,), block=("batch_norm", "affine"), n_epochs=60, builder=builder, random_state=0).fit(X, Y)
     mean, variance = averages(model).values()
@@ -103,6 +105,7 @@ def test_the_public_keras_model_has_keras_own_layer():
     np.testing.assert_allclose(public.predict(X, verbose=0)[:, 0], model.predict_proba(X)[:, 1], rtol=1e-5)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_resumed_equals_uninterrupted(builder):
     def new():
         return MLPClassifier((6,), block=BLOCK, batch_size=32, n_epochs=3, builder=builder, random_state=0)
@@ -116,6 +119,7 @@ def test_resumed_equals_uninterrupted(builder):
         np.testing.assert_array_equal(averages(resumed)[name], value)
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_rows_of_no_weight_are_not_there(builder):
     def fit(X, y, weight):
         return MLPRegressor((6,), block=BLOCK, builder=builder, batch_size=90, random_state=0).fit(X, y, weight)

@@ -14,6 +14,7 @@ from ffnn_plugins.layers.activation import Activation
 from ffnn_plugins.layers.affine import Affine
 from ffnn_plugins.layers.dropout import Dropout
 from ffnn_plugins.layers.residual import Residual
+from tests.conftest import BUILDERS
 
 NESTED = Residual(
     ("layer_norm", Residual(("dropout", "affine", "activation")), "affine", "gaussian_noise", "batch_norm")
@@ -138,6 +139,7 @@ def test_a_program_serves_every_rate():
     assert (one.scalars(), other.scalars()) == ([0.1], [0.5])
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
 def test_a_sparse_x_is_taken(builder):
     dense = estimator(builder=builder).fit(np.where(X > 0, X, 0), Y)
     sparse = estimator(builder=builder).fit(scipy.sparse.csr_array(np.where(X > 0, X, 0)), Y)

@@ -1,0 +1,5 @@
+/* The engine in double. */
+#define REAL double
+#define IS_FLOAT 0
+
+#include "engine.h"

@@ -1,0 +1,271 @@
+"""A network's model in compiled kernels: one fit's weights, in panels, and calls into C."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from ffnn._utils.threads import _n_threads
+from ffnn.builders._state import check_weights
+from ffnn.model import Array, Arrays, EpochPlan, Rows, State
+from ffnn.network import Network
+from ffnn.solver import Solver
+from ffnn_plugins.builders._native import library
+from ffnn_plugins.builders._native.library import Library, address
+from ffnn_plugins.builders._native.network import FUNCTIONS, KINDS, loss_of, ops_of, solver_of
+from ffnn_plugins.builders._native.panels import packed, packed_like, pieces, unpacked
+
+__all__ = ["NativeModel"]
+
+#: Multiplications of a step from which several threads share it: below, to wait for each other takes as long.
+_WORTH_THREADS = 2e7
+
+
+class NativeModel:
+    """A network in compiled kernels.
+
+    Parameters
+    ----------
+    network : Network
+        The description.
+    solver : Solver
+        What trains it.
+
+    Raises
+    ------
+    UnsupportedError
+        If the kernels do not have what it is made of.
+    """
+
+    def __init__(self, network: Network, solver: Solver) -> None:
+        self.network = network
+        self.solver = solver
+        self.trainable = {name: weight.decays for name, weight in network.trained.items()}
+        self._library = Library.of(network.dtype)
+        self._ops = ops_of(network)
+        self._stages = (library.Stage * len(self._ops))()
+        for stage, op in zip(self._stages, self._ops, strict=True):
+            native = op.native
+            stage.kind = KINDS.index(native.kind)
+            stage.function = FUNCTIONS.index(native.function) if native.function else 0
+            stage.n_inputs, stage.n_outputs, stage.n_random = op.n_inputs, op.n_outputs, op.n_random
+            stage.factor, stage.bias_rate = native.factor, native.bias_rate
+        loss, step = loss_of(network), solver_of(solver, network.dtype)
+        self._network = library.Network(len(self._ops), network.n_features, self._stages, loss, step)
+        products = sum(op.n_inputs * op.n_outputs for op in self._ops if op.native.kind == "affine")
+        self._work = 3.0 * products  # of a step, for each row
+        # by the name of a weight
+        self._weights: Arrays = {}
+        self._slots: dict[str, list[Array]] = {}
+        self._gradients: Arrays = {}
+        self._step = 0
+        self._data: library.Data | None = None
+        self._loaded: list[Any] = []  # what the data points to
+        self._n_rows = 0
+
+    # -- state
+
+    def initial_weights(self, rng: np.random.Generator) -> Arrays:
+        return self.network.initial_weights(rng)
+
+    def set_state(self, state: State) -> None:
+        check_weights(state.weights, {name: weight.shape for name, weight in self.network.weights.items()})
+        self._weights = {name: self._packed(name, array) for name, array in state.weights.items()}
+        self._slots = {
+            name: [
+                self._packed(name, state.slots[f"{name}/{slot}"]) if state.slots else self._room(name, value)
+                for slot, value in self._initial_slots.items()
+            ]
+            for name in self.trainable
+        }
+        self._gradients = {}
+        self._step = state.step
+        self._point()
+
+    @property
+    def _initial_slots(self) -> Mapping[str, float]:
+        return self.solver.slots
+
+    def _packed(self, name: str, array: Array) -> Array:
+        return packed(array, self.network.dtype, self._library.panel)
+
+    def _room(self, name: str, value: float = 0.0) -> Array:
+        return packed_like(self.network.weights[name].shape, self.network.dtype, self._library.panel, value)
+
+    def _unpacked(self, name: str, array: Array) -> Array:
+        return unpacked(array, self.network.weights[name].shape)
+
+    def _point(self) -> None:
+        """Let the stages point to their weights."""
+        for stage, op in zip(self._stages, self._ops, strict=True):
+            for weight, name in ((stage.weight, op.native.weight), (stage.bias, op.native.bias)):
+                if not name:
+                    continue
+                value = address(self._weights[name])
+                slots = [address(slot) for slot in self._slots[name]]
+                weight.value = value
+                weight.slot_0, weight.slot_1 = [*slots, value, value][:2]  # never read where there is none
+                weight.gradient = address(self._gradients[name]) if self._gradients else None
+                weight.decays = self.trainable[name]
+
+    def _keep_gradients(self) -> None:
+        """Make room for gradients, all of it zero."""
+        for name in self.trainable:
+            if name in self._gradients:
+                self._gradients[name][:] = 0
+            else:
+                self._gradients[name] = self._room(name)
+        self._point()
+
+    def get_state(self) -> State:
+        weights = {name: self._unpacked(name, array) for name, array in self._weights.items()}
+        slots = {
+            f"{name}/{slot}": self._unpacked(name, array)
+            for name, arrays in self._slots.items()
+            for slot, array in zip(self._initial_slots, arrays, strict=True)
+        }
+        return State(weights, slots, self._step)
+
+    def get_step(self) -> int:
+        return self._step
+
+    def is_finite(self) -> bool:
+        weights = self._pieces((name, [self._weights[name]]) for name in self.trainable)
+        extras = self._pieces((name, [a]) for name, a in self._weights.items() if name not in self.trainable)
+        with np.errstate(over="ignore", invalid="ignore"):
+            arrays = itertools.chain(map(np.square, weights), extras, self._pieces(self._slots.items()))
+            return all(bool(np.isfinite(array).all()) for array in arrays)
+
+    def _pieces(self, named: Iterable[tuple[str, Iterable[Array]]]) -> Iterator[Array]:
+        """Yield the pieces of arrays that have the shapes of these weights."""
+        for name, arrays in named:
+            for array in arrays:
+                yield from pieces(array, self.network.weights[name].shape)
+
+    # -- data
+
+    def load(self, x: Rows, targets: Array, weight: Array) -> None:
+        self._data, self._loaded = self._rows(x)
+        classes = targets.ndim == 1
+        targets = np.ascontiguousarray(targets, np.int32 if classes else self.network.dtype)
+        weight = np.ascontiguousarray(weight, self.network.dtype)
+        self._data.targets, self._data.weight = address(targets), address(weight)
+        self._data.n_targets = 1 if classes else targets.shape[1]
+        self._loaded += [targets, weight]
+        self._n_rows = x.n_rows
+
+    def unload(self) -> None:
+        self._data, self._loaded = None, []
+
+    def _rows(self, x: Rows) -> tuple[library.Data, list[Any]]:
+        """Return rows as C takes them, where they are, and what is to be kept alive meanwhile."""
+        data = library.Data()
+        if self.network.input.sparse:
+            splits, columns, values = (np.ascontiguousarray(array) for array in x.arrays)
+            data.splits, data.columns, data.values = address(splits), address(columns), address(values)
+            data.wide = splits.dtype.itemsize == 8
+            return data, [splits, columns, values]
+        (dense,) = x.arrays
+        size = dense.itemsize
+        if not dense.flags.aligned or any(stride % size for stride in dense.strides):
+            dense = np.ascontiguousarray(dense)
+        data.x = address(dense)
+        data.row_stride, data.column_stride = (stride // size for stride in dense.strides)
+        return data, [dense]
+
+    # -- training
+
+    def train_epoch(self, plan: EpochPlan) -> float:
+        assert self._data is not None  # loaded by whoever trains
+        if plan.clip_norm is not None and not self._gradients:
+            self._keep_gradients()
+        argument, _kept = self._plan(plan)
+        rows = min(plan.batch_size, len(plan.order))
+        n_threads = _n_threads() if rows * self._work >= _WORTH_THREADS else 1
+        total, mass = self._library.train(self._network, self._data, argument, n_threads)
+        self._step += plan.n_batches
+        return total / mass if mass else 0.0
+
+    def _plan(self, plan: EpochPlan) -> tuple[library.Plan, list[Array]]:
+        order: Array = np.ascontiguousarray(plan.order, np.int64)
+        seeds: Array = np.ascontiguousarray(plan.seeds, np.int32)
+        rates: list[Array] = [np.ascontiguousarray(a, np.float64) for a in (plan.step_sizes, plan.learning_rates)]
+        shrinks, bound = self.solver.decoupled, plan.clip_value
+        argument = library.Plan(
+            address(order), len(order), plan.batch_size, plan.n_batches, *map(address, rates), address(seeds),
+            0.0 if shrinks else plan.weight_decay, plan.weight_decay if shrinks else 0.0,
+            np.inf if plan.clip_norm is None else plan.clip_norm, np.inf if bound is None else bound,
+        )  # fmt: skip
+        arrays = [order, seeds, *rates]
+        return argument, arrays
+
+    def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
+        assert self._data is not None  # loaded by whoever trains
+        if not self._weights:
+            zeros = {name: np.zeros(weight.shape) for name, weight in self.network.weights.items()}
+            self.set_state(State({**zeros, **weights}))
+        for name in self.trainable:
+            packed(weights[name], self.network.dtype, self._library.panel, into=self._weights[name])
+        self._keep_gradients()
+        total, mass = self._library.add_gradient(self._network, self._data, self._n_rows)
+        mass = mass or 1.0
+        return total / mass, {name: self._unpacked(name, g) / mass for name, g in self._gradients.items()}
+
+    # -- predictions
+
+    def forward(self, x: Rows, layer: int | None = None) -> Array:
+        n_stages = self._n_stages(layer)
+        width = self._ops[n_stages - 1].n_outputs if n_stages else self.network.n_features
+        values = np.empty((x.n_rows, width), self.network.dtype)
+        data, _kept = self._rows(x)
+        self._by_parts(
+            data,
+            x.n_rows,
+            self._work,
+            lambda part, end: self._library.forward(self._network, part, end, n_stages, values),
+        )
+        return values
+
+    @staticmethod
+    def _by_parts(data: library.Data, n_rows: int, work: float, function: Callable[[library.Data, int], None]) -> None:
+        """Call ``function`` for all rows, or at once for parts of many: from ``part.first`` to the end it is given."""
+        n = int(n_rows * work / _WORTH_THREADS)
+        n = min(_n_threads(), n) if n > 1 else 1  # to ask takes a good part of what a row does
+        bounds = [n_rows * i // n for i in range(n + 1)]
+        parts = [library.Data.from_buffer_copy(data) for _ in range(n)]
+        for part, start in zip(parts, bounds, strict=False):
+            part.first = start
+        if n == 1:
+            function(parts[0], n_rows)
+            return
+        with ThreadPoolExecutor(n - 1) as others:
+            rest = [others.submit(function, *each) for each in zip(parts[1:], bounds[2:], strict=True)]
+            function(parts[0], bounds[1])
+            for each in rest:
+                each.result()
+
+    def _n_stages(self, layer: int | None) -> int:
+        """Return the number of operations up to the end of a hidden layer; of all of them for None."""
+        last = len(self.network.stages) if layer is None else self.network.hidden[layer]
+        return sum(op.stage < last for op in self._ops)
+
+    def input_gradient(self, x: Rows) -> Array:
+        network = self.network
+        values = np.empty((x.n_rows, network.n_outputs, network.n_features), network.dtype)
+        data, _kept = self._rows(x)
+        self._by_parts(
+            data,
+            x.n_rows,
+            self._work * network.n_outputs,
+            lambda part, end: self._library.slopes(self._network, part, end, values),
+        )
+        return values
+
+    @property
+    def native(self) -> Any:
+        """The model itself: it is nobody else's."""
+        return self

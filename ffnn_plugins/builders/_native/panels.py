@@ -1,0 +1,59 @@
+"""Arrays as they lie in memory for C: matrices in panels of some columns, filled up with zeros; see ``real.h``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ffnn.model import Array
+
+__all__ = ["packed", "packed_like", "pieces", "unpacked"]
+
+#: Bytes at a multiple of which arrays begin: no vector then lies in two lines of the cache.
+_ALIGNMENT = 64
+#: Rows of a piece.
+_ROWS = 4096
+
+
+def packed_like(shape: tuple[int, ...], dtype: str, panel: int, value: float = 0.0) -> Array:
+    """Return an array, all of it one value, that a matrix or vector of a shape fits into."""
+    n_panels = -(-shape[-1] // panel)
+    size = n_panels * panel * (shape[0] if len(shape) == 2 else 1)
+    room: np.ndarray[Any, Any] = np.empty(size * np.dtype(dtype).itemsize + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    array = room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+    array[:] = value
+    return array.reshape((n_panels, shape[0], panel) if len(shape) == 2 else (n_panels * panel,))
+
+
+def packed(array: Array, dtype: str, panel: int, into: Array | None = None) -> Array:
+    """Return a matrix or a vector in panels, in the given room if there is some."""
+    room = packed_like(array.shape, dtype, panel) if into is None else into
+    if array.ndim == 1:
+        room[: len(array)] = array
+        return room
+    for p, rows in enumerate(room):
+        columns = array[:, p * panel : (p + 1) * panel]
+        rows[:, : columns.shape[1]] = columns
+    return room
+
+
+def unpacked(array: Array, shape: tuple[int, ...]) -> Array:
+    """Return a copy of the matrix or vector of this shape that lies in panels."""
+    if len(shape) == 1:
+        return array[: shape[0]].copy()
+    rows = np.swapaxes(array, 0, 1).reshape(shape[0], -1)[:, : shape[1]]
+    return np.array(rows, order="C")
+
+
+def pieces(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
+    """Yield views of all of a matrix or a vector of this shape, in panels or not, without what fills panels up."""
+    if len(shape) == 1:
+        yield array[: shape[0]]
+        return
+    panels = array if array.ndim == 3 else array[np.newaxis]
+    for p, panel in enumerate(panels):
+        width = shape[1] - p * panel.shape[1]
+        yield from (panel[start : start + _ROWS, :width] for start in range(0, shape[0], _ROWS))

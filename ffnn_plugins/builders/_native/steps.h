@@ -1,0 +1,85 @@
+/* The solvers' steps. */
+
+/* Kept in step with SOLVERS in network.py. */
+enum solver_kind { PLAIN, MOMENTUM, NESTEROV, ADAM, RMSPROP, ADAGRAD };
+
+/* Kept in step with the class Solver of library.py. */
+struct solver {
+    int64_t kind;
+    double kept;         /* of the velocity */
+    double first, second; /* the share of the gradient, and of its square, in their running means */
+    double epsilon;
+};
+
+/* What one step does to all weights. */
+struct step {
+    const struct solver *solver;
+    REAL size, decay, shrink; /* the last two only where a weight decays */
+    REAL bound;               /* of an entry of the gradient */
+    REAL factor;              /* of the gradient, whose norm was too large */
+};
+
+/* Kept in step with the class Weight of library.py. */
+struct weight {
+    REAL *value, *slots[2], *gradient;
+    int64_t decays;
+};
+
+INLINE void step_by(const int kind, const struct step *s, const struct weight *weight, int64_t at,
+                    const REAL *restrict gradient, int64_t n) {
+    REAL *restrict w = weight->value + at;
+    REAL *restrict a = weight->slots[0] + at, *restrict b = weight->slots[1] + at;
+    const REAL size = s->size, bound = s->bound, factor = s->factor;
+    const REAL decay = weight->decays ? s->decay : 0, shrink = weight->decays ? s->shrink : 0;
+    const REAL kept = (REAL)s->solver->kept, first = (REAL)s->solver->first, second = (REAL)s->solver->second;
+    const REAL epsilon = (REAL)s->solver->epsilon;
+    for (int64_t c = 0; c < n; c++) {
+        REAL g = gradient[c] * factor, value = w[c];
+        g = g > bound ? bound : g;
+        g = g < -bound ? -bound : g;
+        g += decay * value;
+        value -= shrink * value;
+        if (kind == PLAIN) {
+            value -= size * g;
+        } else if (kind == MOMENTUM || kind == NESTEROV) {
+            const REAL step = size * g, velocity = kept * a[c] - step;
+            a[c] = velocity;
+            value += kind == NESTEROV ? kept * velocity - step : velocity;
+        } else if (kind == ADAM) {
+            const REAL mean = a[c] + (g - a[c]) * first, square = b[c] + (g * g - b[c]) * second;
+            a[c] = mean;
+            b[c] = square;
+            value -= size * mean / (SQRT(square) + epsilon);
+        } else {
+            const REAL square = kind == RMSPROP ? a[c] + (g * g - a[c]) * second : a[c] + g * g;
+            a[c] = square;
+            value -= size * g / (SQRT(square) + epsilon);
+        }
+        w[c] = value;
+    }
+}
+
+/* Step in some entries of a weight, given their gradient. */
+static void take_step(const struct step *s, const struct weight *weight, int64_t at, const REAL *gradient, int64_t n) {
+    switch (s->solver->kind) {
+#define CALL(KIND)                                     \
+    case KIND:                                         \
+        step_by(KIND, s, weight, at, gradient, n);     \
+        return;
+        CALL(PLAIN) CALL(MOMENTUM) CALL(NESTEROV) CALL(ADAM) CALL(RMSPROP) CALL(ADAGRAD)
+#undef CALL
+    }
+}
+
+/* What is to be done with a gradient. */
+enum purpose { STEP, KEEP, ADD, NOTHING };
+
+static void use_gradient(enum purpose purpose, const struct step *s, const struct weight *weight, int64_t at,
+                         const REAL *restrict gradient, int64_t n) {
+    if (purpose == STEP) {
+        take_step(s, weight, at, gradient, n);
+        return;
+    }
+    REAL *restrict kept = weight->gradient + at;
+    for (int64_t c = 0; c < n; c++) kept[c] = purpose == ADD ? kept[c] + gradient[c] : gradient[c];
+}
