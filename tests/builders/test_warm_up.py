@@ -1,4 +1,4 @@
-"""What a first fit does to its process, and what it leaves out."""
+"""The effects of a first fit on its process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search says that its fits took: the fits, without the import of an engine."""
+"""The fit times of a search, which do not include the import of an engine."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Y = (X[:, 0] > 0).astype(int)
 
 
 class Boxed:
-    """What says what it holds by `__array__` alone."""
+    """An object whose only view of its data is `__array__`."""
 
     def __init__(self, array):
         self._array = array

@@ -1,4 +1,4 @@
-"""What a save replaces, what it refuses to replace, and what is left of a writer that was killed."""
+"""Saving over files, devices and pipes, and the leftovers of writers that were killed."""
 
 from __future__ import annotations
 

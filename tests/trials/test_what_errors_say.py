@@ -1,4 +1,4 @@
-"""What a user reads when tasks fail in other processes."""
+"""The errors that a user reads when tasks fail in other processes."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Worker:
 
     @property
     def ready(self) -> bool:
-        """Whether it has reported that it takes tasks."""
+        """Whether the worker has reported that it is ready for tasks."""
         return self._ready
 
     @property

@@ -100,7 +100,7 @@ class NativeModel:
         return unpacked(array, self.network.weights[name].shape)
 
     def _point(self) -> None:
-        """Let the stages point to their weights."""
+        """Set the pointers of the stages to their weights."""
         for stage, op in zip(self._stages, self._ops, strict=True):
             for weight, name in ((stage.weight, op.native.weight), (stage.bias, op.native.bias)):
                 if not name:

@@ -1,4 +1,4 @@
-"""What a network and its solver are in C; or why they are refused."""
+"""The C description of a network and its solver, or the reason why they are refused."""
 
 from __future__ import annotations
 

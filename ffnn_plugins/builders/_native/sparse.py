@@ -108,7 +108,7 @@ class SparseAdamModel(NativeModel):
 
     @contextmanager
     def _settled(self) -> Iterator[None]:
-        """Have all rows up to date, and no epoch begin meanwhile."""
+        """Hold the lock with all rows up to date, so that no epoch begins."""
         with self._lock:
             self._settle()
             yield
@@ -171,7 +171,7 @@ class SparseAdamModel(NativeModel):
         return total, mass
 
     def _fetch(self, adam: SparseAdam, plan: EpochPlan, i: int) -> None:
-        """Let the kernel take a batch, if there is one of this number; dropout has acted on it."""
+        """Give the kernel the batch of this number, if there is one, after dropout."""
         if i >= plan.n_batches:
             return
         rows, x = plan.batch(i).astype(np.int32, copy=False), CSR(*self._x.arrays)
