@@ -131,8 +131,8 @@ class ProgramModel:
             self._memory = runner.memory()
         runner.begin_epoch(variables, plan, self._memory)
         total = total_weight = 0.0
-        for part, data, padding in self._data.parts(plan, pad=runner.pads(plan)):
-            loss, weight = runner.train_epoch(variables, data, self._scalars, part, self._memory, padding)
+        for part in self._data.parts(plan, pad=runner.pads(plan)):
+            loss, weight = runner.train(variables, part, self._scalars, self._memory)
             total, total_weight = total + loss, total_weight + weight
         self._step += plan.n_batches
         return total / total_weight if total_weight else 0.0

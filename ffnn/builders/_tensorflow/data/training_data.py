@@ -7,7 +7,7 @@ import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ffnn.builders._tensorflow.prediction import STEP_ROWS
 from ffnn.input import Input
 from ffnn.model import Array, EpochPlan, Rows
 
-__all__ = ["PIECE", "RESIDENT", "TrainingData", "pieces_of"]
+__all__ = ["PIECE", "RESIDENT", "EpochPart", "TrainingData", "pieces_of"]
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -46,6 +46,24 @@ def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...
             stop = min(start + n, x.n_rows)
             arrays = zip(buffers, input.take(x.arrays, slice(start, stop)), strict=True)
             yield tuple([buffer.tensor_of(array) for buffer, array in arrays]), stop - start
+
+
+class EpochPart(NamedTuple):
+    """Some steps of an epoch, or all of them, and their data.
+
+    Parameters
+    ----------
+    plan : EpochPlan
+        The steps.
+    data : Data
+        The rows that the steps take.
+    padding : Padding or None
+        The padding of the data, if it is padded.
+    """
+
+    plan: EpochPlan
+    data: Data
+    padding: Padding | None
 
 
 class TrainingData:
@@ -84,8 +102,8 @@ class TrainingData:
             self._whole[pad] = Data(arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight)))
         return self._whole[pad]
 
-    def parts(self, plan: EpochPlan, *, pad: bool = False) -> Iterator[tuple[EpochPlan, Data, Padding | None]]:
-        """Yield an epoch in order, a few steps at a time where the data is not resident, with the data of the steps.
+    def parts(self, plan: EpochPlan, *, pad: bool = False) -> Iterator[EpochPart]:
+        """Yield the parts of an epoch in order: a few steps at a time if the data is not resident, else all of them.
 
         Parameters
         ----------
@@ -95,7 +113,8 @@ class TrainingData:
             Whether the data is padded.
         """
         if self.resident:
-            yield plan, self._all(pad), Padding(self.n_rows, padded_size(plan.n_batches)) if pad else None
+            padding = Padding(self.n_rows, padded_size(plan.n_batches)) if pad else None
+            yield EpochPart(plan, self._all(pad), padding)
             return
         n_steps = min(max(1, _rows_in(PIECE, self._x) // plan.batch_size), plan.n_batches)
         parts = (plan.steps(start, start + n_steps) for start in range(0, plan.n_batches, n_steps))
@@ -103,7 +122,8 @@ class TrainingData:
         for part, arrays, truth in _read_ahead(functools.partial(self._read, n_rows=n_rows), parts):
             here = np.arange(len(part.order), dtype=part.order.dtype)
             data = Data(tuple(map(self._taken, arrays)), *map(tensor_of, truth))
-            yield dataclasses.replace(part, order=here), data, Padding(len(here), n_steps) if pad else None
+            padding = Padding(len(here), n_steps) if pad else None
+            yield EpochPart(dataclasses.replace(part, order=here), data, padding)
 
     def _read(self, part: EpochPlan, n_rows: int | None) -> tuple[EpochPlan, tuple[Array, ...], tuple[Array, Array]]:
         """Copy the rows of some steps, padded to ``n_rows`` with copies of one row at weight 0."""

@@ -8,8 +8,9 @@ from typing import Any
 import tensorflow as tf
 
 from ffnn.builders._state import Variables
-from ffnn.builders._tensorflow.data.batches import Batches, Data
-from ffnn.builders._tensorflow.data.padding import Padding, padded_plan
+from ffnn.builders._tensorflow.data.batches import Batches
+from ffnn.builders._tensorflow.data.padding import padded_plan
+from ffnn.builders._tensorflow.data.training_data import EpochPart
 from ffnn.builders._tensorflow.epoch.compiling import is_worth_compiling
 from ffnn.builders._tensorflow.epoch.loop import EpochLoop
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout, PackedVariables
@@ -77,15 +78,8 @@ class GraphRunner(EpochRunner[GraphMemory]):
     def pads(self, plan: EpochPlan) -> bool:
         return self._may_compile and is_worth_compiling(self._network, plan)
 
-    def train_epoch(
-        self,
-        variables: Variables,
-        data: Data,
-        scalars: Any,
-        plan: EpochPlan,
-        memory: GraphMemory,
-        padding: Padding | None = None,
-    ) -> tuple[float, float]:
+    def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: GraphMemory) -> tuple[float, float]:
+        plan, data, padding = part
         loop, traced, compiled = self._loops[plan.weight_decay > 0]
         if padding is not None and self._may_compile:
             if isinstance(memory, PackedVariables):
@@ -99,22 +93,22 @@ class GraphRunner(EpochRunner[GraphMemory]):
         if isinstance(memory, PackedVariables):
             variables = memory.pack(variables)
         elif memory is not None and loop.lazy_rows is not None:
-            return self._train_lazily(variables, data, scalars, plan, memory)
+            return self._train_lazily(variables, part, scalars, memory)
         arguments = (data, scalars, plan_tensors(plan, self._network.dtype))
         total, total_weight = traced((variables, None), arguments, None)
         return float(total), float(total_weight)
 
     def _train_lazily(
-        self, variables: Variables, data: Data, scalars: Any, plan: EpochPlan, memory: PendingRows
+        self, variables: Variables, part: EpochPart, scalars: Any, memory: PendingRows
     ) -> tuple[float, float]:
-        """Train an epoch that leaves rows for later, a segment at a time."""
-        loop, traced, _ = self._loops[plan.weight_decay > 0]
+        """Train while rows that no batch touches wait for their steps; a segment of the steps at a time."""
+        loop, traced, _ = self._loops[part.plan.weight_decay > 0]
         total = total_weight = 0.0
-        for part in memory.history.segments(plan, loop.shrinks):
-            tensors = plan_tensors(part, self._network.dtype) | memory.advance(part, loop.shrinks)
-            loss, weight = traced((variables, memory.last), (data, scalars, tensors), None)
+        for segment in memory.history.segments(part.plan, loop.shrinks):
+            tensors = plan_tensors(segment, self._network.dtype) | memory.advance(segment, loop.shrinks)
+            loss, weight = traced((variables, memory.last), (part.data, scalars, tensors), None)
             total, total_weight = total + float(loss), total_weight + float(weight)
-            # now and not when somebody reads the weights, on which no result may depend
+            # here and not when the weights are read: reading them must not change any result
             self._bring_up_to_date(variables, memory, loop)
         return total, total_weight
 

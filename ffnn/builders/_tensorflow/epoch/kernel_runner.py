@@ -18,7 +18,7 @@ import tensorflow as tf
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
-from ffnn.builders._tensorflow.data.padding import Padding
+from ffnn.builders._tensorflow.data.training_data import EpochPart
 from ffnn.builders._tensorflow.epoch.gradients import batch_gradients
 from ffnn.builders._tensorflow.epoch.runner import EpochRunner, plan_tensors
 from ffnn.builders._tensorflow.epoch.solver_step import SolverStep, rates_at
@@ -97,15 +97,8 @@ class KernelRunner(EpochRunner[SparseAdam]):
         arrays = self._adam_arrays(variables)
         memory.begin(arrays, plan, decays=not self.defers(plan.weight_decay), shrinks=shrinks)
 
-    def train_epoch(
-        self,
-        variables: Variables,
-        data: Data,
-        scalars: Any,
-        plan: EpochPlan,
-        memory: SparseAdam,
-        padding: Padding | None = None,
-    ) -> tuple[float, float]:
+    def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: SparseAdam) -> tuple[float, float]:
+        plan, data, _ = part  # never padded
         total = total_weight = 0.0
         decay_on = plan.weight_decay > 0
         tensors = plan_tensors(plan, self._network.dtype)
