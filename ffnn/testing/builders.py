@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,23 +38,6 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
     builder : Builder
         The builder to test; by default made without arguments.
     """
-
-    name: ClassVar[str]
-    builder: ClassVar[Builder | None] = None
-
-    # -- helpers
-
-    def make(self) -> Builder:
-        """Return the builder as a user would give it."""
-        made: Builder = registry.load("builder", self.name)() if self.builder is None else self.builder
-        return made
-
-    def model(self, problem: Problem, state: State | None = None) -> Model:
-        """Return a model with a state and the problem's data."""
-        model = self.make().model(problem.network, problem.solver)
-        model.set_state(state or State(problem.initial_weights()))
-        model.load(problem.x, problem.targets, problem.weight)
-        return model
 
     # -- a description
 
