@@ -57,7 +57,7 @@ def test_a_path_that_takes_more_memory_than_dense_batches_comes_last(monkeypatch
     X = wide(n_stored=4000)  # 20 %
     assert paths(X, 64) == ("kernel", "dense", "stored")
     monkeypatch.setattr(
-        "ffnn.builders._tensorflow.sparse_path.NO_MATTER", 10**6
+        "ffnn.builders._tensorflow.sparse_path.SMALL_BATCH", 10**6
     )  # a batch of some hundred megabytes, otherwise
     assert paths(X, 64) == ("dense", "kernel", "stored")
     assert paths(wide(), 64) == ("kernel", "stored", "dense")

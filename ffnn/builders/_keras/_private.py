@@ -24,7 +24,7 @@ def all_layers(model: Any) -> Iterator[Any]:
 
 
 def seed_unseeded(generator: Any) -> None:
-    """Give a generator that has no seed one: on torch, Keras draws dropout from torch's global stream otherwise.
+    """Set the seed of a generator without one: on torch, Keras would draw dropout from torch's global generator.
 
     ``keras.random.SeedGenerator._initial_seed``; without it the generator stays as it is, and a fit on torch is not
     repeatable.
@@ -34,7 +34,7 @@ def seed_unseeded(generator: Any) -> None:
 
 
 def free_value(variable: Any) -> None:
-    """Free the memory of a variable whose own value is never read.
+    """Free the memory of a variable's value, which is never read.
 
     ``keras.Variable._value``; without it the memory stays in use.
     """

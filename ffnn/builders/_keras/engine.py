@@ -39,7 +39,7 @@ class Step(NamedTuple):
     step_size : scalar tensor
         The learning rate times the bias correction.
     shrinkage : scalar tensor
-        The share of a weight that decoupled weight decay takes.
+        The fraction by which decoupled weight decay shrinks a weight.
     decay : scalar tensor
         The weight decay.
     clipping : dict of str to scalar tensor
@@ -79,7 +79,7 @@ class Engine(ABC):
     def loss(
         self, weights: Sequence[Tensor], extras: Sequence[Tensor], batch: Batch, seed: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the sum of a batch's losses, their total weight, and the new extras; with a seed, in training."""
+        """Return the sum of a batch's losses, their total weight, and the new extras; with a seed, for training."""
         training = None if seed is None else (None, seed, batch.weight)
         scores, new_extras, penalty = self.template(weights, extras, batch.x, training=training)
         loss, total_weight = self.network.output.loss(self.ops, scores, batch.targets, batch.weight)
@@ -87,7 +87,7 @@ class Engine(ABC):
 
     @staticmethod
     def mean(loss: Tensor, total_weight: Tensor) -> Tensor:
-        """Return the mean loss; that of a batch of missing labels alone is 0."""
+        """Return the mean loss, which is 0 for a batch with missing labels only."""
         return loss / ops.where(total_weight == 0, ops.ones_like(total_weight), total_weight)
 
     def update(
@@ -124,7 +124,7 @@ class Engine(ABC):
     def picked(self, variables: Variables, x: Tensor, pick: Tensor) -> Tensor:
         """Return the sum of one score over a dense batch: the score for which ``pick`` has a 1."""
         if self.prefix.stages:
-            # here and not on the host: NumPy gives no gradients
+            # not on the host, since NumPy has no gradients
             x = self.prefix.apply(self.ops, self.network.entering(self.ops, x), {})
             x = x.dense(self.ops) if isinstance(x, SparseRows) else x
         return ops.sum(self.template(variables.weights, variables.extras, x)[0] * pick)

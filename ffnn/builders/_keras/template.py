@@ -1,7 +1,7 @@
-"""A Keras model as a pure function of variables that it does not own.
+"""A Keras model as a pure function of its variables.
 
-Keras never frees all of a model, so a new one for every fit would leak. There is one model an architecture, a template,
-and each fit has arrays of its own that take the place of the model's variables in a call.
+Keras never frees a model completely, so a new one for every fit would leak memory. There is one model per architecture,
+the template; each fit has its own arrays, which replace the model's variables during a call.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class Template:
     model : keras.Model
         The model whose layers compute; the values of its own variables are not used.
     names : sequence of str
-        The names of its trained variables, then those of its extras: the weights that no gradient trains.
+        The names of its trained variables, followed by those of its extras, which are not trained by gradients.
     decays : sequence of bool
         Whether weight decay acts on each trained variable.
     dtype : str
-        Of the scores.
+        The dtype of the scores.
     first_random : int
         The number of random stages before the model's first layer: the model's k-th random generator draws with the
         seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
         The function that turns the model's outputs into scores.
     scalars : sequence of keras.Variable, optional
-        The model's variables that stand for the network's last scalars, in order.
+        The model's variables for the network's last scalars, in order.
     values : sequence of KerasTensor, optional
         The model's values after each of its stages, if it has stages.
     """
@@ -138,7 +138,7 @@ class Template:
                 "Take them from model_: keras.Model(model_.inputs, model_.layers[i].output)."
             )
         if n_stages <= 0:
-            return x  # all of them came before the model
+            return x  # all of these stages come before the model
         values = self._values(weights, extras, None, None)
         with self._lock:
             if n_stages not in self._parts:

@@ -39,12 +39,12 @@ class KerasTensorFlowModel(ProgramModel):
     @property
     @in_scope
     def native(self) -> Any:
-        """A new ``keras.Model`` with the current weights, which belongs to the caller."""
+        """A new ``keras.Model`` with the current weights; changing it does not change this model."""
         return self._source.public(self.get_state().weights)
 
 
 def _architecture(network: Network, source: Source) -> Architecture:
-    """Return the network with a forward pass of Keras layers, after those stages that act on sparse rows."""
+    """Return the network with a forward pass of Keras layers; the stages that act on sparse rows come before them."""
     prefix, template = source.parts(on_host=False)
     names = list(prefix.weights)
     n = len(names)

@@ -17,7 +17,7 @@ Tensor = Any
 
 
 class StepInputs(NamedTuple):
-    """The inputs of a training step's forward pass, beside the batch.
+    """The inputs of the forward pass in a training step, in addition to the batch.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Outputs(NamedTuple):
     Parameters
     ----------
     scores : tensor of shape (n_rows, n_outputs)
-        The scores, or the values of the stage at which the pass was stopped.
+        The scores, or the values after the last computed stage.
     extras : list of tensor
         The new values of the extras.
     penalty : scalar tensor or None
@@ -69,7 +69,7 @@ class Forward(Protocol):
         Parameters
         ----------
         weights, extras : sequence of tensor
-            The weights that the gradient trains, and those that are learned otherwise, such as moving means.
+            The weights trained by gradients, and those that are learned in other ways, such as moving means.
         x : tensor or SparseRows of shape (n_rows, n_features)
             The batch, after the entry stages.
         training : StepInputs, optional
@@ -91,13 +91,13 @@ class Architecture:
     forward : Forward
         The forward pass, without the entry stages.
     entry : Network
-        The first stages, if they act on sparse rows and have no weights. They are applied when a batch is made.
+        The first stages, if they act on sparse rows and have no weights; they are applied when a batch is made.
     specs : mapping of str to (shape, dtype)
         All weights: the trained ones first, then the extras.
     decays : mapping of str to bool
         The trained weights, and whether weight decay acts on each.
     by_feature : sequence of str
-        The trained weights that have a row a feature and are multiplied with sparse rows.
+        The trained weights that have one row per feature and are multiplied with sparse rows.
     may_pad : bool
         Whether a batch may be padded with rows of weight 0 without changing the results of the others.
     """

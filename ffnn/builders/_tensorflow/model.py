@@ -28,14 +28,14 @@ from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
-# a program that was dropped is traced again when it is needed again
+# programs dropped from the cache are traced again when needed
 _programs: BoundedCache[Program] = BoundedCache(64)
 
 
 class ProgramModel:
     """The variables of one fit.
 
-    The program takes them as arguments and captures none, so fits in several threads share it safely.
+    The program takes them as arguments and captures none, so fits in several threads can share it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class ProgramModel:
         self._variables = Variables([], [], [])
         self._memory: Any = None  # of the program's runner
         self._step = 0
-        # deferred work is settled between epochs: another thread may predict meanwhile
+        # another thread may predict between epochs, and so settle postponed work
         self._lock = threading.RLock()
         self._data: TrainingData | None = None
 
@@ -138,7 +138,7 @@ class ProgramModel:
         return total / total_weight if total_weight else 0.0
 
     def _settle(self) -> None:
-        """Do the work that epochs deferred."""
+        """Do the work that epochs have postponed."""
         with self._lock:
             if self._memory is not None and self._program.runner is not None:
                 self._program.runner.settle(self._variables, self._memory)
@@ -183,7 +183,7 @@ class ProgramModel:
 
     @property
     def native(self) -> Any:
-        """The model itself: TensorFlow's users have no other name for it."""
+        """The model itself: TensorFlow has no model class of its own."""
         return self
 
     @property

@@ -27,14 +27,14 @@ __all__ = ["Prediction"]
 
 Tensor = Any
 
-#: Rows go through the network in multiples of this number, filled up: with any other number some kernels round
-#: otherwise, and a row's scores would depend on the number of rows beside it.
+#: Rows are predicted in multiples of this number, filled up if necessary. With other numbers some kernels round
+#: differently, and a row's scores would depend on the number of rows predicted with it.
 STEP_ROWS = 64
-#: The most rows at a time, and the most values in them; where no copy is needed, only the values count.
+#: The most rows at a time, and the most values in them; only the values are limited if no copy is needed.
 MOST_ROWS = 1024
 MOST_VALUES = 2**23
-#: Up to this many sparse rows, of at least this many features, meet few of the weights and are not made dense. Without
-#: the kernel, this is the one place where the number of rows may change a score's last digit.
+#: At most this many sparse rows, with at least this many features, touch few of the weights and are not made dense.
+#: Only here, and only without the kernel, may the number of rows change a score's last digit.
 FEW_ROWS = 8
 WIDE = 10_000
 _HOST = NumpyOps()
@@ -48,13 +48,13 @@ class Prediction:
     architecture : Architecture
         The network.
     batches, sparse_batches : Batches
-        The maker of batches, and one that leaves sparse rows sparse.
+        The maker of batches, and one whose batches stay sparse.
     by_feature : sequence of int
-        The positions of the trained weights that have a row a feature and meet the entries of sparse rows.
+        The positions of the trained weights that have one row per feature and are multiplied with sparse rows.
     assigns_rows : bool
-        Whether training assigns to some rows of those weights; TensorFlow then copies such a variable to read it.
+        Whether training assigns single rows of those weights; TensorFlow then copies the variable whenever it is read.
     prefers_kernel : bool
-        Whether the kernel is expected to be the fastest way to train, and so to predict.
+        Whether the kernel is expected to be the fastest for training, and so for predictions.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Prediction:
         return self._scores((variables,), (arrays, tf.constant(n_rows, tf.int32)), n_stages, at_once).numpy()
 
     def on_host(self, x: Rows) -> bool:
-        """Return whether rows are best left to :meth:`scores_on_host`."""
+        """Return whether :meth:`scores_on_host` is the faster method for these rows."""
         return self._on_host and (self._takes(x.arrays) or self._are_few(x.n_rows))
 
     def scores_on_host(
@@ -113,14 +113,14 @@ class Prediction:
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def _product(self, arrays: tuple[Any, ...], n_rows: int, weight: Array) -> Array:
-        """Return the product of some rows with the first weight; the kernel's is filled up with rows of zeros."""
+        """Return the product of some rows with the first weight; the kernel's is padded with rows of zeros."""
         network = self._network
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._sparse_batches.entry.apply(_HOST, x, {})
         if not self._takes(arrays):
             return scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features)) @ weight
         product = np.zeros((-(-n_rows // STEP_ROWS) * STEP_ROWS, weight.shape[1]), np.float32)
-        may = n_threads() if n_rows > STEP_ROWS else 1  # asking takes a good part of the time of one row
+        may = n_threads() if n_rows > STEP_ROWS else 1  # asking takes nearly as long as one row
         values = np.ascontiguousarray(x.values, np.float32)  # a stage may have changed their dtype
         sparse_products.multiply(CSR(x.splits, x.columns, values), weight, product[:n_rows], may)
         return product
@@ -174,7 +174,7 @@ class Prediction:
                 tape.watch(x)
                 entering = network.entering(ops, x)
                 entering = self._batches.enter(entering) if isinstance(entering, SparseRows) else entering
-                # a row's scores depend on that row alone, so the sum over rows mixes nothing
+                # each row's scores depend on that row alone, so the gradient of the sum has the gradient of each row
                 score = tf.reduce_sum(self._scores_of(variables, entering) * pick)
             return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
@@ -191,8 +191,8 @@ class Prediction:
         return self._apply(variables, x, n_stages)
 
     def _met(self, variables: Variables, columns: Tensor) -> Variables:
-        """Return the variables with only those rows of the first weights that a batch meets."""
-        # to gather from a variable, and not from its value, would make TensorFlow copy it whenever it is read
+        """Return the variables with only those rows of the first weights that a batch touches."""
+        # gathering from the variable itself would make TensorFlow copy it whenever it is read
         rows = [w if self._assigns_rows else w.value() for w in variables.weights]
         met = [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
         return variables._replace(weights=met)
@@ -206,7 +206,7 @@ class Prediction:
             start = i * self._tile
             size = tf.minimum(self._tile, n_rows - start)
             n_filled = (size + STEP_ROWS - 1) // STEP_ROWS * STEP_ROWS
-            rows = tf.minimum(start + tf.range(n_filled), n_rows - 1)  # with copies of the last row
+            rows = tf.minimum(start + tf.range(n_filled), n_rows - 1)  # filled up with copies of the last row
             return i + 1, tiles.write(i, function(rows)[:size])
 
         n_tiles = (n_rows + self._tile - 1) // self._tile

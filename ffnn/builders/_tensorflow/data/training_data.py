@@ -1,4 +1,4 @@
-"""A data set on its way to TensorFlow: all of it at once or, if it is large, a piece at a time."""
+"""Transfers a data set to TensorFlow: all of it at once or, if it is large, a piece at a time."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ __all__ = ["PIECE", "RESIDENT", "EpochPart", "TrainingData", "pieces_of"]
 T = TypeVar("T")
 U = TypeVar("U")
 
-#: Bytes of X up to which TensorFlow keeps a copy while it trains. A larger X, which may be mapped from a file, stays
-#: where it is, and the rows of a few batches at a time are copied.
+#: The largest X, in bytes, that TensorFlow keeps a copy of during training. A larger one, which may be mapped from a
+#: file, stays where it is, and the rows of a few batches are copied at a time.
 RESIDENT = 2**28
-#: Bytes copied at a time: products of half as many are slower, those of twice as many no faster.
+#: Bytes copied at a time: with half as many, products are slower; with twice as many, no faster.
 PIECE = 2**25
 
 
 def pieces_of(input: Input, x: Rows, size: int) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the rows in order, in pieces of about ``size`` bytes: their tensors and the number of rows.
+    """Yield the rows in order, in pieces of about ``size`` bytes, as tensors and the number of rows.
 
-    Each piece may be used only until the next one is asked for.
+    A piece is valid until the next one is requested.
     """
     n = _rows_in(size, x)
     if n >= x.n_rows:
@@ -89,7 +89,7 @@ class TrainingData:
         self._targets = targets
         self._weight = weight
         self.n_rows = x.n_rows
-        #: Whether TensorFlow has all of it.
+        #: Whether TensorFlow has a copy of all of it.
         self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
         self._whole: dict[bool, Data] = {}  # by whether it is padded
         self._taken = _identity if on_host else tensor_of
@@ -145,7 +145,7 @@ class TrainingData:
 
 
 def _read_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
-    """Yield a function's results in order; a thread computes the next one while the caller uses the last."""
+    """Yield a function's results in order; a thread computes the next one while the caller uses the current one."""
     with ThreadPoolExecutor(1, "ffnn-reader") as thread:
         coming: deque[Future[U]] = deque()
         for item in items:
@@ -161,6 +161,6 @@ def _identity(array: Array) -> Any:
 
 
 def _rows_in(size: int, x: Rows) -> int:
-    """Return the number of rows in ``size`` bytes, a multiple of the rows that predictions take."""
+    """Return the number of rows in ``size`` bytes, as a multiple of ``STEP_ROWS``."""
     each = max(1, sum(a.nbytes for a in x.arrays) // max(x.n_rows, 1))
     return max(size // each // STEP_ROWS * STEP_ROWS, STEP_ROWS)

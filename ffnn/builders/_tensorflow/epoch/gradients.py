@@ -59,7 +59,7 @@ def batch_gradients(
         loss, total_weight = output.loss(ops, outputs.scores, targets, weight)
         if outputs.penalty is not None:
             loss += outputs.penalty * total_weight
-    # of the mean; a batch of missing labels alone has a weight of 0, and a gradient of 0 rather than NaN
+    # for the mean loss; a batch with missing labels only has weight 0, and its gradient is 0 rather than NaN
     share = tf.math.divide_no_nan(tf.ones_like(total_weight), total_weight)
     found = tape.gradient(loss, sources, share, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return BatchGradients(loss, total_weight, found, outputs.extras)

@@ -1,4 +1,4 @@
-"""Epochs that TensorFlow runs alone: a traced graph, or one compiled by XLA."""
+"""Epochs run by TensorFlow alone, as a traced graph or compiled by XLA."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
     batches : Batches
         The maker of batches.
     by_feature : sequence of int
-        The positions of the trained weights that have a row a feature; empty unless batches are of stored entries.
+        The positions of the trained weights with one row per feature; empty unless batches are sparse.
     layout : PackedLayout or None
         The layout of all weights in one variable, if they are packed.
     """
@@ -89,7 +89,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
                 total, total_weight = compiled((variables, None), (data, scalars, tensors), plan.batch_size)
                 return float(total), float(total_weight)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                self._may_compile = False  # an operation that XLA lacks; it finds out before any has run
+                self._may_compile = False  # XLA lacks an operation; it raises before any has run
         if isinstance(memory, PackedVariables):
             variables = memory.pack(variables)
         elif memory is not None and loop.lazy_rows is not None:
@@ -113,7 +113,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
         return total, total_weight
 
     def _bring_up_to_date(self, variables: Variables, memory: PendingRows, loop: EpochLoop) -> None:
-        """Take the steps that rows have waited for in a segment."""
+        """Take the steps that rows have postponed in a segment."""
         assert loop.lazy_rows is not None  # or no row waits
         if loop.lazy_rows.moves or loop.shrinks:
             self._settle((variables, memory.last), (memory.times,))

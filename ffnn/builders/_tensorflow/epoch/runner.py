@@ -20,7 +20,7 @@ Memory = TypeVar("Memory")
 class EpochRunner(ABC, Generic[Memory]):
     """Runs the epochs of a program.
 
-    Fits that share a program share its runner. The state that a fit keeps from epoch to epoch is in its own ``memory``.
+    Fits that share a program share its runner. Each fit has its own ``memory``, for state kept between epochs.
     """
 
     @abstractmethod
@@ -56,15 +56,15 @@ class EpochRunner(ABC, Generic[Memory]):
 
     @abstractmethod
     def defers(self, weight_decay: float) -> bool:
-        """Return whether epochs with this weight decay may leave work for :meth:`settle`."""
+        """Return whether epochs with this weight decay may postpone work to :meth:`settle`."""
 
     @abstractmethod
     def settle(self, variables: Variables, memory: Memory) -> None:
-        """Bring the variables up to date with the work that epochs deferred."""
+        """Do the work that epochs have postponed, which brings the variables up to date."""
 
 
 def plan_tensors(plan: EpochPlan, dtype: str) -> dict[str, Any]:
-    """Return an epoch's plan as tensors; those for weight decay only where there is some."""
+    """Return an epoch's plan as tensors, with those for weight decay only if there is any."""
     tensors = {
         "order": tensor_of(plan.order),
         "batch_size": tf.constant(plan.batch_size, tf.int32),
