@@ -23,12 +23,11 @@ class Item:
     name : str
         Its name in messages.
     pack : callable
-        Makes the packed task; it is called when a worker takes it, and once however often it is tried.
+        Packs the task; called once, when a worker first takes it, however often it is tried.
     future : Future
         Its future.
     open : callable or None
-        Makes of a future and the message that came back what the future is settled with; None settles it with the
-        message itself.
+        Returns the result for a future from the worker's message; None means the message itself.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class Item:
         Raises
         ------
         TaskPicklingError
-            If it cannot be.
+            If it cannot be pickled.
         """
         if self._packed is None:
             assert self._pack is not None
@@ -82,7 +81,7 @@ class Queue:
         self._items: collections.deque[Item] = collections.deque()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # slots that cannot take a task wait separately: else one of them could consume the notification of a new task
+        # slots that cannot take a task wait separately, as one of them could consume the notification of a new task
         self._resting = threading.Condition(lock)
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are

@@ -1,8 +1,8 @@
 """Packing a task for a worker, running it there, and unpacking its result or exception.
 
-Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside
-the pickle (protocol 5), so that nobody copies them; the largest stay behind in a store
-(:mod:`ffnn.parallel.tasks.store`), and the task carries their names.
+Functions and classes of ``__main__`` or a notebook are sent by value (cloudpickle). Large arrays are sent beside the
+pickle (protocol 5) without a copy; the largest are put into a store (:mod:`ffnn.parallel.tasks.store`), and the task
+contains their names.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Packed:
 
 
 class RemoteTraceback(Exception):
-    """The cause of an exception that was raised on a worker: its traceback there, as text."""
+    """The traceback of an exception on a worker, as text; the cause of the exception here."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -106,7 +106,7 @@ def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -
     hashes : Hashes
         The cache of hashes.
     span : Span or None, default=None
-        That of the task's future, during which its data do not change; None says that they never do.
+        The span of the task's future, during which its data do not change; None means that they never change.
 
     Raises
     ------
@@ -151,12 +151,12 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
 def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
     """Run a packed :class:`~ffnn.executor.Task` on the worker and pack its result or exception.
 
-    It raises nothing, but in a copy of the process that the task forked: that answers nobody, and must end here.
+    It raises nothing, except in a process that the task forked, which must not answer and has to end.
 
     Parameters
     ----------
     buffers : sequence of buffers
-        The task, as :func:`pack_task` left it.
+        The task, packed by :func:`pack_task`.
     store : str, optional
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is the outcome of the task.
@@ -197,7 +197,7 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
 
 
 def _working_time() -> float:
-    """Return the time in seconds without imports, which every fresh worker repeats."""
+    """Return the time in seconds without imports, which every new worker repeats."""
     return time.perf_counter() - seconds_of_imports()
 
 
