@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ffnn.builders._sparse_path import paths_for
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
@@ -21,7 +22,6 @@ from ffnn.builders._tensorflow.epoch.runner import EpochRunner
 from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import filled_variable
 from ffnn.builders._tensorflow.prediction import Prediction
-from ffnn.builders._tensorflow.sparse_path import paths_for
 from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam

@@ -1,7 +1,7 @@
 """Chooses how a batch of sparse rows is multiplied with the first weights.
 
 - ``dense``: the rows of a batch are made dense.
-- ``stored``: TensorFlow's operations multiply the stored entries, and the solver updates only the rows of the weights
+- ``stored``: the engine's operations multiply the stored entries, and the solver updates only the rows of the weights
   that the batch touches.
 - ``kernel``: a compiled kernel does the same in one pass; see :mod:`ffnn.kernels.sparse_adam`.
 
