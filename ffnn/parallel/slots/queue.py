@@ -11,6 +11,7 @@ from typing import Any
 
 from ffnn.executor import Future
 from ffnn.parallel.tasks.task import Packed
+from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["Item", "Queue"]
 
@@ -26,8 +27,8 @@ class Item:
         Packs the task; called once, when a worker first takes it, however often it is tried.
     future : Future
         Its future.
-    open : callable or None
-        Returns the result for a future from the worker's message; None means the message itself.
+    settle : callable, optional
+        Settles the future with the worker's message; by default the message itself is the result.
     """
 
     def __init__(
@@ -35,11 +36,11 @@ class Item:
         name: str,
         pack: Callable[[], Packed],
         future: Future[Any],
-        open: Callable[[Future[Any], Any], Any] | None = None,
+        settle: Callable[[Message], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future
-        self.open = open
+        self.settle = settle or future.settle
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None

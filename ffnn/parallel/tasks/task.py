@@ -21,7 +21,7 @@ import cloudpickle
 
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
-from ffnn.executor import Task
+from ffnn.executor import Future, Task
 from ffnn.parallel.tasks.callbacks import attach_warning
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
@@ -29,7 +29,17 @@ from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 
-__all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
+__all__ = [
+    "Packed",
+    "RemoteTraceback",
+    "open_outcome",
+    "pack",
+    "pack_task",
+    "run_packed",
+    "settle",
+    "unpack",
+    "without_frames",
+]
 
 _SECONDS = struct.Struct("!d")
 _importer = EngineImporter()
@@ -194,6 +204,26 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
         raise error
 
     return seconds, fail
+
+
+def settle(future: Future[Any], name: str, message: Message) -> None:
+    """Settle a task's future with the result or exception in a worker's message."""
+    try:
+        future.seconds, open_result = open_outcome(message, name)
+        result = open_result()
+    except BaseException as error:
+        failure = without_frames(error)
+    else:
+        future.settle(result)
+        return
+    future.fail(failure)  # outside `except`, so that it is not the context of errors in callbacks
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Return an error without the frames of this thread, which would keep a task's arguments alive."""
+    if error.__suppress_context__:
+        error.__context__ = None
+    return error.with_traceback(None)
 
 
 def _working_time() -> float:

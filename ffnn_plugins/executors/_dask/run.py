@@ -20,8 +20,7 @@ from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Future, Task
 from ffnn.parallel.preflight.check import report
 from ffnn.parallel.tasks.store import Hashes
-from ffnn.parallel.tasks.task import open_outcome, pack_task
-from ffnn.parallel.tasks.wire import Message
+from ffnn.parallel.tasks.task import pack_task, settle
 from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
 from ffnn_plugins.executors._dask.options import DaskLimits
@@ -242,17 +241,17 @@ class Run:
 
     async def _carry(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
         """Send a task to a worker, and settle its future with the answer."""
-        settle: Callable[[], Any]
+        end: Callable[[], Any]
         try:
             packed = await self._loop.run_in_executor(
                 self._threads, pack_task, task, f"{task.name} with its arguments", hashes, future.span
             )
             message = await self._sender.send(packed, task.name)
         except Exception as error:
-            settle = functools.partial(future.fail, error.with_traceback(None))
+            end = functools.partial(future.fail, error.with_traceback(None))
         else:
-            settle = functools.partial(_settle, future, message, task.name)
-        self._threads.submit(settle)  # not awaited, since callbacks may do anything, such as wait for this very job
+            end = functools.partial(settle, future, task.name, message)
+        self._threads.submit(end)  # not awaited, since callbacks may do anything, such as wait for this very job
 
     def _fail(self, error: BaseException) -> None:
         """Fail every task that is not done (on the event loop)."""
@@ -274,13 +273,3 @@ class Run:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
         finally:
             coroutine.close()  # needed if the loop was already closed
-
-
-def _settle(future: Future[Any], message: Message, name: str) -> None:
-    try:
-        future.seconds, result = open_outcome(message, name)
-        future.settle(result())
-    except BaseException as error:
-        if error.__suppress_context__:
-            error.__context__ = None
-        future.fail(error.with_traceback(None))
