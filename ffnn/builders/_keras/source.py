@@ -1,4 +1,4 @@
-"""Where a Keras model comes from: a network's description, or a function of the user's."""
+"""The source of Keras models: a network's description, or the user's function."""
 
 from __future__ import annotations
 
