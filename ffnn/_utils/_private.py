@@ -21,9 +21,11 @@ __all__ = [
     "drop_if_unreachable",
     "is_callback_address",
     "is_fit_and_score",
+    "metadata_requests",
     "num_features",
     "num_samples",
     "safe_indexing",
+    "set_metadata_requests",
 ]
 
 try:
@@ -120,6 +122,29 @@ def is_fit_and_score(function: Any) -> bool:
         function = function.function
     known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
     return known is not None and function is known
+
+
+def metadata_requests(estimator: Any) -> Any:
+    """Return the metadata requests that were set on an estimator, by method and parameter; None if there are none.
+
+    ``_metadata_request`` and its ``_serialize``; without them ``ffnn.save`` leaves the requests out.
+    """
+    serialize = getattr(getattr(estimator, "_metadata_request", None), "_serialize", None)
+    return None if serialize is None else serialize()
+
+
+def set_metadata_requests(estimator: Any, requested: Any) -> None:
+    """Set the metadata requests of an estimator to a result of :func:`metadata_requests`.
+
+    ``_get_metadata_request`` and ``_metadata_request``; without them the requests keep their defaults.
+    """
+    if not hasattr(estimator, "_get_metadata_request"):
+        return
+    requests = estimator._get_metadata_request()
+    for method, asked in requested.items():
+        for parameter, alias in asked.items():
+            getattr(requests, method).add_request(param=parameter, alias=alias)
+    estimator._metadata_request = requests
 
 
 def is_callback_address(thing: Any) -> bool:

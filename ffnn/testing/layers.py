@@ -224,8 +224,8 @@ class LayerSuite(FittedSuite):
             up, down = ({**weights, name: array.copy()} for _ in range(2))
             up[name][index] += 1e-6
             down[name][index] -= 1e-6
-            slope = (problem.loss(up) - problem.loss(down)) / 2e-6
-            assert gradient[name][index] == pytest.approx(slope, rel=1e-4, abs=1e-8), name
+            difference = (problem.loss(up) - problem.loss(down)) / 2e-6
+            assert gradient[name][index] == pytest.approx(difference, rel=1e-4, abs=1e-8), name
 
     def values_but_units(self) -> dict[str, Any]:
         """Return the values that an estimator takes as parameters."""

@@ -7,7 +7,11 @@ from typing import Any
 
 import keras
 
-__all__ = ["all_layers", "free_value", "overrides", "seed_unseeded"]
+__all__ = ["FIRST_PROFILED_BATCH", "all_layers", "drop_model", "free_value", "overrides", "seed_unseeded"]
+
+#: The attribute of ``keras.callbacks.TensorBoard`` with the first batch of its ``profile_batch``, 0 for no profile;
+#: without it the parameter is not checked.
+FIRST_PROFILED_BATCH = "_start_batch"
 
 
 def all_layers(model: Any) -> Iterator[Any]:
@@ -40,6 +44,15 @@ def free_value(variable: Any) -> None:
     """
     if hasattr(variable, "_value"):
         variable._value = None
+
+
+def drop_model(callback: Any) -> None:
+    """Remove the model from a callback.
+
+    ``keras.callbacks.Callback._model``; without it the callback keeps the model in memory.
+    """
+    if hasattr(callback, "_model"):
+        callback._model = None
 
 
 def overrides(method: Any) -> bool:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builders._keras._private import overrides
+from ffnn.builders._keras._private import FIRST_PROFILED_BATCH, drop_model, overrides
 from ffnn.builders._keras.source import assign
 from ffnn.model import State
 from ffnn.training.listeners import Listener, Run
@@ -34,7 +34,7 @@ _EPOCHWISE: dict[str, dict[str, tuple[Any, str]]] = {
     "OrbaxCheckpoint": {"save_freq": ("epoch", "save_freq")},
     "TensorBoard": {
         "update_freq": ("epoch", "update_freq"),
-        "profile_batch": (0, "_start_batch"),
+        "profile_batch": (0, FIRST_PROFILED_BATCH),
         "write_steps_per_second": (False, "write_steps_per_second"),
     },
 }
@@ -157,7 +157,7 @@ class KerasCallbacks(Listener):
     def close(self) -> None:
         """Remove the model from the callbacks, which stay with the estimator."""
         for callback in self._callbacks:
-            callback._model = None
+            drop_model(callback)
         self._shown = None
 
     def _tell(self, hook: str, *arguments: Any) -> None:

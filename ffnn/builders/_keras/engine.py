@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._keras.ops import KerasOps
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import Variables
 from ffnn.network import Network
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 from ffnn.solver import Solver, StochasticSolver, clipped
 
-__all__ = ["Batch", "Engine", "Step", "Tensor"]
-
-Tensor = Any
+__all__ = ["Batch", "Engine", "Step"]
 
 
 class Batch(NamedTuple):
@@ -80,7 +79,7 @@ class Engine(ABC):
         self, weights: Sequence[Tensor], extras: Sequence[Tensor], batch: Batch, seed: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the sum of a batch's losses, their total weight, and the new extras; with a seed, for training."""
-        training = None if seed is None else (None, seed, batch.weight)
+        training = None if seed is None else StepInputs(None, seed, batch.weight)
         scores, new_extras, penalty = self.template(weights, extras, batch.x, training=training)
         loss, total_weight = self.network.output.loss(self.ops, scores, batch.targets, batch.weight)
         return (loss if penalty is None else loss + penalty * total_weight), total_weight, new_extras
@@ -127,7 +126,7 @@ class Engine(ABC):
             # not on the host, since NumPy has no gradients
             x = self.prefix.apply(self.ops, self.network.entering(self.ops, x), {})
             x = x.dense(self.ops) if isinstance(x, SparseRows) else x
-        return ops.sum(self.template(variables.weights, variables.extras, x)[0] * pick)
+        return ops.sum(self.template(variables.weights, variables.extras, x).scores * pick)
 
     @abstractmethod
     def scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:

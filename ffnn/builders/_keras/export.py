@@ -87,6 +87,6 @@ def own_model_scores(builder: Builder, network: Network) -> Any:
 
     def scores(weights: Mapping[str, Any], x: Any) -> Any:
         values = [weights[name] for name in names]
-        return template(values[:n], values[n:], x)[0]
+        return template(values[:n], values[n:], x).scores
 
     return scores

@@ -13,12 +13,12 @@ import numpy as np
 from keras import ops
 
 from ffnn.builders._devices import in_scope
-from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step
 from ffnn.builders._keras.source import Source
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
-from ffnn.ops import NumpyOps, SparseRows
+from ffnn.ops import NumpyOps, SparseRows, Tensor
 from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["GRADIENT_ROWS", "TILE_ROWS", "HostModel"]
@@ -70,8 +70,8 @@ class HostModel(ABC):
         solver = self._solver
         initial = solver.slots if isinstance(solver, StochasticSolver) else {}
         slots = [
-            [np.full(*spec[:1], value, dtype=spec[1]) for value in initial.values()]
-            for name, spec in self._specs.items()
+            [np.full(shape, value, dtype) for value in initial.values()]
+            for name, (shape, dtype) in self._specs.items()
             if name in self.trainable
         ]
         fill_slots(state, solver, self.trainable, slots, lambda array, value: np.copyto(array, value))

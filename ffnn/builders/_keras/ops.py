@@ -9,9 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["KerasOps", "backend_ops"]
+from ffnn.ops import Tensor
 
-Tensor = Any
+__all__ = ["KerasOps", "backend_ops"]
 
 
 class _Seed(keras.random.SeedGenerator):

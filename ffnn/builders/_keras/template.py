@@ -14,13 +14,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._keras._private import all_layers, free_value, seed_unseeded
 from ffnn.builders._keras.layer import weighing_rows
 from ffnn.builders._state import Specs
+from ffnn.ops import Tensor
 
 __all__ = ["Template", "is_seed"]
 
-Tensor = Any
 Link = Callable[[Tensor], Tensor]
 
 
@@ -94,10 +95,10 @@ class Template:
         extras: Sequence[Tensor],
         x: Tensor,
         *,
-        training: tuple[Tensor | None, Tensor, Tensor] | None = None,
+        training: StepInputs | None = None,
         n_stages: int | None = None,
-    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
-        """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
+    ) -> Outputs:
+        """Return the scores of a dense batch, the new extras, and the sum of the layers' losses, if any, as penalty.
 
         Parameters
         ----------
@@ -105,10 +106,8 @@ class Template:
             The values of the trained variables and of the extras.
         x : tensor of shape (n_rows, n_features)
             The batch.
-        training : tuple of (scalars, seed, row_weight), optional
-            The inputs of a training step: the network's scalars, of shape (n_scalars,), or None where they are fixed
-            in the layers; the step's seed, of shape (2,); and the sample weights, of shape (n_rows,). By default the
-            model predicts.
+        training : StepInputs, optional
+            The inputs of a training step; by default the model predicts.
         n_stages : int, optional
             Return the values after this many stages instead of the scores.
 
@@ -118,7 +117,7 @@ class Template:
             If ``n_stages`` is given for a model without stages.
         """
         if n_stages is not None:
-            return self._after(n_stages, weights, extras, x), [], None
+            return Outputs(self._after(n_stages, weights, extras, x), [], None)
         scalars, seed, row_weight = (None, None, None) if training is None else training
         values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
@@ -128,7 +127,7 @@ class Template:
             scores = self._to_scores(outputs) if self._to_scores else outputs
             penalty = ops.cast(sum(losses), self._dtype) if losses else None
         updates = [scope.get_current_value(v) for v in self._extras]
-        return ops.cast(scores, self._dtype), updates, penalty
+        return Outputs(ops.cast(scores, self._dtype), updates, penalty)
 
     def _after(self, n_stages: int, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor) -> Tensor:
         """Return the values after some stages, in prediction."""

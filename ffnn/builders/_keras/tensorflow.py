@@ -8,9 +8,10 @@ import numpy as np
 
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._devices import in_scope
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._keras.source import Source
 from ffnn.builders._tensorflow import ops
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.model import ProgramModel
 from ffnn.builders._tensorflow.program import Program, program_key
 from ffnn.model import Arrays
@@ -59,7 +60,7 @@ def _architecture(network: Network, source: Source) -> Architecture:
             x = part.apply(ops, x, named, context, start=prefix.n_entry)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
-        return Outputs(*template(weights[n:], extras, x, training=training, n_stages=rest))
+        return template(weights[n:], extras, x, training=training, n_stages=rest)
 
     template.release()
     return Architecture(

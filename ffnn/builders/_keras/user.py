@@ -63,7 +63,7 @@ class UserSource:
             tuple(self._names),
             *((tuple(v.shape), v.dtype, v.trainable) for v in self._model.variables),
         )
-        self.traced_key: Any = self.key  # fmt: skip
+        self.traced_key: Any = self.key
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         network, model = self._network, self._model

@@ -11,14 +11,13 @@ import tensorflow as tf
 from ffnn.builders._tensorflow import ops
 from ffnn.model import Arrays
 from ffnn.network import Network
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["save_tensorflow"]
 
 #: The error for rows that the estimator would refuse; TensorFlow appends "Tensor had NaN values".
 _NOT_FINITE = "X: expected finite numbers"
 
-Tensor = Any
 Scores = Callable[[Mapping[str, Tensor], Any], Tensor]
 
 

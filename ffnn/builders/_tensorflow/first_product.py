@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
-from ffnn.ops import Ops, SparseRows
+from ffnn.builders._forward import Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
+from ffnn.ops import Ops, SparseRows, Tensor
 
 __all__ = ["forward_from_product"]
-
-Tensor = Any
 
 
 def forward_from_product(

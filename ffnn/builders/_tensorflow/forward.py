@@ -4,52 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Specs
+from ffnn.ops import Tensor
 
 if TYPE_CHECKING:
     from ffnn.network import Network
 
-__all__ = ["Architecture", "Forward", "Outputs", "StepInputs"]
-
-Tensor = Any
-
-
-class StepInputs(NamedTuple):
-    """The inputs of the forward pass in a training step, in addition to the batch.
-
-    Parameters
-    ----------
-    scalars : tensor of shape (n_scalars,)
-        The network's scalars, such as dropout rates.
-    seed : int32 tensor of shape (2,)
-        The step's seed.
-    row_weight : tensor of shape (n_rows,)
-        The sample weights.
-    """
-
-    scalars: Tensor
-    seed: Tensor
-    row_weight: Tensor
-
-
-class Outputs(NamedTuple):
-    """The result of a forward pass.
-
-    Parameters
-    ----------
-    scores : tensor of shape (n_rows, n_outputs)
-        The scores, or the values after the last computed stage.
-    extras : list of tensor
-        The new values of the extras.
-    penalty : scalar tensor or None
-        A term added to the mean loss.
-    """
-
-    scores: Tensor
-    extras: list[Tensor]
-    penalty: Tensor | None
+__all__ = ["Architecture", "Forward"]
 
 
 class Forward(Protocol):

@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._devices import in_scope
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.training_data import PIECE, TrainingData, pieces_of
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
 from ffnn.layer import Context

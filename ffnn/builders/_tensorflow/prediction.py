@@ -21,11 +21,10 @@ from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
 from ffnn.model import Array, Rows
-from ffnn.ops import NumpyOps, SparseRows
+from ffnn.ops import NumpyOps, SparseRows, Tensor
 
 __all__ = ["Prediction"]
 
-Tensor = Any
 
 #: Rows are predicted in multiples of this number, filled up if necessary. With other numbers some kernels round
 #: differently, and a row's scores would depend on the number of rows predicted with it.
@@ -81,7 +80,7 @@ class Prediction:
         self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = TracedFunction(self._score)
         self._gradients = TracedFunction(self._gradient)
-        self._rest = TracedFunction(self._continue, sequential=True)
+        self._traced_rest = TracedFunction(self._after_product, sequential=True)
 
     def scores(self, variables: Variables, arrays: tuple[Any, ...], n_rows: int, layer: int | None = None) -> Any:
         """Return the scores of all rows, or the values of a hidden layer."""
@@ -93,7 +92,7 @@ class Prediction:
 
     def on_host(self, x: Rows) -> bool:
         """Return whether :meth:`scores_on_host` is the faster method for these rows."""
-        return self._on_host and (self._takes(x.arrays) or self._are_few(x.n_rows))
+        return self._on_host and (self._kernel_takes(x.arrays) or self._are_few(x.n_rows))
 
     def scores_on_host(
         self, variables: Variables, arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
@@ -109,7 +108,7 @@ class Prediction:
             n_here = min(at_once, n_rows - start)
             here = arrays if n_here == n_rows else network.input.take(arrays, slice(start, start + n_here))
             product = self._product(here, n_here, weight)
-            values.append(self._rest((rest,), (tf.constant(product),), n_stages).numpy()[:n_here])
+            values.append(self._traced_rest((rest,), (tf.constant(product),), n_stages).numpy()[:n_here])
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def _product(self, arrays: tuple[Any, ...], n_rows: int, weight: Array) -> Array:
@@ -117,7 +116,7 @@ class Prediction:
         network = self._network
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._sparse_batches.entry.apply(_HOST, x, {})
-        if not self._takes(arrays):
+        if not self._kernel_takes(arrays):
             return scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features)) @ weight
         product = np.zeros((-(-n_rows // STEP_ROWS) * STEP_ROWS, weight.shape[1]), np.float32)
         may = n_threads() if n_rows > STEP_ROWS else 1  # asking takes nearly as long as one row
@@ -125,7 +124,7 @@ class Prediction:
         sparse_products.multiply(CSR(x.splits, x.columns, values), weight, product[:n_rows], may)
         return product
 
-    def _takes(self, arrays: tuple[Any, ...]) -> bool:
+    def _kernel_takes(self, arrays: tuple[Any, ...]) -> bool:
         """Return whether the kernel takes these rows."""
         return self._by_kernel and arrays[0].dtype == np.int32
 
@@ -152,13 +151,13 @@ class Prediction:
         if at_once and self._network.input.sparse:
             columns, x = compact(self._sparse_batches.enter(self._whole(arrays, n_rows)))
             x = x if self._batches.stored else x.dense(ops)
-            return self._apply(self._met(variables, columns), x, n_stages)
+            return self._apply(self._with_touched_rows(variables, columns), x, n_stages)
         if at_once:
             return self._apply(variables, self._whole(arrays, n_rows), n_stages)
         width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
         return self._by_tile(scores, n_rows, width)
 
-    def _continue(self, rest: Variables, product: Tensor, n_stages: int | None) -> Tensor:
+    def _after_product(self, rest: Variables, product: Tensor, n_stages: int | None) -> Tensor:
         (k,), (weights, extras, _) = self._by_feature, rest
         return forward_from_product(
             self._architecture, k, product=product, weights=weights, extras=extras, n_stages=n_stages
@@ -187,15 +186,15 @@ class Prediction:
         """Return the scores of a batch after the entry stages."""
         if isinstance(x, SparseRows):
             columns, x = compact(x)
-            variables = self._met(variables, columns)
+            variables = self._with_touched_rows(variables, columns)
         return self._apply(variables, x, n_stages)
 
-    def _met(self, variables: Variables, columns: Tensor) -> Variables:
+    def _with_touched_rows(self, variables: Variables, columns: Tensor) -> Variables:
         """Return the variables with only those rows of the first weights that a batch touches."""
         # gathering from the variable itself would make TensorFlow copy it whenever it is read
         rows = [w if self._assigns_rows else w.value() for w in variables.weights]
-        met = [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
-        return variables._replace(weights=met)
+        touched = [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
+        return variables._replace(weights=touched)
 
     def _apply(self, variables: Variables, x: Any, n_stages: int | None) -> Tensor:
         weights, extras, _ = variables

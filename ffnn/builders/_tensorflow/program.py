@@ -26,12 +26,12 @@ from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.network import Network
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam
 
 __all__ = ["GRADIENT_ROWS", "Program", "initial_slots", "program_key"]
 
-Tensor = Any
 
 #: The number of rows in a pass of the full-batch gradient, which bounds its memory.
 GRADIENT_ROWS = 256
@@ -67,8 +67,8 @@ class Program:
         self._layout: PackedLayout | None = None
         by_feature = [k for k, name in enumerate(architecture.decays) if name in architecture.by_feature]
         paths = paths_for(network.input, network.n_features)
-        can = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
-        possible = [path for path in paths if can[path]]
+        takes = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
+        possible = [path for path in paths if takes[path]]
         # predictions and gradients use TensorFlow's operations, whatever trains
         stored = next(path for path in possible if path != "kernel") == "stored"
         self._batches = Batches(architecture, stored=stored)

@@ -8,11 +8,9 @@ import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.forward import Architecture
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["Batches", "Data"]
-
-Tensor = Any
 
 
 class Data(NamedTuple):

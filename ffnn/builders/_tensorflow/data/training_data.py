@@ -92,13 +92,13 @@ class TrainingData:
         #: Whether TensorFlow has a copy of all of it.
         self.resident = sum(a.nbytes for a in x.arrays) <= RESIDENT
         self._whole: dict[bool, Data] = {}  # by whether it is padded
-        self._taken = _identity if on_host else tensor_of
+        self._transfer = (lambda array: array) if on_host else tensor_of
 
     def _all(self, pad: bool) -> Data:
         """Return the whole data set, padded if asked; made once."""
         if pad not in self._whole:
             form = functools.partial(padded, n=padded_size(self.n_rows)) if pad else np.asarray
-            arrays = tuple(self._taken(form(a)) for a in self._x.arrays)
+            arrays = tuple(self._transfer(form(a)) for a in self._x.arrays)
             self._whole[pad] = Data(arrays, tensor_of(form(self._targets)), tensor_of(form(self._weight)))
         return self._whole[pad]
 
@@ -121,7 +121,7 @@ class TrainingData:
         n_rows = n_steps * plan.batch_size + 1 if pad else None
         for part, arrays, truth in _read_ahead(functools.partial(self._read, n_rows=n_rows), parts):
             here = np.arange(len(part.order), dtype=part.order.dtype)
-            data = Data(tuple(map(self._taken, arrays)), *map(tensor_of, truth))
+            data = Data(tuple(map(self._transfer, arrays)), *map(tensor_of, truth))
             padding = Padding(len(here), n_steps) if pad else None
             yield EpochPart(dataclasses.replace(part, order=here), data, padding)
 
@@ -154,10 +154,6 @@ def _read_ahead(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
                 yield coming.popleft().result()
         for last in coming:
             yield last.result()
-
-
-def _identity(array: Array) -> Any:
-    return array
 
 
 def _rows_in(size: int, x: Rows) -> int:

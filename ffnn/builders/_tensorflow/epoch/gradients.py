@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from ffnn.builders._forward import Outputs
 from ffnn.builders._tensorflow import ops
-from ffnn.builders._tensorflow.forward import Outputs
+from ffnn.ops import Tensor
 from ffnn.output import Output
 
 __all__ = ["BatchGradients", "batch_gradients"]
-
-Tensor = Any
 
 
 class BatchGradients(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -20,12 +20,20 @@ from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.lazy_rows import LazyRows
 from ffnn.model import EpochPlan
+from ffnn.ops import Tensor
 from ffnn.solver import StochasticSolver
 
 __all__ = ["GraphRunner"]
 
-Tensor = Any
 GraphMemory = PendingRows | PackedVariables | None
+
+
+class _Epoch(NamedTuple):
+    """An epoch with or without weight decay, as a loop and as traced functions."""
+
+    loop: EpochLoop
+    traced: TracedFunction
+    compiled: TracedFunction
 
 
 class GraphRunner(EpochRunner[GraphMemory]):
@@ -57,13 +65,14 @@ class GraphRunner(EpochRunner[GraphMemory]):
         self._layout = layout
         self._by_feature = tuple(by_feature)
         self._may_compile = architecture.may_pad
-        self._loops: dict[bool, tuple[EpochLoop, TracedFunction, TracedFunction]] = {}  # by whether weights decay
+        self._epochs: dict[bool, _Epoch] = {}  # by whether there is weight decay
         for decay_on in (False, True):
-            acts = [decay_on and decays_here for decays_here in architecture.decays.values()]
-            loop, packed = (EpochLoop(architecture, solver, acts, batches, by_feature, p) for p in (None, layout))
+            decays = [decay_on and decays_here for decays_here in architecture.decays.values()]
+            loop = EpochLoop(architecture, solver, decays, batches, by_feature)
+            packed = EpochLoop(architecture, solver, decays, batches, by_feature, layout)
             traced = TracedFunction(packed, sequential=not loop.looks_ahead, optimized=layout is None)
-            # XLA fuses operations by itself, and is slower where all weights are one variable
-            self._loops[decay_on] = loop, traced, TracedFunction(loop, compiled=True)
+            # XLA fuses operations itself, and is slower if all weights are one variable
+            self._epochs[decay_on] = _Epoch(loop, traced, compiled=TracedFunction(loop, compiled=True))
         self._settle = TracedFunction(self._catch_up)
 
     def memory(self) -> GraphMemory:
@@ -73,14 +82,14 @@ class GraphRunner(EpochRunner[GraphMemory]):
         return None if lazy_rows is None else PendingRows(lazy_rows, self._network.n_features)
 
     def defers(self, weight_decay: float) -> bool:
-        return self._layout is not None or self._loops[weight_decay > 0][0].lazy_rows is not None
+        return self._layout is not None or self._epochs[weight_decay > 0].loop.lazy_rows is not None
 
     def pads(self, plan: EpochPlan) -> bool:
         return self._may_compile and is_worth_compiling(self._network, plan)
 
     def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: GraphMemory) -> tuple[float, float]:
         plan, data, padding = part
-        loop, traced, compiled = self._loops[plan.weight_decay > 0]
+        loop, traced, compiled = self._epochs[plan.weight_decay > 0]
         if padding is not None and self._may_compile:
             if isinstance(memory, PackedVariables):
                 memory.unpack(variables)
@@ -102,7 +111,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
         self, variables: Variables, part: EpochPart, scalars: Any, memory: PendingRows
     ) -> tuple[float, float]:
         """Train while rows that no batch touches wait for their steps; a segment of the steps at a time."""
-        loop, traced, _ = self._loops[part.plan.weight_decay > 0]
+        loop, traced, _ = self._epochs[part.plan.weight_decay > 0]
         total = total_weight = 0.0
         for segment in memory.history.segments(part.plan, loop.shrinks):
             tensors = plan_tensors(segment, self._network.dtype) | memory.advance(segment, loop.shrinks)
@@ -127,7 +136,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
 
     @property
     def _lazy_rows(self) -> LazyRows | None:
-        return next((loop.lazy_rows for loop, *_ in self._loops.values() if loop.lazy_rows is not None), None)
+        return next((epoch.loop.lazy_rows for epoch in self._epochs.values() if epoch.loop.lazy_rows is not None), None)
 
     def _catch_up(self, variables: Variables, last: Any, times: Mapping[str, Tensor]) -> None:
         assert self._lazy_rows is not None  # or no row waits

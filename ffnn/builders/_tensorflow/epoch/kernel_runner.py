@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
@@ -23,7 +24,7 @@ from ffnn.builders._tensorflow.epoch.gradients import batch_gradients
 from ffnn.builders._tensorflow.epoch.runner import EpochRunner, plan_tensors
 from ffnn.builders._tensorflow.epoch.solver_step import SolverStep, rates_at
 from ffnn.builders._tensorflow.first_product import forward_from_product
-from ffnn.builders._tensorflow.forward import Architecture, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.host import n_threads
 from ffnn.builders._tensorflow.memory import memory_of, view_of
 from ffnn.builders._tensorflow.traced import TracedFunction
@@ -32,6 +33,7 @@ from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.threads import Threads
 from ffnn.model import EpochPlan, Rows
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, clipped
 from ffnn.solvers import Adam
 
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from ffnn.network import Network
 
 __all__ = ["KernelRunner"]
-
-Tensor = Any
 
 
 class KernelRunner(EpochRunner[SparseAdam]):

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
@@ -14,13 +15,12 @@ from ffnn.builders._tensorflow.epoch.gradients import batch_gradients
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout
 from ffnn.builders._tensorflow.epoch.solver_step import Decays, SolverStep, rates_at
 from ffnn.builders._tensorflow.epoch.touched import TouchedRows, compact
-from ffnn.builders._tensorflow.forward import Architecture, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.lazy_rows import LazyRows
+from ffnn.ops import Tensor
 from ffnn.solver import StochasticSolver, clipped
 
 __all__ = ["EpochLoop"]
-
-Tensor = Any
 
 
 class EpochLoop:

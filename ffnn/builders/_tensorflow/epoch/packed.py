@@ -11,11 +11,11 @@ import tensorflow as tf
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.model import Array
+from ffnn.ops import Tensor
 from ffnn.solver import Solver
 
 __all__ = ["MOST_VALUES", "PackedLayout", "PackedVariables"]
 
-Tensor = Any
 
 #: The largest number of values that are packed. Each step copies them and their gradient; beyond this size the copy
 #: takes longer than it saves, which is a few microseconds per operation.

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam, AdamW
 
 __all__ = ["Decays", "Rates", "SolverStep", "rates_at"]
 
-Tensor = Any
 
 #: Whether weight decay acts on a variable; for packed weights an array with 1 where it acts and 0 elsewhere.
 Decays = bool | np.ndarray[Any, np.dtype[Any]]

@@ -10,11 +10,10 @@ import tensorflow as tf
 from ffnn.builders._tensorflow import ops
 from ffnn.lazy_rows import LazyRows, StepHistory
 from ffnn.model import EpochPlan
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["PendingRows", "TouchedRows", "catch_up", "compact"]
 
-Tensor = Any
 
 #: The number of rows that are brought up to date at a time, a few megabytes.
 _CHUNK = 8192
