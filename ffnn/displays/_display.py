@@ -12,15 +12,7 @@ __all__ = ["Display", "fitted_network"]
 
 
 class Display:
-    """Base class of the displays.
-
-    Attributes
-    ----------
-    ax_ : matplotlib.axes.Axes
-        The axes of the plot.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes.
-    """
+    """Base class of the displays, which draw on the axes ``ax_`` of ``figure_``."""
 
     ax_: Any
     figure_: Any

@@ -100,16 +100,7 @@ class Template:
     ) -> Outputs:
         """Return the scores of a dense batch, the new extras, and the sum of the layers' losses, if any, as penalty.
 
-        Parameters
-        ----------
-        weights, extras : sequence of tensor
-            The values of the trained variables and of the extras.
-        x : tensor of shape (n_rows, n_features)
-            The batch.
-        training : StepInputs, optional
-            The inputs of a training step; by default the model predicts.
-        n_stages : int, optional
-            Return the values after this many stages instead of the scores.
+        The arguments are those of :class:`~ffnn.builders._tensorflow.forward.Forward`.
 
         Raises
         ------
