@@ -28,6 +28,7 @@ class Draft(Protocol):
     network_: Network
     random_state: Any
     n_iter_: int
+    builder_: str
     _fitted: Fitted
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +13,6 @@ from sklearn.utils import check_random_state
 from ffnn._utils.checks import (
     check_batch_size,
     check_classes,
-    check_device,
     check_flag,
     check_integer,
     check_number,
@@ -25,7 +23,7 @@ from ffnn._utils.checks import (
     unknown_name,
 )
 from ffnn._utils.unvalidated import n_values
-from ffnn.builder import Builder
+from ffnn.estimator.builders import named_builder
 from ffnn.estimator.memory import check_memory
 from ffnn.input import Input
 from ffnn.layer import Layer
@@ -55,7 +53,6 @@ class Settings:
     n_epochs: int
     dropout: float | None
     activation: Any
-    builder: Builder
     block: tuple[str | Layer, ...]
     input_layer: Any
     output_layer: Any
@@ -82,6 +79,7 @@ class Settings:
         e: Any = estimator
         check_scorer(e.scoring)
         check_flag("warm_start", e.warm_start)
+        named_builder(e)
         solver = clone(resolve_solver(e.solver))
         return cls(
             hidden_units=check_units(e.hidden_units),
@@ -91,7 +89,6 @@ class Settings:
             else check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data; or use 'auto'."),
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
-            builder=cls.builder_of(e),
             block=_recipe("block", e.block),
             input_layer=_end("input", e.input_layer, Input),
             output_layer=_end("output", e.output_layer, Output),
@@ -108,26 +105,6 @@ class Settings:
             dtype=_dtype(e.dtype, solver),
             verbose=check_verbose(e.verbose),
         )
-
-    @staticmethod
-    def builder_of(estimator: Any) -> Builder:
-        """Return the builder that the estimator's parameter names, its engine installed.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If there is no such builder, if its engine is not installed, or it cannot be told a device.
-        """
-        builder: Builder = registry.resolve("builder", estimator.builder, "builder", Builder)
-        if check_device("device", estimator.device) is not None:
-            if "device" not in builder.get_params(deep=False):
-                raise ValueError(
-                    f"device={estimator.device!r}: {builder!r} has no parameter device. Use None, which leaves the "
-                    "choice to it."
-                )
-            builder = copy.copy(builder).set_params(device=estimator.device)
-        builder.check_installed()
-        return builder
 
     def stopping(self) -> EarlyStopping:
         """Return a fresh :class:`EarlyStopping`."""
