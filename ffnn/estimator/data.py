@@ -103,6 +103,13 @@ class Data:
             )
         return cls(X, y, weight, rows, validation)
 
+    @property
+    def training_targets(self) -> tuple[Any, Array]:
+        """The targets, and the weights, of the rows to train on."""
+        if len(self.rows) == len(self.weight):
+            return self.y, self.weight
+        return safe_indexing(self.y, self.rows), self.weight[self.rows]
+
     def balanced(self, output: Output, class_weight: Any, *, partial: bool) -> Data:
         """Return the data with each sample, or each label of it, weighed by its class."""
         if partial and isinstance(class_weight, str):
@@ -110,7 +117,7 @@ class Data:
                 f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
                 "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
             )
-        output.balance(class_weight, safe_indexing(self.y, self.rows), self.weight[self.rows])
+        output.balance(class_weight, *self.training_targets)
         if class_weight is None:
             return self
         validation = self.validation
