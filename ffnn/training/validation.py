@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import train_test_split
 
 from ffnn._utils._private import safe_indexing
 from ffnn._utils.checks import unknown_name
@@ -223,13 +221,22 @@ def check_scorer(value: Any) -> None:
             f"scoring={value!r}: expected 'loss', a scikit-learn scorer's name, or a scorer; "
             f"got {type(value).__name__}."
         )
-    if value != "loss" and value not in get_scorer_names():
+    if value == "loss":  # without the import of all metrics
+        return
+    from sklearn.metrics import get_scorer_names
+
+    if value not in get_scorer_names():
         raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
 
 
 def scorer_of(estimator: BaseEstimator, scoring: Any) -> Scorer | None:
     """Return the scorer that ``scoring`` names; None for the loss."""
-    return None if isinstance(scoring, str) and scoring == "loss" else check_scoring(estimator, scoring)
+    if isinstance(scoring, str) and scoring == "loss":
+        return None
+    from sklearn.metrics import check_scoring
+
+    found: Scorer = check_scoring(estimator, scoring)
+    return found
 
 
 def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) -> tuple[Array, Array]:
@@ -257,6 +264,8 @@ def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) 
     if stratify:  # a fold may have one sample of a rare class
         _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
         single = (counts[places] == 1) & (counts.max() > 1)
+    from sklearn.model_selection import train_test_split  # and with it searches and metrics, which few fits need
+
     rest = rows[~single]
     labels = safe_indexing(y, rest) if stratify else None
     try:

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -176,4 +175,6 @@ class LabelOutput(Output):
         alike = sample_weight is None and _surely_labels(y) and y.dtype == predictions.dtype
         if alike and 0 < len(y) == len(predictions):
             return float(np.mean(y == predictions))  # without the checks of accuracy_score, which take far longer
+        from sklearn.metrics import accuracy_score  # and with it all metrics, which a fit does not need
+
         return float(accuracy_score(y, predictions, sample_weight=sample_weight))
