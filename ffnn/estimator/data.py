@@ -16,7 +16,8 @@ from ffnn.estimator.settings import Settings, root_seed
 from ffnn.model import Array
 from ffnn.network import Network
 from ffnn.output import Output
-from ffnn.training.validation import Held, Validation, scorer_of, split
+from ffnn.training.scorers import scorer_of
+from ffnn.training.validation import Held, Validation, split
 from ffnn.training.weights import check_taught, check_weight, near_one, relative, warn_of_untaught
 
 __all__ = ["Arguments", "Data", "Draft"]

@@ -36,8 +36,8 @@ from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.training.scorers import check_scorer
 from ffnn.training.stopping import EarlyStopping
-from ffnn.training.validation import check_scorer
 
 __all__ = ["Settings", "root_seed"]
 

@@ -15,18 +15,16 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
 
 from ffnn._utils._private import safe_indexing
-from ffnn._utils.checks import unknown_name
 from ffnn.exceptions import TrainingDivergedError
 from ffnn.model import Array, Model
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 from ffnn.training.history import History
 from ffnn.training.listeners import Listener
+from ffnn.training.scorers import Scorer
 from ffnn.training.stopping import EarlyStopping
 
-__all__ = ["Held", "Validation", "ValidationListener", "check_scorer", "split"]
-
-Scorer = Callable[..., float]
+__all__ = ["Held", "Validation", "ValidationListener", "split"]
 
 
 @dataclass(frozen=True)
@@ -204,39 +202,6 @@ class ValidationListener(Listener):
                 UndefinedMetricWarning,
                 stacklevel=2,
             )
-
-
-def check_scorer(value: Any) -> None:
-    """Refuse a ``scoring`` that is neither "loss", a scorer's name, nor a callable.
-
-    Raises
-    ------
-    TypeError, ValueError
-        That names the nearest scorers.
-    """
-    if callable(value):
-        return
-    if not isinstance(value, str):
-        raise TypeError(
-            f"scoring={value!r}: expected 'loss', a scikit-learn scorer's name, or a scorer; "
-            f"got {type(value).__name__}."
-        )
-    if value == "loss":  # without the import of all metrics
-        return
-    from sklearn.metrics import get_scorer_names
-
-    if value not in get_scorer_names():
-        raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
-
-
-def scorer_of(estimator: BaseEstimator, scoring: Any) -> Scorer | None:
-    """Return the scorer that ``scoring`` names; None for the loss."""
-    if isinstance(scoring, str) and scoring == "loss":
-        return None
-    from sklearn.metrics import check_scoring
-
-    found: Scorer = check_scoring(estimator, scoring)
-    return found
 
 
 def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) -> tuple[Array, Array]:
