@@ -11,26 +11,19 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from sklearn import utils
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.utils import check_array, validation
 
 __all__ = [
-    "BaseSearchCV",
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
     "is_callback_address",
     "is_fit_and_score",
+    "is_search",
     "num_features",
     "num_samples",
     "safe_indexing",
 ]
-
-try:
-    # the base class of all searches of scikit-learn, including the halving ones
-    from sklearn.model_selection._search import BaseSearchCV
-except ImportError:
-    BaseSearchCV = (GridSearchCV, RandomizedSearchCV)
 
 
 def _find(name: str) -> Callable[..., Any] | None:
@@ -120,6 +113,18 @@ def is_fit_and_score(function: Any) -> bool:
         function = function.function
     known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
     return known is not None and function is known
+
+
+def is_search(thing: Any) -> bool:
+    """Return whether an object is a search of scikit-learn's, such as ``GridSearchCV``.
+
+    ``sklearn.model_selection._search.BaseSearchCV``, of which the halving ones are, too; without it, one of the two
+    that are always there.
+    """
+    from sklearn import model_selection
+
+    base = getattr(getattr(model_selection, "_search", None), "BaseSearchCV", None)
+    return isinstance(thing, base or (model_selection.GridSearchCV, model_selection.RandomizedSearchCV))
 
 
 def is_callback_address(thing: Any) -> bool:

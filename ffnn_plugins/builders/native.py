@@ -94,7 +94,10 @@ class NativeBuilder(Builder):
 
     def model(self, network: Network, solver: Solver) -> Model:
         from ffnn_plugins.builders._native.model import NativeModel
-        from ffnn_plugins.builders._native.sparse import SparseAdamModel
 
-        made = SparseAdamModel if SparseAdamModel.takes(network, solver) else NativeModel
+        made = NativeModel
+        if network.input.sparse:
+            from ffnn_plugins.builders._native.sparse import SparseAdamModel
+
+            made = SparseAdamModel if SparseAdamModel.takes(network, solver) else NativeModel
         return cast("Model", made(network, solver))

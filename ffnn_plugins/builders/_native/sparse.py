@@ -194,8 +194,7 @@ class SparseAdamModel(NativeModel):
         products = np.ascontiguousarray(products)
         slopes = np.empty_like(products)
         self._data.products, self._data.slopes = address(products), address(slopes)
-        argument, _kept = self._plan(plan)
-        loss, mass = self._library.train(self._network, self._data, argument, 1)
+        loss, mass = self._library.train(self._network, self._data, self._plan.of(plan), 1)
         self._data.products = None
         return loss, mass, slopes
 
