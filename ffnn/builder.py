@@ -36,6 +36,34 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     def model(self, network: Network, solver: Solver) -> Model:
         """Return a model of the network that can be trained by the solver; its state is not set yet."""
 
+    def check_network(self, network: Network, solver: Solver) -> None:
+        """Raise an error if this builder does not have what a network or its solver is made of; by default it has all.
+
+        It is called before each training, and builds nothing.
+
+        Raises
+        ------
+        UnsupportedError
+            That names what is missing, and another builder.
+        """
+
+    def suits(self, network: Network, solver: Solver, n_rows: int, batch_size: int) -> bool:
+        """Return whether ``builder="auto"`` may take this builder before another one that can train the network, too.
+
+        The answer follows from the arguments and the builder's parameters alone, so that the same call trains on the
+        same builder. It is asked only for networks that :meth:`check_network` passes.
+
+        Parameters
+        ----------
+        network : Network
+            The description.
+        solver : Solver
+            What is to train it.
+        n_rows, batch_size : int
+            The number of samples, and of those of a step.
+        """
+        return True
+
     def structure(self) -> Hashable:
         """Return the key of the models that this builder makes; when it changes, the state moves to a new model."""
         return parameters_key(self)
@@ -59,8 +87,15 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
         EngineNotInstalledError
             With the command that installs it.
         """
-        if importlib.util.find_spec(self.engine) is None:
+        if not _can_be_found(self.engine):
             raise EngineNotInstalledError(
                 f"{parameter}={self!r} needs {self.engine}, which is not installed. "
                 f"Install it with: python -m pip install '{self.requirement}'"
             )
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # somebody keeps it from being imported
+        return False

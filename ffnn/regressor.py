@@ -28,9 +28,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (with alpha
         dropout), ``"gelu"``, ``"silu"``, ``"mish"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor
         of the builder's engine; None for linear.
-    builder : str or Builder, default="tf"
-        The builder of the network: ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
-        ``KerasBuilder(build=my_function)``.
+    builder : str or Builder, default="auto"
+        The builder of the network: ``"native"``, ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
+        ``KerasBuilder(build=my_function)``. ``"auto"`` is ``"native"`` where it can train the network and is expected
+        to be as fast, else ``"tf"``; the page on builders has the rule.
     block : sequence of str or Layer, default=("dropout", "affine", "activation")
         The layers of a hidden block, repeated for each of ``hidden_units``.
     input_layer : str or Input, default="auto"
@@ -93,6 +94,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         the standardised targets.
     network_ : Network
         The description of the network.
+    builder_ : str
+        The name of the builder that trained the network: of those that ``builder="auto"`` chooses from, the one chosen.
     model_ : object
         The engine's own model: a ``keras.Model`` for ``builder="keras"``.
 

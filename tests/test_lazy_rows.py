@@ -94,7 +94,7 @@ def test_a_fit_is_that_of_a_dense_batch(solver, builder):
 def fit(batches, hidden_units=(8,), **kwargs):
     return MLPClassifier(
         hidden_units, batch_size=16, n_epochs=3, input_layer=SparseInput(batches), random_state=0, dtype="float64",
-        **kwargs,
+        **{"builder": "tf"} | kwargs,
     )  # fmt: skip
 
 

@@ -58,6 +58,18 @@ def test_order_and_seeds_are_a_function_of_root_seed_and_epoch(rows, batch_size,
     np.testing.assert_array_equal(one.seeds, other.seeds)
 
 
+def test_nobody_reorders_the_plan_of_another_fit():
+    with pytest.raises(ValueError, match="read-only"):
+        plan_of(range(10)).order[:] = 0
+
+
+def test_plans_of_other_rows_or_batches_are_others():
+    order = plan_of(range(20)).order
+    assert set(plan_of(range(1, 21)).order) == set(range(1, 21))
+    assert len(plan_of(range(20), batch_size=7).seeds) == 3
+    assert not np.array_equal(plan_of(range(20), epoch=1).order, order)
+
+
 @given(root_seed=st.integers(0, 2**31 - 1), epochs=st.sets(st.integers(0, 10**4), min_size=2, max_size=5))
 @settings(deadline=None)
 def test_epochs_differ_in_order_and_seeds(root_seed, epochs):

@@ -11,28 +11,21 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from sklearn import utils
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.utils import check_array, validation
 
 __all__ = [
-    "BaseSearchCV",
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
     "is_callback_address",
     "is_fit_and_score",
+    "is_search",
     "metadata_requests",
     "num_features",
     "num_samples",
     "safe_indexing",
     "set_metadata_requests",
 ]
-
-try:
-    # the base class of all searches of scikit-learn, including the halving ones
-    from sklearn.model_selection._search import BaseSearchCV
-except ImportError:
-    BaseSearchCV = (GridSearchCV, RandomizedSearchCV)
 
 
 def _find(name: str) -> Callable[..., Any] | None:
@@ -145,6 +138,18 @@ def set_metadata_requests(estimator: Any, requested: Any) -> None:
         for parameter, alias in asked.items():
             getattr(requests, method).add_request(param=parameter, alias=alias)
     estimator._metadata_request = requests
+
+
+def is_search(thing: Any) -> bool:
+    """Return whether an object is a search of scikit-learn's, such as ``GridSearchCV``.
+
+    ``sklearn.model_selection._search.BaseSearchCV``, the base class of all searches; without it, only the two searches
+    with a public class are recognized.
+    """
+    from sklearn import model_selection
+
+    base = getattr(getattr(model_selection, "_search", None), "BaseSearchCV", None)
+    return isinstance(thing, base or (model_selection.GridSearchCV, model_selection.RandomizedSearchCV))
 
 
 def is_callback_address(thing: Any) -> bool:

@@ -15,11 +15,11 @@ from ffnn._utils._private import check_y
 from ffnn._utils.documentation import Without
 from ffnn._utils.sparse_check import checked_sparse
 from ffnn._utils.threads import surely_finite
+from ffnn.estimator.builders import builder_of, named_builder
 from ffnn.estimator.fittable import Fittable
 from ffnn.estimator.fitted import Fitted
 from ffnn.estimator.hidden_layers import HiddenLayersMixin
 from ffnn.estimator.onnx import OnnxMixin
-from ffnn.estimator.settings import Settings
 from ffnn.model import Array, Model, State
 from ffnn.network import Network
 from ffnn.plugins import registry
@@ -38,6 +38,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     network_: Network
     loss_curve_: list[float]
     n_iter_: int
+    builder_: str
     _fitted: Fitted
 
     # -- prediction -----------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     def _current_model(self) -> Model:
         """Return the model on the builder that the parameter names now."""
         self._check_fitted()
-        return self._fitted.model(Settings.builder_of(self))
+        return self._fitted.model(builder_of(self))
 
     def _state(self) -> State:
         self._check_fitted()
@@ -102,8 +103,13 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         return state
 
     def _import_engine(self) -> None:
-        """Import the engine; a worker calls this before the clock of a task starts."""
-        Settings.builder_of(self).import_engine()
+        """Import the engine, if it is known; a worker calls this before the clock of a task starts.
+
+        What ``builder="auto"`` chooses depends on the data.
+        """
+        builder = builder_of(self) if hasattr(self, "_fitted") else named_builder(self)
+        if builder is not None:
+            builder.import_engine()
 
     @property
     def model_(self) -> Any:

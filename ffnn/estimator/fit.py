@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ffnn._utils._private import safe_indexing
 from ffnn._utils.unvalidated import with_shape
+from ffnn.builder import Builder
+from ffnn.estimator.builders import builder_for
 from ffnn.estimator.callbacks import SklearnCallbacks, tearing_down
 from ffnn.estimator.data import Arguments, Data, Draft
 from ffnn.estimator.fitted import Fitted
@@ -87,9 +88,8 @@ class Fit:
     def _begin(self, data: Data, dtype: str) -> Data:
         """Describe the network for this data; return the data as the classes weigh it."""
         settings, draft, classes = self._settings, self._draft, self._arguments.classes
-        X, y, weight = data.X, data.y, data.weight
-        if len(data.rows) < X.shape[0]:  # the network learns nothing of the validation data
-            y, weight = safe_indexing(y, data.rows), weight[data.rows]
+        X = data.X
+        y, weight = data.training_targets  # the network learns nothing of the validation data
         output = settings.output_for(y, classes, draft._estimator_type_name())
         if self._arguments.partial and classes is None and output.needs_classes:
             raise ValueError(
@@ -103,7 +103,7 @@ class Fit:
             input, output, n_features=X.shape[1], dtype=dtype, compute_dtype=settings.compute_dtype
         )
         attributes = vars(draft)
-        for name in ("validation_loss_curve_", "validation_scores_", "best_epoch_", "callbacks_"):
+        for name in ("validation_loss_curve_", "validation_scores_", "best_epoch_", "callbacks_", "builder_"):
             attributes.pop(name, None)
         draft._fitted = Fitted(network, settings.solver, root_seed(draft.random_state))
         draft.network_ = network
@@ -143,15 +143,18 @@ class Fit:
         """Train the draft; return whether Ctrl-C ended it."""
         draft, settings, given = self._draft, self._settings, self._arguments
         network, fitted, history = draft.network_, draft._fitted, self._history
+        draft.builder_, builder = builder_for(draft, network, settings.solver, len(order), settings.batch_size)
         # bad data is refused before an engine is imported
         rows = network.input.prepare(data.X, network.dtype)
         targets = network.output.encode(data.y, network.dtype)
         sizes = self._checked_targets(data, targets, order)
         advise = functools.partial(advice, settings.schedule if settings.solver.stochastic else None, sizes)
-        model = fitted.model(settings.builder)
+        model = fitted.model(builder)
         watch = self._validation_listener(data.validation, model, advise)
         vars(draft).update(history.attributes())
-        listeners = Listeners([*([] if watch is None else [watch]), *self._followers(data, model, order, epochs)])
+        listeners = Listeners(
+            [*([] if watch is None else [watch]), *self._followers(data, builder, model, order, epochs)]
+        )
 
         def on_epoch(epoch: int, loss: float) -> bool:
             history.add_epoch(loss)
@@ -226,7 +229,7 @@ class Fit:
             advise=advise,
         )
 
-    def _followers(self, data: Data, model: Model, order: Array, epochs: range) -> list[Listener]:
+    def _followers(self, data: Data, builder: Builder, model: Model, order: Array, epochs: range) -> list[Listener]:
         """Return the listeners after the validation, in order."""
         settings, given, draft = self._settings, self._arguments, self._draft
         monitor, attributes = given.monitor, vars(draft)
@@ -237,7 +240,7 @@ class Fit:
             followers += [TrainingLossStopping(settings.stopping(), epochs, warns=settings.solver.stochastic)]
         if settings.verbose:
             followers += [EpochProgressBar(len(epochs), type(self._estimator).__name__)]
-        followers += settings.builder.listeners(Run(model, epochs, n_batches, settings.verbose, attributes))
+        followers += builder.listeners(Run(model, epochs, n_batches, settings.verbose, attributes))
         followers += [SklearnCallbacks(draft, given.X, given.y, given.sample_weight, data.rows, epochs)]
         if monitor is not None:
             followers += [MonitorListener(lambda epoch, stats: monitor(epoch, draft, stats))]

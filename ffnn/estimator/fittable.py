@@ -55,7 +55,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         n_epochs: int | str = "auto",
         dropout: float | None = None,
         activation: str | Callable[[Any], Any] | None = "relu",
-        builder: str | Builder = "tf",
+        builder: str | Builder = "auto",
         block: Sequence[str | Layer] = ("dropout", "affine", "activation"),
         input_layer: str | Input = "auto",
         output_layer: str | Output = "auto",

@@ -75,6 +75,10 @@ class Fitted:
                 self._builder, self._process = builder, os.getpid()
             return self._model
 
+    def is_on(self, builder: Builder) -> bool:
+        """Return whether there is a model, and this builder has made it."""
+        return self._model is not None and self._built_by == builder.structure()
+
     def change(self, network: Network, solver: Solver) -> None:
         """Go on with a network of the same weights (another dropout rate, say), or with another solver.
 

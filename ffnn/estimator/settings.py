@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +14,6 @@ from sklearn.utils import check_random_state
 from ffnn._utils.checks import (
     check_batch_size,
     check_classes,
-    check_device,
     check_flag,
     check_integer,
     check_number,
@@ -25,7 +24,7 @@ from ffnn._utils.checks import (
     unknown_name,
 )
 from ffnn._utils.unvalidated import n_values
-from ffnn.builder import Builder
+from ffnn.estimator.builders import named_builder
 from ffnn.estimator.memory import check_memory
 from ffnn.input import Input
 from ffnn.layer import Layer
@@ -35,8 +34,8 @@ from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.training.scorers import check_scorer
 from ffnn.training.stopping import EarlyStopping
-from ffnn.training.validation import check_scorer
 
 __all__ = ["Settings", "root_seed"]
 
@@ -55,7 +54,6 @@ class Settings:
     n_epochs: int
     dropout: float | None
     activation: Any
-    builder: Builder
     block: tuple[str | Layer, ...]
     input_layer: Any
     output_layer: Any
@@ -82,7 +80,10 @@ class Settings:
         e: Any = estimator
         check_scorer(e.scoring)
         check_flag("warm_start", e.warm_start)
-        solver = clone(resolve_solver(e.solver))
+        named_builder(e)
+        solver = resolve_solver(e.solver)
+        if solver is e.solver:  # which may be changed later
+            solver = clone(solver)
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_batch_size(e.batch_size),
@@ -91,7 +92,6 @@ class Settings:
             else check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data; or use 'auto'."),
             dropout=check_rate("dropout", e.dropout) or None,
             activation=_activation(e.activation),
-            builder=cls.builder_of(e),
             block=_recipe("block", e.block),
             input_layer=_end("input", e.input_layer, Input),
             output_layer=_end("output", e.output_layer, Output),
@@ -108,26 +108,6 @@ class Settings:
             dtype=_dtype(e.dtype, solver),
             verbose=check_verbose(e.verbose),
         )
-
-    @staticmethod
-    def builder_of(estimator: Any) -> Builder:
-        """Return the builder that the estimator's parameter names, its engine installed.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If there is no such builder, if its engine is not installed, or it cannot be told a device.
-        """
-        builder: Builder = registry.resolve("builder", estimator.builder, "builder", Builder)
-        if check_device("device", estimator.device) is not None:
-            if "device" not in builder.get_params(deep=False):
-                raise ValueError(
-                    f"device={estimator.device!r}: {builder!r} has no parameter device. Use None, which leaves the "
-                    "choice to it."
-                )
-            builder = copy.copy(builder).set_params(device=estimator.device)
-        builder.check_installed()
-        return builder
 
     def stopping(self) -> EarlyStopping:
         """Return a fresh :class:`EarlyStopping`."""
@@ -226,12 +206,19 @@ def root_seed(random_state: Any) -> int:
         If ``random_state`` is none of what scikit-learn takes.
     """
     try:
-        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return _first_draw(random_state) if type(random_state) is int else _draw(random_state)
     except ValueError as error:
         raise ValueError(
             f"random_state={random_state!r}: expected an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or "
             "None. An integer makes fit repeatable."
         ) from error
+
+
+def _draw(random_state: Any) -> int:
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+_first_draw = functools.lru_cache(maxsize=128)(_draw)  # of an integer, which is always the same
 
 
 def _activation(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._utils.checks import unknown_name
 from ffnn.builders._engines import prepare_engines
-from ffnn.estimator.settings import Settings
+from ffnn.estimator.builders import builder_of
 from ffnn.exceptions import ExportError
 from ffnn.exporting.fitted import FittedPipeline
 from ffnn.ops import NumpyOps
@@ -148,7 +148,7 @@ def _write_onnx(fitted: FittedPipeline, path: Path, X: Any) -> None:
 def _write_keras(fitted: FittedPipeline, path: Path, X: Any) -> None:
     from ffnn.builders._keras.export import save_keras
 
-    save_keras(Settings.builder_of(fitted.mlp), fitted.network, fitted.mlp._state().weights, path)
+    save_keras(builder_of(fitted.mlp), fitted.network, fitted.mlp._state().weights, path)
 
 
 def _write_savedmodel(fitted: FittedPipeline, path: Path, X: Any) -> None:
@@ -158,7 +158,7 @@ def _write_savedmodel(fitted: FittedPipeline, path: Path, X: Any) -> None:
     if not network.weights.keys() <= weights.keys():
         from ffnn.builders._keras.export import own_model_scores
 
-        scores = own_model_scores(Settings.builder_of(fitted.mlp), network)
+        scores = own_model_scores(builder_of(fitted.mlp), network)
     save_tensorflow(network, weights, fitted.dtype(X), path, scores)
 
 

@@ -39,7 +39,7 @@ def compiled(monkeypatch):
 
 
 def fit(n_rows=500, make=MLPClassifier, **kwargs):
-    kwargs = {"hidden_units": (16,), "n_epochs": 3, "dtype": "float64", "random_state": 0, **kwargs}
+    kwargs = {"hidden_units": (16,), "n_epochs": 3, "builder": "tf", "dtype": "float64", "random_state": 0, **kwargs}
     return make(**kwargs).fit(X[:n_rows], Y[:n_rows])
 
 
@@ -76,7 +76,7 @@ def test_folds_of_nearly_the_same_size_share_a_program(compiled):
 
 def test_parts_of_a_training_are_compiled_as_the_whole(compiled):
     whole = fit(dropout=0.3)
-    parts = MLPClassifier((16,), n_epochs=3, dtype="float64", random_state=0, dropout=0.3)
+    parts = MLPClassifier((16,), n_epochs=3, builder="tf", dtype="float64", random_state=0, dropout=0.3)
     for _ in range(3):
         parts.partial_fit(X, Y, classes=np.unique(Y))
     assert compiled
@@ -147,11 +147,11 @@ def test_filled_arrays_have_a_row_more_and_few_lengths(n):
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix], ids=["dense", "sparse"])
 def test_pieces_are_the_whole(form, solver, monkeypatch):
-    whole = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
+    whole = MLPClassifier((16,), n_epochs=2, builder="tf", random_state=0, solver=solver).fit(form(X), Y)
     scores = whole.predict_proba(form(X))
     monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
     monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 2**14)
-    pieces = MLPClassifier((16,), n_epochs=2, random_state=0, solver=solver).fit(form(X), Y)
+    pieces = MLPClassifier((16,), n_epochs=2, builder="tf", random_state=0, solver=solver).fit(form(X), Y)
     np.testing.assert_allclose(pieces.loss_curve_, whole.loss_curve_, rtol=1e-5)
     np.testing.assert_allclose(pieces.predict_proba(form(X)), scores, atol=1e-4)
     if solver == "adam":  # the same batches: the same bits
@@ -168,9 +168,9 @@ def anonymous():  # what is not the pages of a file
 
 X = np.memmap(sys.argv[1], np.float32, "r", shape=(300_000, 256))
 y = np.arange(300_000) % 2
-MLPClassifier((4,), n_epochs=1, batch_size=256, random_state=0).fit(X[:2000], y[:2000]).predict(X[:2000])
+MLPClassifier((4,), n_epochs=1, builder="tf", batch_size=256, random_state=0).fit(X[:2000], y[:2000]).predict(X[:2000])
 before, most = anonymous(), []
-fitted = MLPClassifier((4,), n_epochs=1, batch_size=1024, random_state=0)
+fitted = MLPClassifier((4,), n_epochs=1, builder="tf", batch_size=1024, random_state=0)
 fitted.fit(X, y, monitor=lambda *_: most.append(anonymous()))
 fitted.predict(X)
 most.append(anonymous())

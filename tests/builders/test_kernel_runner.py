@@ -31,7 +31,7 @@ Y = RNG.integers(0, 2, 300)
 def fit(batches, hidden_units=(24,), cls=MLPClassifier, y=Y, **kwargs):
     model = cls(
         hidden_units, batch_size=16, n_epochs=3, input_layer=SparseInput(batches), random_state=0, dtype="float32",
-        **kwargs,
+        **{"builder": "tf"} | kwargs,
     )  # fmt: skip
     return model.fit(X, y)
 
@@ -99,7 +99,13 @@ def test_with_a_norm_to_keep_the_steps_are_tensorflows():
 def test_what_is_read_between_epochs_is_up_to_date_and_goes_on():
     states = []
     watched = MLPClassifier(
-        (24,), batch_size=16, n_epochs=3, input_layer=SparseInput("stored"), random_state=0, dtype="float32"
+        (24,),
+        batch_size=16,
+        n_epochs=3,
+        builder="tf",
+        input_layer=SparseInput("stored"),
+        random_state=0,
+        dtype="float32",
     ).fit(X, Y, monitor=lambda epoch, model, stats: states.append(pickle.loads(pickle.dumps(model))), X_val=X, y_val=Y)
     assert_same(fit("stored"), watched)
     resumed = states[0]
@@ -187,7 +193,7 @@ def test_rows_may_be_empty(dropout):
         one, other = (
             MLPClassifier(
                 (24,), batch_size=16, n_epochs=2, input_layer=SparseInput(batches), random_state=0, dtype="float32",
-                dropout=dropout,
+                dropout=dropout, builder="tf",
             ).fit(rows, Y)
             for batches in ("dense", "stored")
         )  # fmt: skip

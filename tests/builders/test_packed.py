@@ -38,6 +38,7 @@ CASES = [
 
 def fit(make=MLPClassifier, **kwargs):
     kwargs = {"hidden_units": (16,), "batch_size": 32, "n_epochs": 4, "dtype": "float32", "random_state": 0, **kwargs}
+    kwargs.setdefault("builder", "tf")
     return make(**kwargs).fit(X, Y)
 
 
@@ -93,7 +94,7 @@ def test_a_large_network_and_anothers_solver_are_not_packed():
 
 def test_what_is_read_after_each_epoch_is_up_to_date_and_goes_on():
     scores = []
-    watched = MLPClassifier((16,), batch_size=32, n_epochs=4, dtype="float32", random_state=0).fit(
+    watched = MLPClassifier((16,), batch_size=32, n_epochs=4, builder="tf", dtype="float32", random_state=0).fit(
         X, Y, monitor=lambda epoch, model, stats: scores.append(model.predict_proba(X[:5])), X_val=X, y_val=Y
     )
     assert_same(fit(), watched)

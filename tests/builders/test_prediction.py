@@ -36,7 +36,8 @@ def calls(monkeypatch):
 
 def fit(batches="auto", cls=MLPClassifier, hidden_units=(20, 10), **kwargs):
     layer = SparseInput(batches)
-    return cls(hidden_units, n_epochs=1, input_layer=layer, random_state=0, dtype="float32", **kwargs).fit(X, Y)
+    kwargs = {"builder": "tf", "random_state": 0, "dtype": "float32", **kwargs}
+    return cls(hidden_units, n_epochs=1, input_layer=layer, **kwargs).fit(X, Y)
 
 
 CASES = [
@@ -106,7 +107,8 @@ def test_without_the_kernel_rows_go_another_way(calls, monkeypatch):
 @pytest.mark.parametrize("kwargs", [{"dtype": "float64"}, {"batches": "dense"}], ids=lambda value: "-".join(value))
 def test_what_the_kernel_does_not_take_goes_another_way(kwargs, calls):
     layer = SparseInput(kwargs.pop("batches", "auto"))
-    MLPClassifier((8,), n_epochs=1, input_layer=layer, **{"dtype": "float32"} | kwargs).fit(X, Y).predict(X)
+    model = MLPClassifier((8,), n_epochs=1, builder="tf", input_layer=layer, **{"dtype": "float32"} | kwargs)
+    model.fit(X, Y).predict(X)
     assert not calls
 
 

@@ -39,7 +39,8 @@ def test_the_users_memory_is_read_alone(
     before = X.copy()
     y = (X[:, 0] > 0).astype(int)
     given = scipy.sparse.csr_array(X) if sparse else X
-    mlp = MLPClassifier((8,), block=block, n_epochs=3, batch_size=64, dtype="float32", random_state=0).fit(given, y)
+    mlp = MLPClassifier((8,), block=block, n_epochs=3, batch_size=64, builder="tf", dtype="float32", random_state=0)
+    mlp.fit(given, y)
     scores = mlp.predict_proba(given)
     np.testing.assert_array_equal(given.toarray() if sparse else given, before)
 
@@ -59,7 +60,7 @@ def test_memory_that_tensorflow_cannot_take_comes_a_piece_at_a_time(
 ) -> None:
     X = aligned((1000, 36))
     y = (X[:, 0] > 0).astype(int)
-    mlp = MLPClassifier((8,), block=block, n_epochs=3, dtype="float32", random_state=0).fit(X, y)
+    mlp = MLPClassifier((8,), block=block, n_epochs=3, builder="tf", dtype="float32", random_state=0).fit(X, y)
     scores, hidden = mlp.decision_function(X), mlp.transform(X)
 
     other = aligned((1001, 36)).reshape(-1)[1:-35].reshape(1000, 36)
@@ -105,7 +106,7 @@ def test_a_part_that_cannot_be_read_ends_the_fit_and_its_thread(monkeypatch: pyt
     monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.RESIDENT", 0)
     monkeypatch.setattr("ffnn.builders._tensorflow.data.training_data.PIECE", 2**12)
     X = aligned((256, 32))
-    mlp = MLPClassifier((8,), batch_size=64, input_layer=Failing(), dtype="float32")
+    mlp = MLPClassifier((8,), batch_size=64, builder="tf", input_layer=Failing(), dtype="float32")
     with pytest.raises(OSError, match="the disk gave up"):
         mlp.fit(X, (X[:, 0] > 0).astype(int))
     assert not hasattr(mlp, "n_iter_")

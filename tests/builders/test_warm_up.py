@@ -15,7 +15,7 @@ started = []
 start = threading.Thread.start
 threading.Thread.start = lambda self: (started.append(self), start(self))
 for _ in range(2):
-    MLPClassifier((4,), n_epochs=2).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+    MLPClassifier((4,), n_epochs=2, builder="tf").fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
 (thread,) = (thread for thread in started if thread.name == "ffnn-warm-up")
 thread.join(60)
 assert not thread.is_alive()

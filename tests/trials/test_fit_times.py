@@ -29,9 +29,9 @@ mlp = ffnn.MLPClassifier(builder="no such")
 importer.look_at(Task(len, (mlp,)))
 print("tensorflow" in sys.modules, importer._done)
 import copy, pickle
-pickle.loads(pickle.dumps(copy.deepcopy(ffnn.MLPClassifier())))
+pickle.loads(pickle.dumps(copy.deepcopy(ffnn.MLPClassifier(builder="tf"))))
 print("tensorflow" in sys.modules)
-importer.look_at(Task(len, ([GridSearchCV(make_pipeline(StandardScaler(), ffnn.MLPClassifier()), {})],)))
+importer.look_at(Task(len, ([GridSearchCV(make_pipeline(StandardScaler(), ffnn.MLPClassifier(builder="tf")), {})],)))
 print("tensorflow" in sys.modules, importer._done)
 """
 
@@ -58,7 +58,7 @@ class Probe(ffnn.MLPClassifier):
 
 
 def test_a_worker_has_the_engine_before_its_first_fit_begins():
-    pipeline = make_pipeline(StandardScaler(), Probe())
+    pipeline = make_pipeline(StandardScaler(), Probe(builder="tf"))
     with ffnn.pool("multiprocessing", n_workers=1, progress=False):
         search = GridSearchCV(pipeline, {"probe__batch_size": [16]}, cv=2, refit=False, error_score="raise").fit(X, Y)
     assert search.cv_results_["mean_test_score"].tolist() == [1.0]

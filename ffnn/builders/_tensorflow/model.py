@@ -102,11 +102,13 @@ class ProgramModel:
     def is_finite(self) -> bool:
         self._settle()
         weights, extras, slots = self._variables
-        squares = (tf.square(weight) for weight in weights)
-        others = (v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating)
-        return bool(
-            tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
-        )
+        others = [v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating]
+        # sums of squares need no memory; the numbers are looked at one by one only where a sum overflows
+        sums = [tf.cast(tf.nn.l2_loss(v), "float64") for v in (*weights, *others)]
+        if bool(tf.reduce_all(tf.math.is_finite(sums))):
+            return True
+        arrays = itertools.chain((tf.square(weight) for weight in weights), others)
+        return all(bool(tf.reduce_all(tf.math.is_finite(array))) for array in arrays)
 
     @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:

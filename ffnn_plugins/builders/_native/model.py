@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,11 +19,18 @@ from ffnn_plugins.builders._native import library
 from ffnn_plugins.builders._native.library import Library, address
 from ffnn_plugins.builders._native.network import FUNCTIONS, KINDS, loss_of, ops_of, solver_of
 from ffnn_plugins.builders._native.panels import packed, packed_like, pieces, unpacked
+from ffnn_plugins.builders._native.plan import PlanArguments
 
 __all__ = ["NativeModel"]
 
 #: The number of multiplications of a step from which several threads share it; below, waiting costs more than it saves.
 _WORTH_THREADS = 2e7
+
+
+def _sum_of_squares(array: Array) -> float:
+    """Return a sum that is not finite if a square is not, and may be so where the squares are."""
+    flat = array.reshape(-1)
+    return float(np.dot(flat, flat))
 
 
 class NativeModel:
@@ -63,6 +71,7 @@ class NativeModel:
         self._slots: dict[str, list[Array]] = {}
         self._gradients: Arrays = {}
         self._step = 0
+        self._plan = PlanArguments(solver.decoupled)
         self._data: library.Data | None = None
         self._loaded: list[Any] = []  # the arrays that the data points to
         self._n_rows = 0
@@ -137,6 +146,9 @@ class NativeModel:
         weights = self._pieces((name, [self._weights[name]]) for name in self.trainable)
         extras = self._pieces((name, [a]) for name, a in self._weights.items() if name not in self.trainable)
         with np.errstate(over="ignore", invalid="ignore"):
+            everything = itertools.chain(self._weights.values(), *self._slots.values())
+            if math.isfinite(sum(_sum_of_squares(array) for array in everything)):
+                return True  # as nearly always, in one pass
             arrays = itertools.chain(map(np.square, weights), extras, self._pieces(self._slots.items()))
             return all(bool(np.isfinite(array).all()) for array in arrays)
 
@@ -183,25 +195,11 @@ class NativeModel:
         assert self._data is not None  # load() comes first
         if plan.clip_norm is not None and not self._gradients:
             self._keep_gradients()
-        argument, _kept = self._plan(plan)
         rows = min(plan.batch_size, len(plan.order))
         n_threads = _n_threads() if rows * self._work >= _WORTH_THREADS else 1
-        total, total_weight = self._library.train(self._network, self._data, argument, n_threads)
+        total, total_weight = self._library.train(self._network, self._data, self._plan.of(plan), n_threads)
         self._step += plan.n_batches
         return total / total_weight if total_weight else 0.0
-
-    def _plan(self, plan: EpochPlan) -> tuple[library.Plan, list[Array]]:
-        order: Array = np.ascontiguousarray(plan.order, np.int64)
-        seeds: Array = np.ascontiguousarray(plan.seeds, np.int32)
-        rates: list[Array] = [np.ascontiguousarray(a, np.float64) for a in (plan.step_sizes, plan.learning_rates)]
-        shrinks, bound = self.solver.decoupled, plan.clip_value
-        argument = library.Plan(
-            address(order), len(order), plan.batch_size, plan.n_batches, *map(address, rates), address(seeds),
-            0.0 if shrinks else plan.weight_decay, plan.weight_decay if shrinks else 0.0,
-            np.inf if plan.clip_norm is None else plan.clip_norm, np.inf if bound is None else bound,
-        )  # fmt: skip
-        arrays = [order, seeds, *rates]
-        return argument, arrays
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         assert self._data is not None  # load() comes first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,10 @@ def ops_of(network: Network) -> list[Op]:
 
 
 def _native(stage: Stage) -> tuple[NativeOp, ...]:
-    found = stage.layer.to_native(stage.n_inputs) if _speaks_for_itself(stage.layer, "forward", "weights") else None
+    layer = stage.layer
+    found = layer.to_native(stage.n_inputs) if _speaks_for_itself(type(layer), "forward", "weights") else None
     if found is None:
-        raise _unsupported("block" if isinstance(stage.layer, Layer) else "input_layer", stage.layer)
+        raise _unsupported("block" if isinstance(layer, Layer) else "input_layer", layer)
     return found
 
 
@@ -88,9 +90,10 @@ def _full(stage: Stage, name: str) -> str:
     return name and f"{stage.name}.{name}"
 
 
-def _speaks_for_itself(plugin: Any, *methods: str) -> bool:
+@functools.lru_cache(maxsize=256)
+def _speaks_for_itself(kind: type, *methods: str) -> bool:
     """Return whether no subclass overrides the methods that ``to_native`` describes without overriding it, too."""
-    order = type(plugin).__mro__
+    order = kind.__mro__
 
     def place(name: str) -> int:
         return next((i for i, kind in enumerate(order) if name in vars(kind)), len(order))
@@ -111,7 +114,7 @@ def loss_of(network: Network) -> library.Loss:
         If it is not one of those in C.
     """
     output = network.output
-    native = output.to_native() if _speaks_for_itself(output, "loss", "_losses", "_with_focal_factor") else None
+    native = output.to_native() if _speaks_for_itself(type(output), "loss", "_losses", "_with_focal_factor") else None
     if native is None:
         raise _unsupported("output_layer", output)
     return library.Loss(

@@ -21,10 +21,12 @@ def packed_like(shape: tuple[int, ...], dtype: str, panel: int, value: float = 0
     """Return an array for a matrix or a vector of a shape, filled with one value."""
     n_panels = -(-shape[-1] // panel)
     size = n_panels * panel * (shape[0] if len(shape) == 2 else 1)
-    memory: np.ndarray[Any, Any] = np.empty(size * np.dtype(dtype).itemsize + _ALIGNMENT, np.uint8)
+    n_bytes = size * np.dtype(dtype).itemsize
+    memory: np.ndarray[Any, Any] = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
-    array = memory[start : start + size * np.dtype(dtype).itemsize].view(dtype)
-    array[:] = value
+    array = memory[start : start + n_bytes].view(dtype)
+    if value:
+        array[:] = value
     return array.reshape((n_panels, shape[0], panel) if len(shape) == 2 else (n_panels * panel,))
 
 

@@ -176,8 +176,7 @@ class SparseAdamModel(NativeModel):
         products = np.ascontiguousarray(products)
         gradients = np.empty_like(products)
         self._data.products, self._data.gradients = address(products), address(gradients)
-        argument, _kept = self._plan(plan)
-        loss, total_weight = self._library.train(self._network, self._data, argument, 1)
+        loss, total_weight = self._library.train(self._network, self._data, self._plan.of(plan), 1)
         self._data.products = None
         return loss, total_weight, gradients
 

@@ -312,6 +312,21 @@ except ValueError as error:
     ]
 
 
+def test_a_cold_fit_and_its_prediction_import_nothing_that_they_do_not_need():
+    code = """
+import sys
+import numpy as np
+from ffnn import MLPClassifier, MLPRegressor
+X, y = np.eye(12), np.arange(12) % 3
+MLPClassifier((4,), n_epochs=1, builder="native").fit(X, y).predict(X)
+MLPRegressor((4,), n_epochs=1, builder="native").fit(X, y).predict(X)
+needless = ["sklearn.metrics", "sklearn.model_selection", "tensorflow", "keras", "ffnn.kernels.sparse_adam"]
+print([name for name in needless if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 # -- sparse rows
 
 
