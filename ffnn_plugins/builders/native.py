@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeBuilder"]
 
-# The limits of `suits`, from CPU times on two cores with AVX-512, with Adam unless another solver is named. Below them,
-# dense layers took from a sixth of TensorFlow's time (16 units) to about the same time (4,096 units), in batches of 16 to
-# 512.
+# The limits of `suits`, from CPU times on two cores with AVX-512, with Adam unless another solver is named. Below
+# them, dense layers took from a sixth of TensorFlow's time (16 units) to about the same (4,096 units), in batches of 16
+# to 512.
 
 #: From this number of features on, sparse rows that are made dense took twice the time of TensorFlow, which multiplies
 #: only the stored entries (50,000 features, 0.2 % stored, SGD, or Adam in float64).
 _WIDE = 10_000
-#: From this number of rows per batch and of weights per layer on, it took 1.6 times TensorFlow's time (1,024 by 1,024 in
-#: batches of 4,096, 2,048 by 2,048 and 4,096 by 4,096 in batches of 1,024), in float64 2.1 times.
+#: From this number of rows per batch and of weights per layer on, it took 1.6 times TensorFlow's time (1,024 by 1,024
+#: in batches of 4,096, 2,048 by 2,048 and 4,096 by 4,096 in batches of 1,024), in float64 2.1 times.
 _LARGE_BATCH = 1024
 _LARGE_LAYER = 2**20
 #: The number of rows times weights from which that costs more, in ten epochs, than the four seconds for TensorFlow's
