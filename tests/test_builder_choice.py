@@ -78,7 +78,11 @@ def test_a_named_builder_is_the_one_that_is_named():
 
 def test_what_was_chosen_is_shown():
     fitted = classifier().fit(X, Y)
-    assert "builder_" in fitted._repr_html_()
+    assert re.search(r"builder_.*native", fitted._repr_html_(), re.DOTALL)
+    assert {"builder": "native", "path": "dense"}.items() <= fitted.model_.describe().items()
+    wide = classifier(dtype="float32", input_layer=SparseInput("stored")).fit(WIDE, Y[:40])
+    assert wide.model_.describe()["path"] == "kernel"
+    assert classifier(activation=doubled).fit(X, Y).model_.describe()["builder"] == "tf"
     assert "builder_" not in clone(fitted)._repr_html_()
     assert not hasattr(clone(fitted), "builder_")
 

@@ -104,6 +104,8 @@ class Library:
         library.ffnn_panel.restype = _INTEGER
         #: The columns that a panel of a matrix has; see ``real.h``.
         self.panel = int(library.ffnn_panel())
+        #: What it was compiled for.
+        self.instructions = kernels.level_name(library)
 
     @classmethod
     def of(cls, dtype: str) -> Library:

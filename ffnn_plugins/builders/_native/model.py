@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -40,6 +40,9 @@ class NativeModel:
     UnsupportedError
         If the kernels do not have what it is made of.
     """
+
+    #: How a batch of sparse rows meets the first weights.
+    path: ClassVar[str] = "dense"
 
     def __init__(self, network: Network, solver: Solver) -> None:
         self.network = network
@@ -264,6 +267,10 @@ class NativeModel:
             lambda part, end: self._library.slopes(self._network, part, end, values),
         )
         return values
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the model computes: ``builder``, the ``path`` of batches, the ``instructions`` of the kernels."""
+        return {"builder": "native", "path": self.path, "instructions": self._library.instructions}
 
     @property
     def native(self) -> Any:

@@ -58,6 +58,7 @@ class SparseAdamModel(NativeModel):
         What trains it.
     """
 
+    path = "kernel"
     solver: Adam
 
     def __init__(self, network: Network, solver: Solver) -> None:
