@@ -44,7 +44,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str, callable or None, default="relu"
         The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (with alpha
         dropout), ``"gelu"``, ``"silu"``, ``"mish"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor
-        of the builder's engine; None for linear.
+        of the builder's engine, which is TensorFlow for ``"auto"``; None for linear.
     builder : str or Builder, default="auto"
         The builder of the network: ``"native"``, ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
         ``KerasBuilder(build=my_function)``. ``"auto"`` is ``"native"`` where it can train the network and is expected
