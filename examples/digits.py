@@ -86,7 +86,7 @@ def main() -> None:
     print(f"Digits: {len(X_train)} images to search on, {len(X_test)} held out; {n_candidates} candidates × {FOLDS}.\n")
 
     start = time.perf_counter()
-    MLPClassifier(n_epochs=1).fit(X_train[:9], y_train[:9])  # imports TensorFlow, for the search in this process
+    MLPClassifier(n_epochs=1, builder="tf").fit(X_train[:9], y_train[:9])  # imports TensorFlow for the search here
     print(f"TensorFlow imported: {time.perf_counter() - start:.1f} s, in no figure below.")
     print(f"Searching on {args.n_workers} worker processes …", flush=True)
     with ffnn.pool("multiprocessing", n_workers=args.n_workers, progress=True):

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversi
 # enough for a check's data, where five epochs of the default rate are not
 LONGER = {"n_epochs": 20, "learning_rate": 3e-3}
 PLAIN = [
+    MLPClassifier(random_state=0),
     MLPClassifier(builder="tf", random_state=0),
     MLPRegressor(builder="keras", random_state=0),
 ]

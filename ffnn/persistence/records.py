@@ -178,6 +178,8 @@ def _check_attributes(estimator: Any) -> None:
     check(output.estimator_type == kind, f"The file has a {kind} with the output of a {output.estimator_type}")
     check(estimator.n_features_in_ == n_features, "n_features_in_ is not the width of the network")
     check(_is_count(estimator.n_iter_), f"n_iter_ is {estimator.n_iter_!r}")
+    builder = getattr(estimator, "builder_", "")  # missing in files of earlier versions
+    check(isinstance(builder, str), f"builder_ is {builder!r}")
     check(all(type(loss) is float for loss in estimator.loss_curve_), "loss_curve_ has more than numbers")
     check(
         len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features,

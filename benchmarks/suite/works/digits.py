@@ -21,7 +21,7 @@ def ffnn(hidden: tuple[int, ...], epochs: int, seed: int) -> Any:
     """Return ffnn's estimator."""
     from ffnn import MLPClassifier
 
-    return MLPClassifier(hidden, batch_size=64, n_epochs=epochs, random_state=seed)
+    return MLPClassifier(hidden, batch_size=64, n_epochs=epochs, builder="tf", random_state=seed)
 
 
 def sklearn(hidden: tuple[int, ...], epochs: int, seed: int) -> Any:

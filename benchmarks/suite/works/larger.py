@@ -67,7 +67,7 @@ def learner(contestant: str) -> Any:
     from ffnn import MLPClassifier
 
     engine_seconds()
-    return MLPClassifier((64,), batch_size=64, random_state=0)
+    return MLPClassifier((64,), batch_size=64, builder="tf", random_state=0)
 
 
 def chunks(contestant: str, size: Size) -> Measurement:
@@ -112,7 +112,7 @@ def mapped(size: Size) -> Measurement:
     y = np.concatenate([target(X[start : start + 10_000]) for start in range(0, len(X), 10_000)])
 
     def model() -> Any:
-        return MLPClassifier((64,), batch_size=64, n_epochs=1, random_state=0)
+        return MLPClassifier((64,), batch_size=64, n_epochs=1, builder="tf", random_state=0)
 
     few = 2_048
     losses = [model().fit(rows, y[:few]).loss_curve_[0] for rows in (X[:few], np.array(X[:few]))]

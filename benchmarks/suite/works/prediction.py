@@ -21,7 +21,7 @@ def make(contestant: str) -> Any:
     if contestant == "ffnn, tf":
         from ffnn import MLPClassifier
 
-        return MLPClassifier((256,), n_epochs=1, random_state=0)
+        return MLPClassifier((256,), n_epochs=1, builder="tf", random_state=0)
     from sklearn.neural_network import MLPClassifier as SklearnMLP
 
     return SklearnMLP((256,), batch_size=64, max_iter=1, random_state=0)

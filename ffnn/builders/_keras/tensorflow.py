@@ -26,6 +26,8 @@ _programs: BoundedCache[Program] = BoundedCache(64)
 class KerasTensorFlowModel(ProgramModel):
     """A network, or a user's own Keras model, on TensorFlow."""
 
+    builder = "keras"
+
     def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
         self._source = source
         key = program_key(source.traced_key, network, solver)

@@ -7,7 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -49,6 +49,9 @@ class ProgramModel:
     device : str, optional
         The device's full name; by default TensorFlow chooses.
     """
+
+    #: The name of the builder.
+    builder: ClassVar[str]
 
     def __init__(self, network: Network, solver: Solver, program: Program, device: str | None = None) -> None:
         self._device = device
@@ -181,8 +184,8 @@ class ProgramModel:
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def describe(self) -> dict[str, Any]:
-        """Return how the model computes: ``runner``, ``path`` and ``packed``, as the program describes itself."""
-        return self._program.describe()
+        """Return how the model computes: ``builder``, and ``runner``, ``path`` and ``packed`` as the program says."""
+        return {"builder": self.builder, **self._program.describe()}
 
     @property
     def native(self) -> Any:
@@ -197,6 +200,8 @@ class ProgramModel:
 
 class TensorFlowModel(ProgramModel):
     """A network as a raw TensorFlow graph."""
+
+    builder = "tf"
 
     def __init__(self, network: Network, solver: Solver, device: str | None = None) -> None:
         key = program_key(network.structure(), network, solver)

@@ -16,7 +16,7 @@ WIDTH = 64
 
 
 class EngineImporter:
-    """Searches tasks for an estimator of ffnn and imports its engine; stops after the first one."""
+    """Searches tasks for an estimator of ffnn and imports its engine; stops after the first engine."""
 
     def __init__(self) -> None:
         self._done = False
@@ -30,8 +30,7 @@ class EngineImporter:
             return
         with contextlib.suppress(Exception):
             for estimator in _estimators((task.function, task.args, task.kwargs), DEPTH):
-                estimator._import_engine()
-                self._done = True
+                self._done = estimator._import_engine()
                 return
 
 

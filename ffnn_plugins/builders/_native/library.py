@@ -104,6 +104,8 @@ class Library:
         library.ffnn_panel.restype = _INTEGER
         #: The number of columns of a panel; see ``real.h``.
         self.panel = int(library.ffnn_panel())
+        #: What it was compiled for.
+        self.instructions = kernels.level_name(library)
 
     @classmethod
     def of(cls, dtype: str) -> Library:

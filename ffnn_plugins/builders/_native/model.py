@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class NativeModel:
     UnsupportedError
         If the kernels lack one of its layers, its loss or the solver.
     """
+
+    #: How a batch of sparse rows meets the first weights.
+    path: ClassVar[str] = "dense"
 
     def __init__(self, network: Network, solver: Solver) -> None:
         self.network = network
@@ -267,6 +270,10 @@ class NativeModel:
             lambda part, end: self._library.input_gradients(self._network, part, end, values),
         )
         return values
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the model computes: ``builder``, the ``path`` of batches, the ``instructions`` of the kernels."""
+        return {"builder": "native", "path": self.path, "instructions": self._library.instructions}
 
     @property
     def native(self) -> Any:

@@ -40,6 +40,7 @@ class SparseAdamModel(NativeModel):
         The solver.
     """
 
+    path = "kernel"
     solver: Adam
 
     def __init__(self, network: Network, solver: Solver) -> None:
