@@ -101,11 +101,13 @@ class ProgramModel:
     def is_finite(self) -> bool:
         self._settle()
         weights, extras, slots = self._variables
+        others = [v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating]
+        # sums of squares take no memory; they may overflow where no square does, and then each is looked at
+        sums = [tf.cast(tf.nn.l2_loss(v), tf.float64) for v in (*weights, *others)]
+        if tf.reduce_all(tf.math.is_finite(tf.stack([tf.zeros((), tf.float64), *sums]))):
+            return True
         squares = (tf.square(weight) for weight in weights)
-        others = (v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating)
-        return bool(
-            tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
-        )
+        return all(bool(tf.reduce_all(tf.math.is_finite(v))) for v in itertools.chain(squares, others))
 
     @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
