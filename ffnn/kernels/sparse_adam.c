@@ -90,47 +90,34 @@ static void running_totals(int32_t *counts, int32_t n) {
 /* Rows ahead of the one at hand whose weights are asked for. */
 #define AHEAD 4
 
-/* What idle steps do to a row until some step, that of the end of a segment at most. */
-struct idle {
-    float kept, first, second, mean, square;
-    int32_t until;
-    int64_t segment; /* that of the next steps */
-};
+static int any_nonzero(const float *values, int n) {
+    int found = 0;
+    for (int t = 0; t < n; t++) found |= values[t] != 0;
+    return found;
+}
 
-static int64_t segment_of(const struct pass *p, int32_t then) {
+/* Take the idle steps since some step in some units of a row, a segment after the other. One copy of this, so that it
+ * rounds alike wherever it is called from: nothing may depend on who brings a row up to date. */
+ONE_COPY static void catch_up(const struct pass *p, int32_t then, int64_t at, int n) {
+    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
+    const float epsilon = p->epsilon;
+    if (!p->logs && !any_nonzero(v, n) && !any_nonzero(m, n)) return; /* no batch has ever met the feature */
     int64_t segment = p->n_ends;
     while (segment > 0 && p->ends[segment - 1] > then) segment--;
-    return segment;
-}
-
-static struct idle idle_of(const struct pass *p, int32_t then, int64_t segment) {
-    const int32_t end = p->ends[segment], to = end < p->now ? end : p->now, gap = to - then;
-    const double kept = p->logs ? exp(p->logs[to + segment] - p->logs[then + segment]) : 1;
-    const double *from = p->sums + 2 * (then + segment), *rest = p->sums + 2 * (to + segment);
-    return (struct idle){(float)kept,
-                         (float)(kept * from[0] - p->ratio_decays[gap] * rest[0]),
-                         (float)(kept * from[1] - p->mean_decays[gap] * rest[1]),
-                         (float)p->mean_decays[gap],
-                         (float)p->square_decays[gap],
-                         to,
-                         segment + 1};
-}
-
-/* One copy of this, so that it rounds alike wherever it is called from: nothing may depend on who brings a row up to
- * date. */
-ONE_COPY static void catch_up(const struct pass *p, const struct idle *idle, int64_t at, int n) {
-    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
-    struct idle f = *idle;
-    const float epsilon = p->epsilon;
-    for (;;) {
+    for (; then != p->now; segment++) {
+        const int32_t end = p->ends[segment], to = end < p->now ? end : p->now, gap = to - then;
+        const double shrunk = p->logs ? exp(p->logs[to + segment] - p->logs[then + segment]) : 1;
+        const double *from = p->sums + 2 * (then + segment), *rest = p->sums + 2 * (to + segment);
+        const float first = (float)(shrunk * from[0] - p->ratio_decays[gap] * rest[0]);
+        const float second = (float)(shrunk * from[1] - p->mean_decays[gap] * rest[1]);
+        const float kept = (float)shrunk, mean = (float)p->mean_decays[gap], square = (float)p->square_decays[gap];
         for (int t = 0; t < n; t++) {
             float root = sqrtf(v[t]), share = root / (root + epsilon), step = m[t] / (root + epsilon);
-            w[t] = f.kept * w[t] - step * (f.first * share + f.second * (1 - share));
-            m[t] *= f.mean;
-            v[t] *= f.square;
+            w[t] = kept * w[t] - step * (first * share + second * (1 - share));
+            m[t] *= mean;
+            v[t] *= square;
         }
-        if (f.until == p->now) break;
-        f = idle_of(p, f.until, f.segment);
+        then = to;
     }
 }
 
@@ -160,8 +147,8 @@ struct span {
 struct feature {
     int64_t j;
     struct span met;
+    int32_t last; /* the number of steps after which its row was up to date */
     int waited;
-    struct idle idle;
 };
 
 /* The step, and what idle steps have done, in some units of a feature's row; n_vecs is a constant wherever this is
@@ -182,7 +169,7 @@ INLINE void move(const struct pass *p, const struct feature *f, int64_t u, int n
         for (int t = 0; t < n_vecs; t++) ((vec *)gradient)[t] = sums[t];
         step(p, gradient, at, n_vecs * WIDTH);
     } else if (f->waited) {
-        catch_up(p, &f->idle, at, n_vecs * WIDTH);
+        catch_up(p, f->last, at, n_vecs * WIDTH);
     }
 }
 
@@ -216,7 +203,7 @@ static void last_units(const struct pass *p, const struct feature *block, int n,
                 for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
             step(p, gradient, at, n_units);
         } else if (f->waited) {
-            catch_up(p, &f->idle, at, n_units);
+            catch_up(p, f->last, at, n_units);
         }
     }
     for (int64_t i = 0; i < p->n_next; i++)
@@ -256,8 +243,8 @@ static int next_feature(const struct pass *p, struct walk *walk, struct feature 
         walk->next_features++;
         walk->next_starts++;
     }
-    f->waited = !p->every && met != c && p->last[f->j] != p->now;
-    if (f->waited) f->idle = idle_of(p, p->last[f->j], segment_of(p, p->last[f->j]));
+    f->last = p->last[f->j];
+    f->waited = !p->every && met != c && f->last != p->now;
     return 1;
 }
 
@@ -312,25 +299,16 @@ static void go_through(const struct pass *p, int64_t lane) {
     }
 }
 
-/* Whether idle steps do nothing to a row, as no batch has ever met its feature. */
-static int is_at_rest(const struct pass *p, int64_t at) {
-    for (int64_t t = 0; t < p->n_units; t++)
-        if (p->square[at + t] != 0 || p->mean[at + t] != 0) return 0;
-    return !p->logs;
-}
-
 static void make_up(const struct pass *p, int64_t lane) {
     for (int64_t j = first_of(p, lane); j < first_of(p, lane + 1); j++) {
         const int64_t at = j * p->n_units;
         const int32_t then = p->last[j];
         if (then == p->now) continue;
         p->last[j] = p->now;
-        if (is_at_rest(p, at)) continue;
-        const struct idle idle = idle_of(p, then, segment_of(p, then));
         int64_t u = 0; /* the parts of a row that a pass takes */
-        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, &idle, at + u, VECS * WIDTH);
-        for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, &idle, at + u, WIDTH);
-        if (u < p->n_units) catch_up(p, &idle, at + u, (int)(p->n_units - u));
+        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, then, at + u, VECS * WIDTH);
+        for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, then, at + u, WIDTH);
+        if (u < p->n_units) catch_up(p, then, at + u, (int)(p->n_units - u));
     }
 }
 
