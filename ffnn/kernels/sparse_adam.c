@@ -44,7 +44,7 @@ struct pass {
     int32_t *last;                 /* (n_features): the number of steps after which a row was up to date */
 
     struct batch batch, next;
-    const float *slopes; /* (n_rows, pitch): of the batch at hand; NULL where there is none */
+    const float *gradients; /* (n_rows, pitch): at the products of the current batch; NULL if there is none */
     int64_t pitch;
 
     int64_t n_next; /* rows of the next batch, as CSR with sorted columns */
@@ -84,10 +84,10 @@ static void running_totals(int32_t *counts, int32_t n) {
 #include "sparse_adam_by_feature.h"
 #include "sparse_adam_gather.h"
 
-/* So many features are gone through at a time, some units after the others, so that their weights stay in the cache
- * from the step to the products. */
+/* The number of features in a block: the step and the products follow each other block by block, for some units at a
+ * time, so that the weights stay in the cache. */
 #define BLOCK 256
-/* Rows ahead of the one at hand whose weights are asked for. */
+/* How many rows ahead weights are prefetched. */
 #define AHEAD 4
 
 static int any_nonzero(const float *values, int n) {
@@ -96,12 +96,12 @@ static int any_nonzero(const float *values, int n) {
     return found;
 }
 
-/* Take the idle steps since some step in some units of a row, a segment after the other. One copy of this, so that it
- * rounds alike wherever it is called from: nothing may depend on who brings a row up to date. */
+/* Take the postponed steps since step `then` in some units of a row, segment by segment. There is one copy of this
+ * function, so that all callers round in the same way: no result may depend on which of them updates a row. */
 ONE_COPY static void catch_up(const struct pass *p, int32_t then, int64_t at, int n) {
     float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
     const float epsilon = p->epsilon;
-    if (!p->logs && !any_nonzero(v, n) && !any_nonzero(m, n)) return; /* no batch has ever met the feature */
+    if (!p->logs && !any_nonzero(v, n) && !any_nonzero(m, n)) return; /* no batch has had this feature yet */
     int64_t segment = p->n_ends;
     while (segment > 0 && p->ends[segment - 1] > then) segment--;
     for (; then != p->now; segment++) {
@@ -138,42 +138,41 @@ INLINE void step(const struct pass *p, const float *restrict gradient, int64_t a
     }
 }
 
-/* Where a feature's entries are. */
+/* The entries of a feature. */
 struct span {
     const struct entry *from, *to;
 };
 
-/* A feature, and what happens to its row. */
+/* A feature, and the work in its row. */
 struct feature {
     int64_t j;
-    struct span met;
+    struct span entries; /* in the current batch */
     int32_t last; /* the number of steps after which its row was up to date */
-    int waited;
+    int postponed;
 };
 
-/* The step, and what idle steps have done, in some units of a feature's row; n_vecs is a constant wherever this is
- * inlined. */
-INLINE void move(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
+/* Take the step, or the postponed steps, in some units of a feature's row; n_vecs is constant in each inlined copy. */
+INLINE void update_row(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
     const int64_t at = f->j * p->n_units + u;
-    if (p->slopes && (f->met.from < f->met.to || p->every)) {
+    if (p->gradients && (f->entries.from < f->entries.to || p->every)) {
         vec sums[VECS];
         float gradient[VECS * WIDTH];
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) sums[t] = (vec){0};
-        for (const struct entry *e = f->met.from; e < f->met.to; e++) {
-            const vec *slope = (const vec *)(p->slopes + e->row * p->pitch + u);
+        for (const struct entry *e = f->entries.from; e < f->entries.to; e++) {
+            const vec *of_row = (const vec *)(p->gradients + e->row * p->pitch + u);
 #pragma GCC unroll 8
-            for (int t = 0; t < n_vecs; t++) sums[t] += e->value * slope[t];
+            for (int t = 0; t < n_vecs; t++) sums[t] += e->value * of_row[t];
         }
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) ((vec *)gradient)[t] = sums[t];
         step(p, gradient, at, n_vecs * WIDTH);
-    } else if (f->waited) {
+    } else if (f->postponed) {
         catch_up(p, f->last, at, n_vecs * WIDTH);
     }
 }
 
-/* Add to some units of the next products what the entries of a block make of its weights. */
+/* Add the products of a block's entries to some units of the next products. */
 INLINE void multiply(const struct pass *p, const int32_t *bounds, int64_t u, int n_vecs, float *products) {
     for (int64_t i = 0; i < p->n_next; i++) {
         const int32_t from = bounds[2 * i], to = bounds[2 * i + 1];
@@ -191,18 +190,18 @@ INLINE void multiply(const struct pass *p, const int32_t *bounds, int64_t u, int
     }
 }
 
-/* Both for fewer units than a vector has. */
+/* Do both for the last units, which are fewer than a vector has. */
 static void last_units(const struct pass *p, const struct feature *block, int n, const int32_t *bounds, int64_t u,
                        float *products) {
     const int n_units = (int)(p->n_units - u);
     for (const struct feature *f = block; f < block + n; f++) {
         const int64_t at = f->j * p->n_units + u;
-        if (p->slopes && (f->met.from < f->met.to || p->every)) {
+        if (p->gradients && (f->entries.from < f->entries.to || p->every)) {
             float gradient[WIDTH] = {0};
-            for (const struct entry *e = f->met.from; e < f->met.to; e++)
-                for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
+            for (const struct entry *e = f->entries.from; e < f->entries.to; e++)
+                for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->gradients[e->row * p->pitch + u + t];
             step(p, gradient, at, n_units);
-        } else if (f->waited) {
+        } else if (f->postponed) {
             catch_up(p, f->last, at, n_units);
         }
     }
@@ -216,26 +215,26 @@ INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, i
     const int64_t at = f->j * p->n_units + u;
     for (int t = 0; t < n_vecs; t++) {
         __builtin_prefetch(p->weight + at + t * WIDTH, 1);
-        if (!p->slopes && !f->waited) continue;
+        if (!p->gradients && !f->postponed) continue;
         __builtin_prefetch(p->mean + at + t * WIDTH, 1);
         __builtin_prefetch(p->square + at + t * WIDTH, 1);
     }
 }
 
-/* A lane's features in order, with the entries of both batches. */
+/* The position in a lane's features, in the current and in the next batch. */
 struct walk {
     int64_t low, high, j;
     const int32_t *features, *starts, *next_features, *next_starts;
 };
 
 static int next_feature(const struct pass *p, struct walk *walk, struct feature *f) {
-    int32_t met = p->slopes ? *walk->features : INT32_MAX, next = p->n_next ? *walk->next_features : INT32_MAX;
-    int32_t c = met < next ? met : next;
-    if (p->every && p->slopes) c = walk->j < walk->high ? (int32_t)(walk->j++ - walk->low) : INT32_MAX;
+    int32_t current = p->gradients ? *walk->features : INT32_MAX, next = p->n_next ? *walk->next_features : INT32_MAX;
+    int32_t c = current < next ? current : next;
+    if (p->every && p->gradients) c = walk->j < walk->high ? (int32_t)(walk->j++ - walk->low) : INT32_MAX;
     if (c == INT32_MAX) return 0;
     *f = (struct feature){.j = walk->low + c};
-    if (met == c) {
-        f->met = (struct span){p->batch.entries + walk->starts[0], p->batch.entries + walk->starts[1]};
+    if (current == c) {
+        f->entries = (struct span){p->batch.entries + walk->starts[0], p->batch.entries + walk->starts[1]};
         walk->features++;
         walk->starts++;
     }
@@ -244,7 +243,7 @@ static int next_feature(const struct pass *p, struct walk *walk, struct feature 
         walk->next_starts++;
     }
     f->last = p->last[f->j];
-    f->waited = !p->every && met != c && f->last != p->now;
+    f->postponed = !p->every && current != c && f->last != p->now;
     return 1;
 }
 
@@ -253,7 +252,7 @@ static int64_t first_of(const struct pass *p, int64_t lane) {
     return first < p->n_features ? first : p->n_features;
 }
 
-static void go_through(const struct pass *p, int64_t lane) {
+static void pass_lane(const struct pass *p, int64_t lane) {
     const int64_t low = first_of(p, lane), high = first_of(p, lane + 1);
     const int64_t at = lane * (p->lane_size + 1);
     int32_t *bounds = p->bounds + 2 * lane * p->n_next;
@@ -285,12 +284,12 @@ static void go_through(const struct pass *p, int64_t lane) {
         for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) {
             for (int k = 0; k < n; k++) {
                 if (k + AHEAD < n) prefetch(p, block + k + AHEAD, u, VECS);
-                move(p, block + k, u, VECS);
+                update_row(p, block + k, u, VECS);
             }
             multiply(p, bounds, u, VECS, products);
         }
         for (; u + WIDTH <= p->n_units; u += WIDTH) {
-            for (int k = 0; k < n; k++) move(p, block + k, u, 1);
+            for (int k = 0; k < n; k++) update_row(p, block + k, u, 1);
             multiply(p, bounds, u, 1, products);
         }
         if (u < p->n_units) last_units(p, block, n, bounds, u, products);
@@ -299,13 +298,13 @@ static void go_through(const struct pass *p, int64_t lane) {
     }
 }
 
-static void make_up(const struct pass *p, int64_t lane) {
+static void settle_lane(const struct pass *p, int64_t lane) {
     for (int64_t j = first_of(p, lane); j < first_of(p, lane + 1); j++) {
         const int64_t at = j * p->n_units;
         const int32_t then = p->last[j];
         if (then == p->now) continue;
         p->last[j] = p->now;
-        int64_t u = 0; /* the parts of a row that a pass takes */
+        int64_t u = 0; /* in the same parts of a row as in a pass */
         for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, then, at + u, VECS * WIDTH);
         for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, then, at + u, WIDTH);
         if (u < p->n_units) catch_up(p, then, at + u, (int)(p->n_units - u));
@@ -322,8 +321,8 @@ static void each_lane(struct pass *p, void (*function)(const struct pass *, int6
     restore_tiny(before);
 }
 
-/* Take part in a pass; each thread calls it once, with the same argument. */
-void ffnn_pass(struct pass *p) { each_lane(p, go_through); }
+/* Run a pass; each thread calls this once, with the same argument. */
+void ffnn_pass(struct pass *p) { each_lane(p, pass_lane); }
 
-/* Take part in bringing all rows up to date. */
-void ffnn_settle(struct pass *p) { each_lane(p, make_up); }
+/* Bring all rows up to date; each thread calls this once, with the same argument. */
+void ffnn_settle(struct pass *p) { each_lane(p, settle_lane); }

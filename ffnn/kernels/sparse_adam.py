@@ -49,7 +49,7 @@ class _Pass(ctypes.Structure):
         *[(name, ctypes.c_int64) for name in ("n_features", "n_units", "n_lanes", "lane_size")],
         *[(name, ctypes.c_void_p) for name in ("weight", "mean", "square", "last")],
         *[(name, ctypes.c_void_p) for name in ("features", "starts", "entries")],
-        *[(name, ctypes.c_void_p) for name in ("next_features", "next_starts", "next_entries", "slopes")],
+        *[(name, ctypes.c_void_p) for name in ("next_features", "next_starts", "next_entries", "gradients")],
         ("pitch", ctypes.c_int64),
         ("n_next", ctypes.c_int64),
         *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "products")],
@@ -216,7 +216,7 @@ class SparseAdam:
         float32 ndarray of shape (n_rows, n_units), or None
         """
         p = self._pass
-        p.slopes = None
+        p.gradients = None
         if gradients is not None:
             self._next_step(gradients)
         self._batch, self._next = self._next, self._batch
@@ -245,7 +245,7 @@ class SparseAdam:
         p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
         p.now += not p.every
         check_array("gradients", gradients, np.float32, (self._n_rows, p.n_units))
-        padded = self._buffer("slopes", np.float32, len(gradients) * p.pitch).reshape(len(gradients), p.pitch)
+        padded = self._buffer("gradients", np.float32, len(gradients) * p.pitch).reshape(len(gradients), p.pitch)
         padded[:, : p.n_units] = gradients
 
     def settle(self, arrays: AdamArrays, threads: Threads) -> None:
