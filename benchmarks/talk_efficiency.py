@@ -1,4 +1,4 @@
-"""What share of two workers' time the talk's grid uses: the sum of the tasks' times over wall time times workers.
+"""Measures the talk's efficiency on two workers: the sum of the tasks' times over wall time times workers.
 
     python benchmarks/talk_efficiency.py [--data movie_reviews.zip] [--n-workers 2] [--full] [--warm] [--json FILE]
 

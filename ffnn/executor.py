@@ -164,7 +164,8 @@ class Executor(BaseExecutor):
 
     Promises that every executor keeps, and that :class:`ffnn.testing.executors.ExecutorSuite` checks:
 
-    - A task runs on a worker, never in the process that submits it, even with one worker.
+    - A task runs on a worker, never in the thread that submits it, even with one worker; and in another process,
+      unless :attr:`in_process` says that workers are threads.
     - Every future is settled, whatever happens to its worker.
     - After :meth:`shutdown` nothing is left running.
     - It is bound to the process that uses it: in a fork (``os.fork``) it takes no tasks, and ends nothing.

@@ -87,4 +87,5 @@ def ffnn_executors() -> dict[str, str]:
         "dask": "ffnn_plugins.executors.dask:DaskExecutor",
         "multiprocessing": "ffnn_plugins.executors.multiprocessing:MultiprocessingExecutor",
         "ssh": "ffnn_plugins.executors.ssh:SSHExecutor",
+        "threads": "ffnn_plugins.executors.threads:ThreadsExecutor",
     }

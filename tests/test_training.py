@@ -14,6 +14,7 @@ from ffnn.schedules import Constant
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import assert_states_equal
 from ffnn.training.epochs import TrainingLoop, epoch_plan, initial_generator
+from tests.support.estimators import state_of
 
 X, Y = load_iris(return_X_y=True)
 
@@ -55,6 +56,18 @@ def test_order_and_seeds_are_a_function_of_root_seed_and_epoch(rows, batch_size,
     other = plan_of(rows, batch_size, root_seed, epoch, first_step=first_step, solver=Adam())
     np.testing.assert_array_equal(one.order, other.order)
     np.testing.assert_array_equal(one.seeds, other.seeds)
+
+
+def test_nobody_reorders_the_plan_of_another_fit():
+    with pytest.raises(ValueError, match="read-only"):
+        plan_of(range(10)).order[:] = 0
+
+
+def test_plans_of_other_rows_or_batches_are_others():
+    order = plan_of(range(20)).order
+    assert set(plan_of(range(1, 21)).order) == set(range(1, 21))
+    assert len(plan_of(range(20), batch_size=7).seeds) == 3
+    assert not np.array_equal(plan_of(range(20), epoch=1).order, order)
 
 
 @given(root_seed=st.integers(0, 2**31 - 1), epochs=st.sets(st.integers(0, 10**4), min_size=2, max_size=5))
@@ -115,10 +128,6 @@ def test_a_loss_that_is_not_finite_ends_the_training(loss):
 def classifier(**parameters):
     defaults = {"hidden_units": (6,), "dropout": 0.3, "batch_size": 40, "random_state": 0}
     return MLPClassifier(**defaults | parameters)
-
-
-def state_of(estimator):
-    return estimator._fitted.state
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])

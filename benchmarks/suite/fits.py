@@ -19,7 +19,7 @@ BATCH = 64
 
 @dataclass
 class Fit:
-    """What a fit took.
+    """The time and memory of a fit.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Task:
-    """What is fitted.
+    """A fit to measure.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is done.
+    """The size of a measurement.
 
     Parameters
     ----------

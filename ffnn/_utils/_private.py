@@ -11,26 +11,21 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 from sklearn import utils
-from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.utils import check_array, validation
 
 __all__ = [
-    "BaseSearchCV",
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
     "is_callback_address",
     "is_fit_and_score",
+    "is_search",
+    "metadata_requests",
     "num_features",
     "num_samples",
     "safe_indexing",
+    "set_metadata_requests",
 ]
-
-try:
-    # the base class of all searches of scikit-learn, including the halving ones
-    from sklearn.model_selection._search import BaseSearchCV
-except ImportError:
-    BaseSearchCV = (GridSearchCV, RandomizedSearchCV)
 
 
 def _find(name: str) -> Callable[..., Any] | None:
@@ -120,6 +115,41 @@ def is_fit_and_score(function: Any) -> bool:
         function = function.function
     known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
     return known is not None and function is known
+
+
+def metadata_requests(estimator: Any) -> Any:
+    """Return the metadata requests that were set on an estimator, by method and parameter; None if there are none.
+
+    ``_metadata_request`` and its ``_serialize``; without them ``ffnn.save`` leaves the requests out.
+    """
+    serialize = getattr(getattr(estimator, "_metadata_request", None), "_serialize", None)
+    return None if serialize is None else serialize()
+
+
+def set_metadata_requests(estimator: Any, requested: Any) -> None:
+    """Set the metadata requests of an estimator to a result of :func:`metadata_requests`.
+
+    ``_get_metadata_request`` and ``_metadata_request``; without them the requests keep their defaults.
+    """
+    if not hasattr(estimator, "_get_metadata_request"):
+        return
+    requests = estimator._get_metadata_request()
+    for method, asked in requested.items():
+        for parameter, alias in asked.items():
+            getattr(requests, method).add_request(param=parameter, alias=alias)
+    estimator._metadata_request = requests
+
+
+def is_search(thing: Any) -> bool:
+    """Return whether an object is a search of scikit-learn's, such as ``GridSearchCV``.
+
+    ``sklearn.model_selection._search.BaseSearchCV``, the base class of all searches; without it, only the two searches
+    with a public class are recognized.
+    """
+    from sklearn import model_selection
+
+    base = getattr(getattr(model_selection, "_search", None), "BaseSearchCV", None)
+    return isinstance(thing, base or (model_selection.GridSearchCV, model_selection.RandomizedSearchCV))
 
 
 def is_callback_address(thing: Any) -> bool:

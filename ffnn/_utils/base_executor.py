@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import concurrent.futures
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["BaseExecutor"]
 
@@ -17,6 +17,10 @@ class BaseExecutor(concurrent.futures.Executor, abc.ABC):
     derives from ``concurrent.futures.Executor`` alone is wrapped in
     :class:`ffnn.parallel.foreign.ForeignExecutor`.
     """
+
+    #: Whether tasks run in threads of the process that submits them. They then share its objects, which are not
+    #: pickled; one that runs cannot be ended, and one that kills its process kills everything.
+    in_process: ClassVar[bool] = False
 
     @property
     @abc.abstractmethod

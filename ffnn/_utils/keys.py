@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from sklearn.base import BaseEstimator
 
 __all__ = ["Identity", "parameters_key"]
 
@@ -30,8 +33,21 @@ def _key(value: Any) -> Hashable:
     return (type(value), value)
 
 
+#: The names of a class's parameters, in order: scikit-learn reads the signature of ``__init__`` each time.
+_names: WeakKeyDictionary[type, tuple[str, ...]] = WeakKeyDictionary()
+
+
+def _parameters(estimator: Any) -> list[tuple[str, Any]]:
+    """Return the names and values of the parameters, in the order of their names."""
+    kind = type(estimator)
+    if kind.get_params is not BaseEstimator.get_params:  # which may depend on the object
+        return sorted(estimator.get_params(deep=False).items())
+    if kind not in _names:
+        _names[kind] = tuple(sorted(estimator.get_params(deep=False)))
+    return [(name, getattr(estimator, name)) for name in _names[kind]]
+
+
 def parameters_key(estimator: Any, *, without: Collection[str] = ()) -> Hashable:
     """Return a key of a ``BaseEstimator``: its class and its parameters, except those in ``without``."""
-    parameters = estimator.get_params(deep=False)
-    named = ((name, _key(value)) for name, value in sorted(parameters.items()) if name not in without)
+    named = ((name, _key(value)) for name, value in _parameters(estimator) if name not in without)
     return (type(estimator), *named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
@@ -13,7 +14,7 @@ import sklearn
 
 from ffnn.model import Array
 
-__all__ = ["ThreadedChunks", "surely_finite"]
+__all__ = ["ThreadedChunks", "share_with_others", "surely_finite"]
 
 T = TypeVar("T")
 
@@ -86,7 +87,23 @@ def _magnitude(part: Array) -> float:
         return float(np.dot(flat, flat))
 
 
+class _Share(threading.local):
+    """What the calling thread may use, if it shares the machine with others of its process."""
+
+    n: int | None = None
+
+
+_share = _Share()
+
+
+def share_with_others(n: int) -> None:
+    """Let the calling thread use so many threads from now on, itself included."""
+    _share.n = n
+
+
 def _n_threads() -> int:
     """Return the number of threads to use; the environment variable is set if workers share a machine."""
+    if _share.n is not None:
+        return min(_share.n, MOST_THREADS)
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return min(int(allowed) if allowed.isdigit() and int(allowed) else joblib.cpu_count(), MOST_THREADS)

@@ -27,7 +27,7 @@ class BoundedCache(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key, made if there is none yet."""
+        """Return the value of a key; make it first if it is missing."""
         with self._lock:
             if key not in self._values:
                 self._values[key] = make()

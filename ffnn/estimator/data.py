@@ -16,7 +16,8 @@ from ffnn.estimator.settings import Settings, root_seed
 from ffnn.model import Array
 from ffnn.network import Network
 from ffnn.output import Output
-from ffnn.training.validation import Held, Validation, scorer_of, split
+from ffnn.training.scorers import scorer_of
+from ffnn.training.validation import Held, Validation, split
 from ffnn.training.weights import check_taught, check_weight, near_one, relative, warn_of_untaught
 
 __all__ = ["Arguments", "Data", "Draft"]
@@ -104,6 +105,13 @@ class Data:
             )
         return cls(X, y, weight, rows, validation)
 
+    @property
+    def training_targets(self) -> tuple[Any, Array]:
+        """The targets, and the weights, of the rows to train on."""
+        if len(self.rows) == len(self.weight):
+            return self.y, self.weight
+        return safe_indexing(self.y, self.rows), self.weight[self.rows]
+
     def balanced(self, output: Output, class_weight: Any, *, partial: bool) -> Data:
         """Return the data with each sample, or each label of it, weighed by its class."""
         if partial and isinstance(class_weight, str):
@@ -111,7 +119,7 @@ class Data:
                 f"class_weight={class_weight!r} needs all the data, which partial_fit does not see. Give the weights: "
                 "class_weight=dict(zip(classes, sklearn.utils.class_weight.compute_class_weight('balanced', ...)))."
             )
-        output.balance(class_weight, safe_indexing(self.y, self.rows), self.weight[self.rows])
+        output.balance(class_weight, *self.training_targets)
         if class_weight is None:
             return self
         validation = self.validation

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ffnn._utils._private import safe_indexing
 from ffnn._utils.unvalidated import with_shape
 from ffnn.builder import Builder
 from ffnn.estimator.builders import builder_for
@@ -89,9 +88,8 @@ class Fit:
     def _begin(self, data: Data, dtype: str) -> Data:
         """Describe the network for this data; return the data as the classes weigh it."""
         settings, draft, classes = self._settings, self._draft, self._arguments.classes
-        X, y, weight = data.X, data.y, data.weight
-        if len(data.rows) < X.shape[0]:  # the network learns nothing of the validation data
-            y, weight = safe_indexing(y, data.rows), weight[data.rows]
+        X = data.X
+        y, weight = data.training_targets  # the network learns nothing of the validation data
         output = settings.output_for(y, classes, draft._estimator_type_name())
         if self._arguments.partial and classes is None and output.needs_classes:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -33,8 +34,8 @@ from ffnn.plugins import registry
 from ffnn.schedules import Schedule, as_schedule
 from ffnn.solver import Solver
 from ffnn.solvers import resolve_solver
+from ffnn.training.scorers import check_scorer
 from ffnn.training.stopping import EarlyStopping
-from ffnn.training.validation import check_scorer
 
 __all__ = ["Settings", "root_seed"]
 
@@ -80,7 +81,9 @@ class Settings:
         check_scorer(e.scoring)
         check_flag("warm_start", e.warm_start)
         named_builder(e)
-        solver = clone(resolve_solver(e.solver))
+        solver = resolve_solver(e.solver)
+        if solver is e.solver:  # which may be changed later
+            solver = clone(solver)
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_batch_size(e.batch_size),
@@ -203,12 +206,19 @@ def root_seed(random_state: Any) -> int:
         If ``random_state`` is none of what scikit-learn takes.
     """
     try:
-        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+        return _first_draw(random_state) if type(random_state) is int else _draw(random_state)
     except ValueError as error:
         raise ValueError(
             f"random_state={random_state!r}: expected an integer from 0 to 2**32 - 1, a numpy.random.RandomState, or "
             "None. An integer makes fit repeatable."
         ) from error
+
+
+def _draw(random_state: Any) -> int:
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+_first_draw = functools.lru_cache(maxsize=128)(_draw)  # of an integer, which is always the same
 
 
 def _activation(value: Any) -> Any:

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn._utils._private import BaseSearchCV
+from ffnn._utils._private import is_search
 from ffnn.estimator.base import BaseMLP
 from ffnn.exceptions import ExportError
 from ffnn.network import Network
@@ -46,7 +46,7 @@ class FittedPipeline:
         ExportError, TypeError
             If it does not end in an estimator of ffnn.
         """
-        if isinstance(estimator, BaseSearchCV):
+        if is_search(estimator):
             check_is_fitted(estimator)
             if not hasattr(estimator, "best_estimator_"):
                 raise ExportError(

@@ -1,15 +1,15 @@
-/* One step of Adam in the weights that sparse rows meet, and the product of the next batch with what it made of them.
+/* A step of Adam in a weight matrix that is multiplied with sparse rows, and the product of the next batch.
  *
- * A weight matrix has a row a feature. A pass goes through the features once, in order. In a row it forms the gradient
- * from the entries of the batch at hand and the slope of the loss at the products, takes the step, and adds what the
- * stored entries of the next batch make of the row to the next products. So each weight and each of its two means comes
- * from memory once a step and goes back once; no gradient and no dense batch is ever in memory.
+ * The matrix has one row per feature. A pass goes through the features once, in order. For each row it computes the
+ * gradient, from the entries of the current batch and the gradients of the loss with respect to the products, takes the
+ * step, and multiplies the new row with the entries of the next batch. So a step reads and writes the weight and its
+ * two means once, and neither a gradient of the weight nor a dense batch is ever in memory.
  *
- * Rows that neither batch meets are left alone. What steps at a zero gradient would have done to a row is made up for
- * when a batch next meets it; ffnn/lazy_rows.py says how and gives the constants.
+ * Rows without entries in either batch are skipped. The steps that they postpone are taken when a batch next has
+ * entries for them; ffnn/lazy_rows.py has the formulas and the constants.
  *
- * Features are divided into lanes, whose products are summed by the caller in a fixed order. Threads take lanes as they
- * come. So results do not depend on the number of threads.
+ * Features are divided into lanes, whose products the caller adds in a fixed order. Each thread takes the next free
+ * lane. So results do not depend on the number of threads.
  */
 #include <math.h>
 #include <stdint.h>
@@ -17,20 +17,20 @@
 
 #include "processor.h"
 
-/* What a row of a batch has stored in one feature. */
+/* A stored entry of one feature: the row of the batch, and the value. */
 struct entry {
     int32_t row;
     float value;
 };
 
-/* A batch by features. Lane k has its parts of `features` and `starts` from k * (lane_size + 1) on: the features that the
- * batch meets, counted from the lane's first one and ended by one beyond them all, and where the entries of each begin. */
+/* A batch sorted by features. Lane k's parts of `features` and `starts` begin at k * (lane_size + 1): the features with
+ * entries, relative to the lane's first one and terminated by INT32_MAX, and the start of each feature's entries. */
 struct batch {
     int32_t *features, *starts;
     struct entry *entries;
 };
 
-/* An entry on its way from its row to its feature. */
+/* An entry while the batch is sorted. */
 struct triple {
     int32_t column, row;
     float value;
@@ -53,26 +53,26 @@ struct pass {
     float *products; /* (n_lanes, n_next, pitch) */
 
     float step_size, mean_rest, square_rest, epsilon;
-    float bound;   /* of an entry of the gradient */
-    float decay;   /* of an L2 penalty */
-    float shrink;  /* what a step takes from a weight, as a share of it */
-    int32_t every; /* whether each step is one of all rows */
+    float bound;   /* the largest absolute value of an entry of the gradient */
+    float decay;   /* the weight decay, as an L2 penalty */
+    float shrink;  /* the fraction by which decoupled weight decay shrinks a weight */
+    int32_t every; /* whether each step changes all rows */
 
-    int32_t now; /* the number of steps when this pass is over */
-    int64_t n_ends; /* of segments; what is known of their steps is as the class StepHistory of lazy_rows.py has it */
+    int32_t now; /* the number of steps after this pass */
+    int64_t n_ends; /* the number of segments; this and the arrays below are those of StepHistory in lazy_rows.py */
     const int32_t *ends;
     const double *sums; /* (..., 2) */
-    const double *logs; /* NULL where no step shrinks a weight */
-    const double *mean_decays, *square_decays, *ratio_decays; /* the mean's and the square's by k idle steps, and the
-                                                                 first of the ratios; the second is the mean's */
+    const double *logs; /* NULL if no step shrinks the weights */
+    const double *mean_decays, *square_decays, *ratio_decays; /* after k steps, of the mean, the square, and the
+                                                                 first ratio; the second ratio is that of the mean */
 
-    int32_t *bounds; /* (n_lanes, n_next, 2): room for the part of each row that is a lane's */
-    int32_t *counts; /* (n_lanes, lane_size): room to count the entries of each feature */
-    struct triple *room, *more_room; /* as many as the next batch has entries */
-    int32_t lane;                    /* the next one that nobody has taken */
+    int32_t *bounds; /* scratch memory, (n_lanes, n_next, 2): each lane's part of each row */
+    int32_t *counts; /* scratch memory, (n_lanes, lane_size): the number of entries of each feature */
+    struct triple *triples, *more_triples; /* scratch memory for the entries of the next batch */
+    int32_t lane;                          /* the next lane to compute */
 };
 
-/* From how many there are of each, where each begins. */
+/* Replace counts by the sums of the counts before them. */
 static void running_totals(int32_t *counts, int32_t n) {
     for (int32_t d = 0, total = 0; d < n; d++) {
         int32_t here = counts[d];

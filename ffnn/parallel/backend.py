@@ -35,7 +35,7 @@ class FfnnBackend(ParallelBackendBase):
     executor : str or concurrent.futures.Executor, default="multiprocessing"
         A registered executor's name, or an executor, which then stays the caller's to shut down.
     nesting_level, inner_max_num_threads : optional
-        joblib's own.
+        joblib's own parameters.
     **options
         The named executor's options.
 
@@ -83,7 +83,7 @@ class FfnnBackend(ParallelBackendBase):
         return self._executor.n_workers
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Return the number of tasks that joblib should keep at hand; with 1, joblib would run them in this process."""
+        """Return the number of tasks that joblib dispatches in advance; with 1, joblib would run them here."""
         if n_jobs == 0:
             raise ValueError("n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence.")
         if n_jobs == 1:
@@ -96,7 +96,7 @@ class FfnnBackend(ParallelBackendBase):
         Raises
         ------
         joblib._parallel_backends.FallbackToBackend
-            joblib's way to replace a backend; it carries the one that the ``Parallel`` configures and uses instead.
+            joblib's way to replace a backend; it carries the backend that the ``Parallel`` then uses.
         """
         if not self._is_configured:
             own = copy.copy(self)
@@ -156,7 +156,7 @@ class FfnnBackend(ParallelBackendBase):
             self._futures.add(future)
             aborted = self._aborted
         future.add_done_callback(self._untrack)
-        if aborted:  # by another thread, just now
+        if aborted:  # by another thread, a moment ago
             future.cancel()
         return future
 
@@ -175,7 +175,7 @@ class FfnnBackend(ParallelBackendBase):
             if again is not None:
                 try:
                     second = self._track(again)
-                except RuntimeError:  # the executor was shut down meanwhile
+                except RuntimeError:  # the executor has been shut down
                     report(future)
                     return
                 # if this fails for another reason, report the first failure
@@ -209,7 +209,7 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
     ValueError
         If no executor has that name, or an option has a bad value.
     PluginLoadError
-        If the plugin cannot be imported, or is no executor.
+        If the plugin cannot be imported, or is not an executor.
     """
     if isinstance(executor, str):
         kind = registry.load("executor", executor, "executor")
@@ -218,8 +218,8 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
         if isinstance(made, concurrent.futures.Executor):
             return adapt(made)
         raise PluginLoadError(
-            f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is no concurrent.futures.Executor; "
-            f"the plugin's class must derive from it."
+            f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is not a "
+            f"concurrent.futures.Executor; the plugin's class must derive from it."
         )
     if not isinstance(executor, concurrent.futures.Executor):
         names = ", ".join(map(repr, registry.names("executor")))

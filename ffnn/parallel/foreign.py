@@ -22,7 +22,7 @@ def _forwarded(name: str) -> Any:
 
 
 class ForeignExecutor(BaseExecutor):
-    """A ``concurrent.futures.Executor`` with the optional part of an executor added; what it has itself is used.
+    """Adds the optional part of an executor to a ``concurrent.futures.Executor``, whose own attributes take precedence.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Counts a pool's tasks, and shows them if asked to.
+    """Counts a pool's tasks, and shows them if wanted.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Progress:
         self._ended = 0.0
         self._expected = 0
         self._submitted = self._done = self._failed = self._cancelled = 0
-        self._seconds = 0.0  # of work: the durations of the tasks that ended by themselves
+        self._seconds = 0.0  # the time of work: the durations of tasks that ended by themselves
 
     def add(self, future: concurrent.futures.Future[Any], call: Any) -> None:
         """Count a task when it is submitted and when it ends."""
@@ -90,7 +90,7 @@ class Progress:
             else:
                 self._done += 1
             lost = isinstance(None if future.cancelled() else future.exception(), ExecutorError)
-            if isinstance(future, Future) and not lost:  # a lost worker, or restarting one, is not work
+            if isinstance(future, Future) and not lost:  # the time of lost workers and restarts is not work
                 self._seconds += future.seconds or 0.0
             self._refresh(ended=1)
 

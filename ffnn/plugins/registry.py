@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _lock = threading.RLock()
 _entries: list[Entry] | None = None
+#: The classes that have been imported, by kind and name.
+_imported: dict[tuple[str, str], type[Any]] = {}
 
 
 def entries() -> list[Entry]:
@@ -54,6 +56,7 @@ def reload() -> None:
     global _entries
     with _lock:
         _entries = None
+        _imported.clear()
 
 
 def names(kind: Kind) -> list[str]:
@@ -89,11 +92,18 @@ def load(kind: Kind, name: str, parameter: str | None = None) -> type[Any]:
     PluginLoadError
         If its class cannot be imported.
     """
+    known = _imported.get((kind, name))
+    if known is not None:
+        return known
     parameter = parameter or kind
     claims = [entry for entry in _of(kind) if entry.name == name]
     for entry in claims:
         if entry.error is None:
-            return _import(kind, entry, parameter)
+            found = _import(kind, entry, parameter)
+            with _lock:
+                if entry in (_entries or ()):  # nobody has asked to read the plugins again meanwhile
+                    _imported[kind, name] = found
+            return found
     if len(claims) > 1:
         owners = " and ".join(f"{entry.origin} ({entry.target})" for entry in claims)
         raise PluginConflictError(f"{parameter}={name!r} is registered by {owners}. Uninstall one of them.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,13 @@ def die_once(path: Path) -> str:
     return "alive"
 
 
-def sleep(path: Path) -> None:
+def sleep(path: Path, seconds: float = 300) -> None:
     path.write_text(str(os.getpid()))
-    time.sleep(300)
+    time.sleep(seconds)
+
+
+def place() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
 
 
 def meet(folder: Path, me: int, other: int) -> bool:

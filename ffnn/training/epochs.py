@@ -6,6 +6,8 @@ that is not, on every engine.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ __all__ = ["TrainingLoop", "advice", "check_finite_targets", "epoch_plan", "init
 
 #: Values beyond this are named where a training diverges.
 _ORDINARY = 100.0
+#: Up to so many rows, what is drawn for an epoch is kept for other fits; 512 epochs then take 8 MB.
+_FEW = 2048
 
 
 def advice(schedule: Schedule | None, data: Mapping[str, Any]) -> str:
@@ -106,22 +110,40 @@ def epoch_plan(
     weight_decay : float
         The estimator's.
     """
-    # 1 + epoch: [root_seed, 0] draws the initial weights
-    rng = np.random.default_rng([root_seed, 1 + epoch])
     n_batches = -(-len(rows) // batch_size)
+    if len(rows) <= _FEW:
+        order, seeds = _kept_draws(rows.tobytes(), rows.dtype, root_seed, epoch, n_batches)
+    else:
+        order, seeds = _draws(rows, root_seed, epoch, n_batches)
     steps = np.arange(n_batches)
     learning_rates = schedule.rates(first_step + steps, epoch + steps / n_batches, float(horizon))
     return EpochPlan(
-        order=rng.permutation(rows),
+        order=order,
         batch_size=batch_size,
         step_sizes=solver.step_sizes(learning_rates, first_step),
         learning_rates=learning_rates,
-        seeds=rng.integers(0, 2**31 - 1, size=(n_batches, 2), dtype=np.int32),
+        seeds=seeds,
         weight_decay=weight_decay,
         horizon=horizon,
         clip_norm=solver.clip_norm,
         clip_value=solver.clip_value,
     )
+
+
+def _draws(rows: Array, root_seed: int, epoch: int, n_batches: int) -> tuple[Array, Array]:
+    """Return the order of an epoch's rows, and the seeds of its batches."""
+    # 1 + epoch: [root_seed, 0] draws the initial weights
+    rng = np.random.default_rng([root_seed, 1 + epoch])
+    return rng.permutation(rows), rng.integers(0, 2**31 - 1, size=(n_batches, 2), dtype=np.int32)
+
+
+@functools.lru_cache(maxsize=512)
+def _kept_draws(rows: bytes, dtype: np.dtype[Any], root_seed: int, epoch: int, n_batches: int) -> tuple[Array, Array]:
+    """Return the same, drawn once for all fits: those of a search on one fold, say."""
+    drawn = _draws(np.frombuffer(rows, dtype), root_seed, epoch, n_batches)
+    for array in drawn:
+        array.flags.writeable = False
+    return drawn
 
 
 @dataclass
@@ -199,7 +221,7 @@ class TrainingLoop:
         """
         self.begin_epoch()
         epoch = self.epochs.start + self.n_done
-        if not np.isfinite(loss):
+        if not math.isfinite(loss):
             raise self._diverged(f"The training loss became {loss} in epoch {epoch}.")
         self.n_done += 1
         return self.on_epoch(epoch, loss)

@@ -13,22 +13,18 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import check_scoring, get_scorer_names
-from sklearn.model_selection import train_test_split
 
 from ffnn._utils._private import safe_indexing
-from ffnn._utils.checks import unknown_name
 from ffnn.exceptions import TrainingDivergedError
 from ffnn.model import Array, Model
 from ffnn.network import Network
 from ffnn.ops import NumpyOps
 from ffnn.training.history import History
 from ffnn.training.listeners import Listener
+from ffnn.training.scorers import Scorer
 from ffnn.training.stopping import EarlyStopping
 
-__all__ = ["Held", "Validation", "ValidationListener", "check_scorer", "split"]
-
-Scorer = Callable[..., float]
+__all__ = ["Held", "Validation", "ValidationListener", "split"]
 
 
 @dataclass(frozen=True)
@@ -208,30 +204,6 @@ class ValidationListener(Listener):
             )
 
 
-def check_scorer(value: Any) -> None:
-    """Refuse a ``scoring`` that is neither "loss", a scorer's name, nor a callable.
-
-    Raises
-    ------
-    TypeError, ValueError
-        That names the nearest scorers.
-    """
-    if callable(value):
-        return
-    if not isinstance(value, str):
-        raise TypeError(
-            f"scoring={value!r}: expected 'loss', a scikit-learn scorer's name, or a scorer; "
-            f"got {type(value).__name__}."
-        )
-    if value != "loss" and value not in get_scorer_names():
-        raise unknown_name("scoring", value, ["loss", *get_scorer_names()], "a scorer such as make_scorer returns")
-
-
-def scorer_of(estimator: BaseEstimator, scoring: Any) -> Scorer | None:
-    """Return the scorer that ``scoring`` names; None for the loss."""
-    return None if isinstance(scoring, str) and scoring == "loss" else check_scoring(estimator, scoring)
-
-
 def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) -> tuple[Array, Array]:
     """Split the rows into those to train on and those to validate on: a function of the seed.
 
@@ -257,6 +229,8 @@ def split(y: Any, weight: Array, fraction: float, seed: int, *, stratify: bool) 
     if stratify:  # a fold may have one sample of a rare class
         _, places, counts = np.unique(y, return_inverse=True, return_counts=True)
         single = (counts[places] == 1) & (counts.max() > 1)
+    from sklearn.model_selection import train_test_split  # and with it searches and metrics, which few fits need
+
     rest = rows[~single]
     labels = safe_indexing(y, rest) if stratify else None
     try:

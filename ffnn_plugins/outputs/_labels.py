@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import scipy.sparse
-from sklearn.metrics import accuracy_score
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -21,6 +20,8 @@ from ffnn.output import Output
 __all__ = ["Array", "LabelOutput", "clipped", "exported_probabilities", "is_labels"]
 
 
+#: Up to so many classes scikit-learn does not ask whether labels are numbers to be predicted.
+_FEW = 20
 #: A score whose probability is 1 in float64.
 _CERTAIN_SCORE = 40.0
 
@@ -28,6 +29,11 @@ _CERTAIN_SCORE = 40.0
 def is_labels(y: Any) -> bool:
     """Return whether ``y`` has one label per row."""
     return not scipy.sparse.issparse(y) and y.ndim == 1
+
+
+def _surely_labels(y: Any) -> bool:
+    """Return whether ``y`` is a vector of integers, truth values or strings, all of which are labels."""
+    return type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def clipped(probabilities: Array) -> Array:
@@ -59,8 +65,9 @@ class LabelOutput(Output):
         tags.classifier_tags.multi_label = False
 
     def fit(self, y: Any, classes: Array | None, sample_weight: Array) -> Self:
-        check_classification_targets(y)
-        self.classes_ = np.unique(y) if classes is None else np.unique(np.asarray(classes))
+        self.classes_ = np.unique(y if classes is None else np.asarray(classes))
+        if not _surely_labels(y) or len(self.classes_) > _FEW:
+            check_classification_targets(y)  # which also warns of labels that look like numbers
         # with `classes` given (partial_fit), later chunks may contain the other classes
         self.seen_ = None if classes is not None else np.zeros(len(self.classes_), dtype=bool)
         self._learn(len(self.classes_))
@@ -74,7 +81,8 @@ class LabelOutput(Output):
         if class_weight is not None:
             self.class_weights_ = self._weights_of(class_weight, y, sample_weight)
         if self.seen_ is not None and not self.seen_.all():  # a later call may contain missing classes
-            seen = np.isin(self.classes_, y[sample_weight > 0])
+            codes = self._codes(y[sample_weight > 0])
+            seen = np.bincount(codes, minlength=len(self.classes_)) > 0
             self.seen_ = self.seen_ | (seen if class_weight is None else seen & (self.class_weights_ > 0))
 
     def _weights_of(self, class_weight: Any, y: Any, sample_weight: Array) -> Array:
@@ -151,6 +159,10 @@ class LabelOutput(Output):
 
     def _codes(self, y: Any) -> Array:
         """Return the index in ``classes_`` of each label."""
+        if _surely_labels(y) and y.dtype == self.classes_.dtype:
+            codes = np.searchsorted(self.classes_, y)
+            if (self.classes_.take(codes, mode="clip") == y).all():
+                return np.asarray(codes)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -160,4 +172,9 @@ class LabelOutput(Output):
         return np.asarray(np.searchsorted(self.classes_, y))
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
+        alike = sample_weight is None and _surely_labels(y) and y.dtype == predictions.dtype
+        if alike and 0 < len(y) == len(predictions):
+            return float(np.mean(y == predictions))  # without the checks of accuracy_score, which take far longer
+        from sklearn.metrics import accuracy_score  # and with it all metrics, which a fit does not need
+
         return float(accuracy_score(y, predictions, sample_weight=sample_weight))

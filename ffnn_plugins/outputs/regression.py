@@ -6,7 +6,6 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 
 from ffnn.model import Array
@@ -160,6 +159,8 @@ class RegressionOutput(_losses.ChosenLoss, Output):
         return keras.layers.Rescaling(scale, offset, name="output_rescaling", dtype=dtype)(scores)
 
     def score(self, y: Any, predictions: Array, sample_weight: Array | None) -> float:
+        from sklearn.metrics import r2_score  # and with it all metrics, which a fit does not need
+
         return float(r2_score(y, predictions, sample_weight=sample_weight))
 
     def _columns(self, y: Any) -> Array:

@@ -11,6 +11,7 @@ import scipy.sparse
 from ffnn import SGD, Adam, AdamW, MLPClassifier, RMSprop
 from ffnn.schedules import Cosine
 from ffnn_plugins.inputs.sparse import SparseInput
+from tests.support.estimators import model_of, state_of
 
 RNG = np.random.default_rng(0)
 X = scipy.sparse.random(200, 900, density=0.004, format="csr", random_state=0, dtype=np.float32)
@@ -39,7 +40,7 @@ def model(name):
 
 
 def assert_equal(one, other):
-    mine, theirs = one._state(), other._state()
+    mine, theirs = state_of(one), state_of(other)
     assert one.loss_curve_ == other.loss_curve_
     for name, array in (mine.weights | mine.slots).items():
         np.testing.assert_array_equal((theirs.weights | theirs.slots)[name], array, err_msg=name)
@@ -48,7 +49,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_is_its_epochs_one_by_one_whoever_looks_on(name):
     quiet = model(name).fit(X, Y)
-    assert quiet._fitted._model.describe().get("runner") == CASES[name][1]
+    assert model_of(quiet).describe().get("runner") == CASES[name][1]
 
     def look(epoch, estimator, stats):
         if epoch != 1:
@@ -74,8 +75,8 @@ def test_a_long_wait_ends_where_a_dense_batch_would(solver, dtype):
         ).fit(X, Y)
         for batches in ("dense", "stored")
     )  # fmt: skip
-    for name, array in (one._state().weights | one._state().slots).items():
-        np.testing.assert_allclose((other._state().weights | other._state().slots)[name], array, atol=2e-5)
+    for name, array in (state_of(one).weights | state_of(one).slots).items():
+        np.testing.assert_allclose((state_of(other).weights | state_of(other).slots)[name], array, atol=2e-5)
 
 
 def test_rows_that_are_settled_now_and_then_end_the_same(monkeypatch):

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from ffnn import MLPClassifier
 from ffnn.testing._suite import assert_states_equal
+from tests.support.estimators import state_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 8))
@@ -32,7 +33,7 @@ def test_threads_train_one_estimator_one_after_the_other(builder):
         alone.partial_fit(X, Y, classes=[0, 1, 2])
     assert model.n_iter_ == 16
     assert model.loss_curve_ == alone.loss_curve_
-    assert_states_equal(model._fitted.state, alone._fitted.state)
+    assert_states_equal(state_of(model), state_of(alone))
 
 
 def test_a_refused_call_does_not_keep_the_others_waiting():

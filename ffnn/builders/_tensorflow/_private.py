@@ -12,8 +12,8 @@ __all__ = ["single_threaded"]
 def single_threaded(*, optimize: bool) -> Iterator[None]:
     """Run the functions that this thread calls one operation at a time, and trace its loops to run so.
 
-    ``tensorflow.python.eager.context`` has the executor's type and the options of a function call, which no public name
-    gives. Without them, functions run on TensorFlow's usual executor, which is slower for small operations.
+    ``function_executor_type`` and ``context`` of ``tensorflow.python.eager.context``, which have no public equivalent.
+    Without them, functions run on TensorFlow's default executor, which is slower for small operations.
 
     Parameters
     ----------

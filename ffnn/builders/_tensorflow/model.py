@@ -14,10 +14,11 @@ import tensorflow as tf
 
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._devices import in_scope
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.training_data import PIECE, TrainingData, pieces_of
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
 from ffnn.layer import Context
@@ -28,14 +29,14 @@ from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
-# a program that was dropped is traced again when it is needed again
+# programs dropped from the cache are traced again when needed
 _programs: BoundedCache[Program] = BoundedCache(64)
 
 
 class ProgramModel:
     """The variables of one fit.
 
-    The program takes them as arguments and captures none, so fits in several threads share it safely.
+    The program takes them as arguments and captures none, so fits in several threads can share it.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ class ProgramModel:
         self._variables = Variables([], [], [])
         self._memory: Any = None  # of the program's runner
         self._step = 0
-        # deferred work is settled between epochs: another thread may predict meanwhile
+        # another thread may predict between epochs, and so settle postponed work
         self._lock = threading.RLock()
         self._data: TrainingData | None = None
 
@@ -104,11 +105,13 @@ class ProgramModel:
     def is_finite(self) -> bool:
         self._settle()
         weights, extras, slots = self._variables
-        squares = (tf.square(weight) for weight in weights)
-        others = (v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating)
-        return bool(
-            tf.reduce_all([True, *(tf.reduce_all(tf.math.is_finite(v)) for v in itertools.chain(squares, others))])
-        )
+        others = [v for v in (*extras, *itertools.chain(*slots)) if v.dtype.is_floating]
+        # sums of squares need no memory; the numbers are looked at one by one only where a sum overflows
+        sums = [tf.cast(tf.nn.l2_loss(v), "float64") for v in (*weights, *others)]
+        if bool(tf.reduce_all(tf.math.is_finite(sums))):
+            return True
+        arrays = itertools.chain((tf.square(weight) for weight in weights), others)
+        return all(bool(tf.reduce_all(tf.math.is_finite(array))) for array in arrays)
 
     @in_scope
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
@@ -134,14 +137,14 @@ class ProgramModel:
             self._memory = runner.memory()
         runner.begin_epoch(variables, plan, self._memory)
         total = total_weight = 0.0
-        for part, data, padding in self._data.parts(plan, pad=runner.pads(plan)):
-            loss, weight = runner.train_epoch(variables, data, self._scalars, part, self._memory, padding)
+        for part in self._data.parts(plan, pad=runner.pads(plan)):
+            loss, weight = runner.train(variables, part, self._scalars, self._memory)
             total, total_weight = total + loss, total_weight + weight
         self._step += plan.n_batches
         return total / total_weight if total_weight else 0.0
 
     def _settle(self) -> None:
-        """Do the work that epochs deferred."""
+        """Do the work that epochs have postponed."""
         with self._lock:
             if self._memory is not None and self._program.runner is not None:
                 self._program.runner.settle(self._variables, self._memory)
@@ -186,7 +189,7 @@ class ProgramModel:
 
     @property
     def native(self) -> Any:
-        """The model itself: TensorFlow's users have no other name for it."""
+        """The model itself: TensorFlow has no model class of its own."""
         return self
 
     @property

@@ -43,8 +43,8 @@ class Provisioner(abc.ABC):
     python : str
         The Python there that has ffnn installed.
     lease : float or None
-        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None where
-        it always sees the end of its input.
+        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None if the
+        end of its input always reaches it.
     inherited_environment : mapping of str to str or None
         An environment whose own thread variables (``OMP_NUM_THREADS``) workers keep, unless a number of threads was
         asked for; None if there is none.
@@ -71,7 +71,7 @@ class Provisioner(abc.ABC):
         process.kill()
 
     def logs(self, stderr: str) -> str:
-        """Return the last lines of the connection, for messages: its standard error, unless overridden."""
+        """Return the last lines of the connection for messages, by default of its standard error."""
         return stderr
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:

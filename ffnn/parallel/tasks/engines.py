@@ -1,4 +1,4 @@
-"""Import of the engine of a task's estimators before the task, and every clock in it, starts."""
+"""Imports the engine of a task's estimators before the task is timed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ffnn.executor import Task
 
 __all__ = ["EngineImporter"]
 
-#: How deep, and how far into a list, estimators are looked for: a task holds them near its top.
+#: How deep, and how far into a list, estimators are searched for; they are near the top of a task.
 DEPTH = 12
 WIDTH = 64
 
 
 class EngineImporter:
-    """Searches tasks for an estimator of ffnn's, and imports its engine; it stops after the first engine."""
+    """Searches tasks for an estimator of ffnn and imports its engine; stops after the first engine."""
 
     def __init__(self) -> None:
         self._done = False

@@ -1,4 +1,4 @@
-"""The machine of a Dask worker, as the host of the child processes that run its tasks."""
+"""The machine of a Dask worker, as a host for child processes that run its tasks."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from ffnn.plugins import registry
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import OUTPUTS, assert_states_equal, make_problem
 from ffnn.testing.builders import STOCHASTIC, BuilderSuite
-from ffnn_plugins.builders._native import library, model, sparse
+from ffnn_plugins.builders._native import library, model
 from ffnn_plugins.builders._native.sparse import SparseAdamModel
 from ffnn_plugins.builders.native import NativeBuilder
 from ffnn_plugins.inputs.dense import DenseInput
@@ -312,6 +312,21 @@ except ValueError as error:
     ]
 
 
+def test_a_cold_fit_and_its_prediction_import_nothing_that_they_do_not_need():
+    code = """
+import sys
+import numpy as np
+from ffnn import MLPClassifier, MLPRegressor
+X, y = np.eye(12), np.arange(12) % 3
+MLPClassifier((4,), n_epochs=1, builder="native").fit(X, y).predict(X)
+MLPRegressor((4,), n_epochs=1, builder="native").fit(X, y).predict(X)
+needless = ["sklearn.metrics", "sklearn.model_selection", "tensorflow", "keras", "ffnn.kernels.sparse_adam"]
+print([name for name in needless if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 # -- sparse rows
 
 
@@ -347,10 +362,11 @@ def test_stored_entries_train_as_dense_batches_do(solver, weight_decay):
     ("n_features", "n_stored", "stored"), [(20_000, 5, True), (20_000, 12_000, False), (2000, 5, False)]
 )
 def test_stored_entries_are_trained_on_where_that_is_expected_to_be_faster(n_features, n_stored, stored):
-    X = scipy.sparse.random(50, n_features, n_stored / n_features, format="csr", random_state=0)
+    X = scipy.sparse.random(50, n_features, n_stored / n_features, format="csr", random_state=0, dtype=np.float32)
     for batches, expected in (("auto", stored), ("stored", True), ("dense", False)):
-        found = sparse._prefers_stored(SparseInput(batches).fit(X, 64), n_features)
-        assert found is expected, batches
+        parameters = {"hidden_units": (4,), "n_epochs": 1, "builder": "native", "dtype": "float32", "random_state": 0}
+        mlp = MLPClassifier(**parameters, input_layer=SparseInput(batches)).fit(X, np.arange(50) % 2)
+        assert isinstance(mlp.model_, SparseAdamModel) is expected, batches
 
 
 def test_threads_predict_while_stored_entries_are_trained_on():

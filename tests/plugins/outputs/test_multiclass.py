@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score
 
 from ffnn.testing.outputs import OutputSuite
 from ffnn_plugins.outputs.multiclass import MulticlassOutput
@@ -78,3 +79,24 @@ def test_a_single_class_is_certain_also_when_the_others_weigh_nothing():
 def test_real_numbers_are_no_labels():
     with pytest.raises(ValueError, match="continuous"):
         fitted([0.5, 1.5, 2.5])
+
+
+@pytest.mark.parametrize(
+    "y", [[0, 1, 2, 2, 1], ["a", "b", "c", "b", "a"], np.array([2, 1, 0, 1, 2], np.int8), [0.0, 1.0, 2.0, 2.0, 1.0]]
+)
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0, 0.5, 0.0]])
+def test_the_score_is_scikit_learns_accuracy(y, weight):
+    y = np.asarray(y)
+    predictions = y[[0, 2, 2, 1, 4]]
+    assert fitted(y).score(y, predictions, weight) == accuracy_score(y, predictions, sample_weight=weight)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 2, 1], ["a", "b", "c", "b", "a"]])
+def test_a_score_of_other_labels_is_refused(y):
+    with pytest.raises((TypeError, ValueError)):
+        fitted([0, 1, 2, 1, 0]).score(np.asarray(y), np.array([0, 1, 2, 1, 0]), None)
+
+
+def test_labels_that_look_like_numbers_to_be_predicted_are_warned_of():
+    with pytest.warns(UserWarning, match="unique classes"):
+        fitted(np.arange(30))
