@@ -18,7 +18,7 @@ __all__ = ["NativeBuilder"]
 
 # The limits of `suits`, from CPU times on two cores with AVX-512, with Adam unless another solver is named. Below
 # them, dense layers took from a sixth of TensorFlow's time (16 units) to about the same (4,096 units), in batches of 16
-# to 512.
+# to 512; with both held to AVX2, too.
 
 #: From this number of features on, sparse rows that are made dense took twice the time of TensorFlow, which multiplies
 #: only the stored entries (50,000 features, 0.2 % stored, SGD, or Adam in float64).
