@@ -26,7 +26,7 @@ NAMES = {
     "sklearn.utils.parallel": ["_FuncWrapper"],
     "sklearn.utils.validation": ["_check_sample_weight", "_check_y", "_num_features", "_num_samples"],
     "keras": ["Layer._flatten_layers"],
-    "tensorflow.python.eager.context": ["context", "function_executor_type"],
+    "tensorflow.python.eager.context": ["Context.clear_kernel_cache", "context", "function_executor_type"],
     "skl2onnx._parse": ["_parse_sklearn_simple_model"],
 }
 

@@ -17,6 +17,7 @@ from ffnn.builders._devices import in_scope
 from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow._private import free_functions
 from ffnn.builders._tensorflow.data.training_data import PIECE, TrainingData, pieces_of
 from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import variable_of
@@ -29,8 +30,8 @@ from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
-# programs dropped from the cache are traced again when needed
-_programs: BoundedCache[Program] = BoundedCache(64)
+# a program takes about 3.5 MB; one that was dropped is traced again when it is needed again
+_programs: BoundedCache[Program] = BoundedCache(6, free_functions)
 
 
 class ProgramModel:
