@@ -81,6 +81,25 @@ def test_the_plugin_tutorials_tests_pass(tutorial, tmp_path):
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_examples_print_what_the_page_says(page, tmp_path):
+    code = "\n".join(code for _, code in blocks(ROOT / page, "python"))
+    printed = [text for _, text in blocks(ROOT / page, "text")]
+    script = tmp_path / "first.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    fraction = re.compile(r"0\.\d+")
+    for text, line in zip(printed, done.stdout.splitlines(), strict=True):
+        assert fraction.sub("#", text.strip()) == fraction.sub("#", line)
+        # the last digits depend on the processor
+        shown, said = (list(map(float, fraction.findall(words))) for words in (text, line))
+        assert said == pytest.approx(shown, abs=0.02)
+
+
 @pytest.mark.slow
 def test_the_quickstart_runs(tmp_path):
     code = "\n".join(code for _, code in blocks(ROOT / "docs/quickstart.md", "python"))
