@@ -20,6 +20,7 @@ from __future__ import annotations
 import abc
 import concurrent.futures
 import functools
+import inspect
 import os
 import threading
 from collections.abc import Callable
@@ -50,7 +51,7 @@ class Task:
     @property
     def name(self) -> str:
         """The name of the user's function, for messages; joblib's batches and partials are unwrapped."""
-        function = self.function
+        function = inspect.unwrap(self.function)
         while isinstance(function, functools.partial):
             function = function.func
         items = getattr(function, "items", None)

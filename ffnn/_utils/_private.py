@@ -19,6 +19,7 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
+    "has_callbacks",
     "is_callback_address",
     "is_fit_and_score",
     "num_features",
@@ -120,6 +121,14 @@ def is_fit_and_score(function: Any) -> bool:
         function = function.function
     known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
     return known is not None and function is known
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether scikit-learn's callbacks are told of an estimator's fits.
+
+    The attribute ``_skl_callbacks``; in versions without it there are no callbacks.
+    """
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 def is_callback_address(thing: Any) -> bool:

@@ -52,9 +52,11 @@ class Run:
         Whether to close it at the end.
     limits : DaskLimits
         The limits of the executor.
+    share : bool
+        Whether the workers of a host share what they compute.
     """
 
-    def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
+    def __init__(self, client: Client, own: bool, limits: DaskLimits, share: bool) -> None:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
@@ -68,6 +70,7 @@ class Run:
             "report": report(),
             "ignore": limits.ignore_versions,
             "threads": limits.threads_per_worker,
+            "share": share,
             "slots": {
                 "task_timeout": limits.task_timeout,
                 "max_tasks_per_child": limits.max_tasks_per_child,
