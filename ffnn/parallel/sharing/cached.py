@@ -228,11 +228,12 @@ def _gives_the_same(transformer: Any) -> bool:
 
 def _watch(compute: Callable[[], Any], data: object) -> tuple[Any, bool]:
     """Compute something; return whether neither the global generators nor the data have changed meanwhile."""
-    before = digest(data), *_generators()
+    before = digest(data), _generators()
     result = compute()
-    return result, before == (digest(data), *_generators())
+    return result, before == (digest(data), _generators())
 
 
-def _generators() -> tuple[bytes, object]:
-    state = np.random.get_state(legacy=False)["state"]
-    return state["key"].tobytes() + state["pos"].to_bytes(4, "big"), random.getstate()
+def _generators() -> tuple[object, ...]:
+    """Return the states of the global generators, in a form that can be compared."""
+    state: Any = np.random.get_state(legacy=False)
+    return state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"], state["gauss"], random.getstate()

@@ -10,26 +10,79 @@ import abc
 import collections
 import contextlib
 import fcntl
+import io
 import mmap
 import os
+import pickle
 import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from ffnn.exceptions import TaskPicklingError
 from ffnn.parallel.tasks.task import pack, unpack
 from ffnn.parallel.tasks.wire import Buffer
 
-__all__ = ["FolderStore", "MemoryStore", "Store", "current_store", "use_store"]
+__all__ = ["FolderStore", "MemoryStore", "Pickled", "Store", "current_store", "use_store"]
 
 T = TypeVar("T")
 
 _ALIGNMENT = 64  # bytes; of arrays in a file
 _LEAST_SIZE = 1 << 12  # bytes that a file counts, however small
 _IN_PROCESS = 1 << 30  # bytes that the store of a process may keep
+_NOT_COPIED = (type, FunctionType, ModuleType)
 _COUNT = struct.Struct("!Q")
+
+
+@dataclass(frozen=True)
+class Pickled:
+    """A pickle that this process alone can load: classes, functions and modules are the same objects again.
+
+    Attributes
+    ----------
+    buffers : sequence of buffers
+        The pickle, and the arrays beside it.
+    references : sequence of objects
+        What is not copied.
+    """
+
+    buffers: Sequence[bytes] = ()
+    references: Sequence[Any] = ()
+
+    @classmethod
+    def of(cls, value: Any) -> Pickled:
+        """Pickle a value."""
+        beside: list[bytes] = []
+        references: list[Any] = []
+
+        def keep_apart(buffer: pickle.PickleBuffer) -> None:
+            beside.append(bytes(buffer.raw()))
+
+        def refer(thing: Any) -> int | None:
+            if not isinstance(thing, _NOT_COPIED):
+                return None
+            references.append(thing)
+            return len(references) - 1
+
+        file = io.BytesIO()
+        pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep_apart)
+        pickler.persistent_id = refer  # type: ignore[method-assign]
+        pickler.dump(value)
+        return cls((file.getvalue(), *beside), tuple(references))
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return sum(map(len, self.buffers))
+
+    def load(self) -> Any:
+        """Return a copy of the value."""
+        unpickler = pickle.Unpickler(io.BytesIO(self.buffers[0]), buffers=map(bytearray, self.buffers[1:]))
+        unpickler.persistent_load = self.references.__getitem__  # type: ignore[method-assign]
+        return unpickler.load()
 
 
 class Store(abc.ABC):
@@ -61,29 +114,15 @@ class Store(abc.ABC):
                 if found is None:
                     value, shareable = make()
                     return value, self._keep(name, value, shareable)
-        with contextlib.suppress(TaskPicklingError):
-            if found:
-                return unpack(found, "a fitted transformer"), True
-        return make()[0], False
+        return found if found[1] else (make()[0], False)
 
+    @abc.abstractmethod
+    def _find(self, name: str) -> tuple[Any, bool] | None:
+        """Return a copy of a value and True; None and False if it is not shared; None if the store lacks it."""
+
+    @abc.abstractmethod
     def _keep(self, name: str, value: Any, shareable: bool) -> bool:
-        """Store a value, or the note that it is not shared; return whether it was stored."""
-        buffers: Sequence[Buffer] = ()
-        if shareable:
-            with contextlib.suppress(TaskPicklingError):
-                buffers = pack(value, "a fitted transformer")
-        if sum(map(len, buffers)) > self.limit:
-            buffers = ()
-        self._write(name, buffers)
-        return bool(buffers)
-
-    @abc.abstractmethod
-    def _find(self, name: str) -> Sequence[Buffer] | None:
-        """Return the buffers of a pickle, which the caller may change; empty if it is not shared, None if unknown."""
-
-    @abc.abstractmethod
-    def _write(self, name: str, buffers: Sequence[Buffer]) -> None:
-        """Store the buffers of a pickle if there is room, and drop what was used least recently."""
+        """Store a value or the note that it is not shared, drop what was used least recently; return if it is kept."""
 
     @abc.abstractmethod
     def _alone(self, name: str) -> contextlib.AbstractContextManager[None]:
@@ -100,25 +139,31 @@ class MemoryStore(Store):
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._values: collections.OrderedDict[str, list[bytes]] = collections.OrderedDict()
+        self._values: collections.OrderedDict[str, Pickled] = collections.OrderedDict()
         self._busy: dict[str, tuple[threading.Lock, int]] = {}
         self._size = 0
 
-    def _find(self, name: str) -> Sequence[Buffer] | None:
+    def _find(self, name: str) -> tuple[Any, bool] | None:
         with self._lock:
             found = self._values.get(name)
             if found is None:
                 return None
             self._values.move_to_end(name)
-        return [bytearray(buffer) for buffer in found]
+        return (found.load(), True) if found.buffers else (None, False)
 
-    def _write(self, name: str, buffers: Sequence[Buffer]) -> None:
-        copies = [bytes(buffer) for buffer in buffers]
+    def _keep(self, name: str, value: Any, shareable: bool) -> bool:
+        pickled = Pickled()
+        if shareable:
+            with contextlib.suppress(Exception):  # a user's __reduce__ may raise anything
+                pickled = Pickled.of(value)
+        if pickled.size > self.limit:
+            pickled = Pickled()
         with self._lock:
-            self._values[name] = copies
-            self._size += _counted(copies)
-            while self._size > self.limit and len(self._values) > 1:
-                self._size -= _counted(self._values.popitem(last=False)[1])
+            self._values[name] = pickled
+            self._size += max(pickled.size, _LEAST_SIZE)
+            while self._size > self.limit:
+                self._size -= max(self._values.popitem(last=False)[1].size, _LEAST_SIZE)
+        return bool(pickled.buffers)
 
     @contextlib.contextmanager
     def _alone(self, name: str) -> Iterator[None]:
@@ -152,13 +197,13 @@ class FolderStore(Store):
         super().__init__(limit)
         self._folder = Path(folder)
 
-    def _find(self, name: str) -> Sequence[Buffer] | None:
+    def _find(self, name: str) -> tuple[Any, bool] | None:
         path = self._folder / name
         try:
             os.utime(path)  # it is used now
             with path.open("rb") as file:
                 if not os.fstat(file.fileno()).st_size:
-                    return []
+                    return None, False
                 view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         except OSError:  # there is none, or it was dropped just now
             return None
@@ -169,14 +214,23 @@ class FolderStore(Store):
             start += -start % _ALIGNMENT
             found.append(view[start : start + size])
             start += size
-        return found
+        try:
+            return unpack(found, "a fitted transformer"), True
+        except TaskPicklingError:
+            return None, False
 
-    def _write(self, name: str, buffers: Sequence[Buffer]) -> None:
+    def _keep(self, name: str, value: Any, shareable: bool) -> bool:
+        buffers: Sequence[Buffer] = ()
+        if shareable:
+            with contextlib.suppress(TaskPicklingError):
+                buffers = pack(value, "a fitted transformer")
+        if sum(map(len, buffers)) > self.limit:
+            buffers = ()
         part = self._folder / f"{name}.part"
-        sizes = [len(buffer) for buffer in buffers]
+        sizes = list(map(len, buffers))
         head = _COUNT.pack(len(sizes)) + struct.pack(f"!{len(sizes)}Q", *sizes) if buffers else b""
         try:
-            self._make_room(_counted(buffers))
+            self._make_room(max(sum(sizes), _LEAST_SIZE))
             with part.open("wb") as file:
                 file.write(head)
                 for buffer in buffers:
@@ -186,6 +240,8 @@ class FolderStore(Store):
         except OSError:  # the disk is full: who needs it next computes it
             with contextlib.suppress(OSError):
                 part.unlink()
+            return False
+        return bool(buffers)
 
     def _make_room(self, size: int) -> None:
         files = []
@@ -226,10 +282,6 @@ def _lock(path: Path) -> int:
             os.close(lock)
             raise
         os.close(lock)
-
-
-def _counted(buffers: Sequence[Buffer]) -> int:
-    return max(sum(map(len, buffers)), _LEAST_SIZE)
 
 
 _of_process = MemoryStore(_IN_PROCESS)
