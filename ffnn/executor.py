@@ -20,7 +20,6 @@ from __future__ import annotations
 import abc
 import concurrent.futures
 import functools
-import inspect
 import os
 import threading
 from collections.abc import Callable
@@ -51,7 +50,7 @@ class Task:
     @property
     def name(self) -> str:
         """The name of the user's function, for messages; joblib's batches and partials are unwrapped."""
-        function = inspect.unwrap(self.function)
+        function = getattr(self.function, "__wrapped__", self.function)
         while isinstance(function, functools.partial):
             function = function.func
         items = getattr(function, "items", None)

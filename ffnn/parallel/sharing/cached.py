@@ -17,12 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ffnn._utils._private import has_callbacks
 from ffnn.parallel.sharing.content import digest
-from ffnn.parallel.sharing.store import current_store
+from ffnn.parallel.sharing.memory_store import current_store
 from ffnn.parallel.tasks.contents import walk
 
 __all__ = ["CachedTransformer", "borrow", "cached"]
 
-_OWN = ("_transformer", "_name")
+_OWN = ("_transformer", "_name", "_repeatable")
 _MOST = 10_000  # items of a list among which other estimators are looked for
 _HARMLESS = (str, bytes, numbers.Number, type(None))  # cannot be changed by whom they are given to
 
@@ -54,7 +54,7 @@ def cached(transformer: Any) -> CachedTransformer:
     A transformer is computed each time, as without this, if
 
     - it, or an estimator in it, has a ``random_state`` that is not a whole number, or ``warm_start=True``;
-    - it draws from the global generator of NumPy or of Python, or changes its X;
+    - it draws from the global generator of NumPy or of Python, changes its X, or returns X or a part of its memory;
     - it, or its data, cannot be pickled.
 
     A transformer that draws random numbers in any other way must not be wrapped. What it prints, and its warnings,
@@ -89,9 +89,10 @@ class CachedTransformer:
 
     _transformer: Any
     _name: str | None  # of the fit that the transformer is the result of; None if it is not shared
+    _repeatable: bool
 
     def __init__(self, transformer: Any) -> None:
-        self.__dict__.update(_transformer=transformer, _name=None)
+        self.__dict__.update(_transformer=transformer, _name=None, _repeatable=True)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters of the transformer."""
@@ -106,22 +107,22 @@ class CachedTransformer:
     def _fit(self, method: str, *args: Any, **params: Any) -> Any:
         """Fit the transformer, or take the result of the same call."""
         transformer = self._transformer
-        name = None
-        if _gives_the_same(transformer):
-            name = digest((method, sklearn.get_config(), clone(transformer), args, params))
-        self.__dict__["_name"] = None
+        repeatable = _gives_the_same(transformer)
+        name = digest((method, sklearn.get_config(), clone(transformer), args, params)) if repeatable else None
+        self.__dict__.update(_name=None, _repeatable=repeatable)
         if name is None:
             result = getattr(transformer, method)(*args, **params)
             return self if result is transformer else result
 
         def make() -> tuple[Any, bool]:
             fitted = clone(transformer)
-            result, shareable = _watch(lambda: getattr(fitted, method)(*args, **params), (args, params))
-            return (fitted, result), shareable
+            watch = _Watch(args, params)
+            result = getattr(fitted, method)(*args, **params)
+            self.__dict__["_repeatable"] = not watch.has_drawn
+            return (fitted, result), watch.allows(result)
 
         (fitted, result), shared = current_store().get(name, make)
-        draws = any(isinstance(value, np.random.RandomState | np.random.Generator) for value in vars(fitted).values())
-        self.__dict__.update(_transformer=fitted, _name=name if shared and not draws else None)
+        self.__dict__.update(_transformer=fitted, _name=name if shared and not _has_generator(fitted) else None)
         return self if result is fitted else result
 
     def _transform(self, *args: Any, **params: Any) -> Any:
@@ -132,14 +133,16 @@ class CachedTransformer:
             return fitted.transform(*args, **params)
 
         def make() -> tuple[Any, bool]:
-            return _watch(lambda: fitted.transform(*args, **params), (args, params))
+            watch = _Watch(args, params)
+            result = fitted.transform(*args, **params)
+            return result, watch.allows(result)
 
         return current_store().get(name, make)[0]
 
     @property
-    def is_shared(self) -> bool:
-        """Whether the transformer is fitted and others may have the same fit."""
-        return self._name is not None
+    def is_repeatable(self) -> bool:
+        """Whether the same fit would give the same, as far as the last one showed."""
+        return self._repeatable
 
     # --- everything else, the signatures of the methods above too, is the transformer's
 
@@ -226,11 +229,35 @@ def _gives_the_same(transformer: Any) -> bool:
     return True
 
 
-def _watch(compute: Callable[[], Any], data: object) -> tuple[Any, bool]:
-    """Compute something; return whether neither the global generators nor the data have changed meanwhile."""
-    before = digest(data), _generators()
-    result = compute()
-    return result, before == (digest(data), _generators())
+class _Watch:
+    """Watches what a call does besides returning a result."""
+
+    def __init__(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
+        self._data = args, params
+        self._digest = digest(self._data)
+        self._generators = _generators()
+
+    @property
+    def has_drawn(self) -> bool:
+        """Whether the call has drawn from a global generator."""
+        return self._generators != _generators()
+
+    def allows(self, result: Any) -> bool:
+        """Return whether others may have the result: it has no side effects, and is no part of the data."""
+        args, params = self._data
+        is_part = any(_overlaps(result, data) for data in (*args, *params.values()))
+        return not is_part and not self.has_drawn and self._digest == digest(self._data)
+
+
+def _overlaps(result: Any, data: Any) -> bool:
+    arrays = isinstance(result, np.ndarray) and isinstance(data, np.ndarray)
+    return result is data or (arrays and np.may_share_memory(result, data))
+
+
+def _has_generator(fitted: Any) -> bool:
+    """Return whether each transform of a fitted transformer may draw other random numbers."""
+    own = getattr(fitted, "__dict__", {}).values()
+    return any(isinstance(value, np.random.RandomState | np.random.Generator) for value in own)
 
 
 def _generators() -> tuple[object, ...]:

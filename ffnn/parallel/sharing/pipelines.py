@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ffnn.parallel.sharing.store import FolderStore, use_store
+from ffnn.parallel.sharing.folder_store import FolderStore
+from ffnn.parallel.sharing.memory_store import use_store
 from ffnn.parallel.tasks.contents import walk
 
 __all__ = ["FOLDER_VARIABLE", "PipelineMemory", "SharedCall"]
@@ -61,7 +62,7 @@ class PipelineMemory:
     def cache(self, function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
         """Return a function that fits one transformer of a pipeline after the other, as `function` does.
 
-        After one that is not shared, the others have data that nobody else has.
+        Behind one that draws random numbers, the others have data that nobody else has, and share nothing.
         """
         from ffnn.parallel.sharing.cached import borrow  # imports scikit-learn, as nothing else here
 
@@ -74,7 +75,7 @@ class PipelineMemory:
                 return function(transformer, *args, **kwargs)
             borrowed = borrow(transformer)
             result = function(borrowed, *args, **kwargs)
-            go_on = borrowed.is_shared
+            go_on = borrowed.is_repeatable
             return result
 
         return fit_transform

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffnn.parallel.sharing.store import FolderStore, MemoryStore, Store
+from ffnn.parallel.sharing.folder_store import FolderStore
+from ffnn.parallel.sharing.memory_store import MemoryStore
+from ffnn.parallel.sharing.store import Store
 from tests.support.agents import wait_until
 
 pytestmark = pytest.mark.timeout(60)
@@ -136,7 +138,7 @@ def test_a_value_that_is_dropped_stays_with_who_has_it(tmp_path: Path) -> None:
 
 HOLD = """
 import sys, time
-from ffnn.parallel.sharing.store import FolderStore
+from ffnn.parallel.sharing.folder_store import FolderStore
 def make():
     print("computing", flush=True)
     time.sleep(60)
