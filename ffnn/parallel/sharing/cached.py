@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import numbers
+import pickle
 import random
 from collections.abc import Callable
 from typing import Any
@@ -262,5 +263,4 @@ def _has_generator(fitted: Any) -> bool:
 
 def _generators() -> tuple[object, ...]:
     """Return the states of the global generators, in a form that can be compared."""
-    state: Any = np.random.get_state(legacy=False)
-    return state["state"]["key"].tobytes(), state["state"]["pos"], state["has_gauss"], state["gauss"], random.getstate()
+    return pickle.dumps(np.random.get_state(legacy=False)), random.getstate()

@@ -39,23 +39,10 @@ class Pickled:
     @classmethod
     def of(cls, value: Any) -> Pickled:
         """Pickle a value."""
-        beside: list[bytes] = []
-        references: list[Any] = []
-
-        def keep_apart(buffer: pickle.PickleBuffer) -> None:
-            beside.append(bytes(buffer.raw()))
-
-        def refer(thing: Any) -> int | None:
-            if not isinstance(thing, _NOT_COPIED):
-                return None
-            references.append(thing)
-            return len(references) - 1
-
         file = io.BytesIO()
-        pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep_apart)
-        pickler.persistent_id = refer  # type: ignore[method-assign]
+        pickler = _Pickler(file)
         pickler.dump(value)
-        return cls((file.getvalue(), *beside), tuple(references))
+        return cls((file.getvalue(), *pickler.beside), tuple(pickler.references))
 
     @property
     def size(self) -> int:
@@ -64,9 +51,30 @@ class Pickled:
 
     def load(self) -> Any:
         """Return a copy of the value."""
-        unpickler = pickle.Unpickler(io.BytesIO(self.buffers[0]), buffers=map(bytearray, self.buffers[1:]))
-        unpickler.persistent_load = self.references.__getitem__  # type: ignore[method-assign]
-        return unpickler.load()
+        return _Unpickler(self).load()
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO) -> None:
+        self.beside: list[bytes] = []
+        self.references: list[Any] = []
+        super().__init__(file, protocol=5, buffer_callback=lambda buffer: self.beside.append(bytes(buffer.raw())))
+
+    def persistent_id(self, thing: Any) -> int | None:
+        if not isinstance(thing, _NOT_COPIED):
+            return None
+        self.references.append(thing)
+        return len(self.references) - 1
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, pickled: Pickled) -> None:
+        head, *beside = pickled.buffers
+        super().__init__(io.BytesIO(head), buffers=map(bytearray, beside))
+        self._references = pickled.references
+
+    def persistent_load(self, number: int) -> Any:
+        return self._references[number]
 
 
 class MemoryStore(Store):

@@ -25,7 +25,7 @@ def _inside(thing: Any, width: int) -> list[Any]:
         return list(thing[:width])
     if isinstance(thing, Mapping):
         return list(thing.values())[:width]
-    if isinstance(thing, type):
+    if isinstance(thing, type | str | bytes | int | float):
         return []
     if hasattr(type(thing), "get_params"):  # a pipeline, or another meta-estimator
         return list(thing.get_params(deep=False).values())[:width]
