@@ -27,6 +27,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import ffnn
+from ffnn.exceptions import TaskTimeoutError
 from ffnn.parallel.pool import Pool
 from tests.support.agents import wait_until
 from tests.support.counting import assert_same_scores, counted, counting, search, texts
@@ -431,3 +432,14 @@ def test_threads_and_bad_values_are_refused() -> None:
     with pytest.raises(ValueError, match="share must be at least 1048576 bytes; got 1"):
         ffnn.pool(share=1)
     assert set(psutil.Process().children(recursive=True)) == before
+
+
+def test_errors_name_the_users_function() -> None:
+    def slow() -> None:
+        time.sleep(60)
+
+    with (
+        ffnn.pool("multiprocessing", n_workers=1, share=True, task_timeout=0.5, progress=False) as pool,
+        pytest.raises(TaskTimeoutError, match=r"test_errors_name_the_users_function.<locals>.slow"),
+    ):
+        pool.submit(slow).result(60)
