@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
     from ffnn.exporting import export
     from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.parallel.sharing.cached import cached
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
     from ffnn.schedules import Cosine, CosLog, Exponential, InverseScaling, Linear, OneCycle, Stepwise, WarmUp
@@ -47,6 +48,7 @@ _HOMES = {
     "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
+    "cached": "ffnn.parallel.sharing.cached",
     "export": "ffnn.exporting",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
@@ -78,6 +80,7 @@ __all__ = [
     "Stepwise",
     "TensorFlowBuilder",
     "WarmUp",
+    "cached",
     "export",
     "load",
     "make_backend_factory",

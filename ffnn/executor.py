@@ -50,7 +50,7 @@ class Task:
     @property
     def name(self) -> str:
         """The name of the user's function, for messages; joblib's batches and partials are unwrapped."""
-        function = self.function
+        function = getattr(self.function, "__wrapped__", self.function)
         while isinstance(function, functools.partial):
             function = function.func
         items = getattr(function, "items", None)

@@ -27,6 +27,7 @@ FIELD = """
     backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler
+    cached call memory pickled shared store transformer
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

@@ -17,6 +17,7 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
+    "has_callbacks",
     "is_callback_address",
     "is_fit_and_score",
     "is_search",
@@ -150,6 +151,14 @@ def is_search(thing: Any) -> bool:
 
     base = getattr(getattr(model_selection, "_search", None), "BaseSearchCV", None)
     return isinstance(thing, base or (model_selection.GridSearchCV, model_selection.RandomizedSearchCV))
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether scikit-learn's callbacks are told of an estimator's fits.
+
+    The attribute ``_skl_callbacks``; in versions without it there are no callbacks.
+    """
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 def is_callback_address(thing: Any) -> bool:

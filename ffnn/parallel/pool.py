@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import numbers
 import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -14,17 +15,22 @@ from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.sharing.pipelines import SharedCall
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SHARED = 4 << 30  # bytes that a host keeps with share=True
+_LEAST_SHARED = 1 << 20
+
 
 def pool(
     name: str | concurrent.futures.Executor = "multiprocessing",
     *,
     progress: bool | None = None,
+    share: bool | int = False,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -35,6 +41,10 @@ def pool(
         A registered executor's name, or an executor.
     progress : bool or None, default=None
         Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    share : bool or int, default=False
+        Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
+        parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
+        4 GiB.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -61,8 +71,25 @@ def pool(
     """
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
+    limit = _check_share(share)
     executor = make_executor(name, options)
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor))
+    if limit:
+        executor.share()
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor), limit)
+
+
+def _check_share(share: object) -> int:
+    """Return the number of bytes that each host may keep; 0 if its workers share nothing."""
+    if isinstance(share, bool | np.bool_):
+        return _SHARED if share else 0
+    example = f"Pass share=True for {_SHARED >> 30} GiB, or the number of bytes, for instance share={1 << 30}."
+    if not isinstance(share, numbers.Integral):
+        raise TypeError(
+            f"share must be True, False or a number of bytes; got {share!r} of type {type(share).__name__}. {example}"
+        )
+    if share < _LEAST_SHARED:
+        raise ValueError(f"share must be at least {_LEAST_SHARED} bytes; got {share!r}. {example}")
+    return int(share)
 
 
 def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
@@ -103,8 +130,9 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
 class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
-    def __init__(self, executor: BaseExecutor, progress: Progress) -> None:
+    def __init__(self, executor: BaseExecutor, progress: Progress, shared: int = 0) -> None:
         self._executor = executor
+        self._shared = shared
         self._progress = progress
         self._context: Any = None
         self._pid: int | None = None
@@ -127,7 +155,8 @@ class Pool(concurrent.futures.Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
         self._pid = self._pid or os.getpid()
-        future = self._executor.submit(fn, *args, **kwargs)
+        call = SharedCall(fn, self._shared) if self._shared else fn
+        future: concurrent.futures.Future[T] = self._executor.submit(call, *args, **kwargs)
         self._progress.add(future, fn)
         return future
 

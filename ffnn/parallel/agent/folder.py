@@ -19,6 +19,8 @@ STALE = 60.0  # seconds after which an unlocked folder is a leftover
 class Folder:
     """A folder of mode 0700, locked as long as its agent lives; ``data`` in it is the store.
 
+    Workers share what they compute in ``shared``.
+
     Attributes
     ----------
     path, data : str
@@ -36,6 +38,9 @@ class Folder:
         self.data = os.path.join(self.path, "data")
         os.mkdir(self.data)
         os.chmod(self.data, 0o755)  # the parent folder keeps others out; containers mount only this one
+        shared = os.path.join(self.path, "shared")
+        os.mkdir(shared)
+        os.chmod(shared, 0o777)  # a container's account is another one, which the parent keeps out elsewhere
         self.supervisor = os.path.join(self.path, "supervisor.py")
 
     def drop(self, name: str) -> None:

@@ -25,7 +25,8 @@ class Facts:
     gpus : tuple of str
         The NVIDIA GPUs, as ``CUDA_VISIBLE_DEVICES`` would name them.
     folder : str
-        The folder of this run on the host, of mode 0700, which is removed with the agent; ``data`` in it is the store.
+        The folder of this run on the host, of mode 0700, which is removed with the agent; ``data`` in it is the store,
+        ``shared`` what workers compute for each other.
     time : float
         The host's clock: seconds since 1970.
     """
@@ -44,6 +45,11 @@ class Facts:
     def store(self) -> str:
         """The folder of the data that has been sent to the host."""
         return f"{self.folder}/data"
+
+    @property
+    def shared(self) -> str:
+        """The folder of what the workers of the host share."""
+        return f"{self.folder}/shared"
 
 
 @dataclass(frozen=True)

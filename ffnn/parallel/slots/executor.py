@@ -165,6 +165,11 @@ class SlotExecutor(Executor):
             self.shutdown(cancel_futures=True)
             raise
 
+    def share(self) -> None:
+        """Let the workers of each host share what they compute, from the next worker on that is started."""
+        for host in self._hosts:
+            host.provisioner.shares = True
+
     def diagnose(self) -> list[Diagnosis]:
         """Check every host without running the user's tasks, as ``ffnn doctor`` does."""
         self._end_when_forgotten()

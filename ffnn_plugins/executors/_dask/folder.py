@@ -44,8 +44,8 @@ class Folder:
     ----------
     path : str
         The folder. If all its users were killed, an agent removes it, which recognizes the name.
-    data : str
-        The store.
+    data, shared : str
+        The store, and the folder of what workers share.
     mark : str
         An identifier of the host and its file system: two workers with the same mark share one store.
     """
@@ -57,6 +57,9 @@ class Folder:
         self._leave = weakref.finalize(self, _leave, self.path, self._join(), os.getpid())
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.data, 0o755)  # the parent keeps others out
+        self.shared = os.path.join(self.path, "shared")
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.shared)
         found = os.stat(self.path)
         self.mark = f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"
 

@@ -51,9 +51,11 @@ class Run:
         Whether to close the client at the end.
     limits : DaskLimits
         The limits of the executor.
+    share : bool
+        Whether the workers of a host share what they compute.
     """
 
-    def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
+    def __init__(self, client: Client, own: bool, limits: DaskLimits, share: bool) -> None:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
@@ -67,6 +69,7 @@ class Run:
             "report": report(),
             "ignore": limits.ignore_versions,
             "threads": limits.threads_per_worker,
+            "share": share,
             "slots": {
                 "task_timeout": limits.task_timeout,
                 "max_tasks_per_child": limits.max_tasks_per_child,

@@ -139,6 +139,8 @@ class _RunState:
         here = Here(worker.address, worker.state.nthreads, settings["threads"] or _share(worker), self.folder)
         # the client decides on retries
         self._executor = SlotExecutor([here], max_retries=0, **settings["slots"])
+        if settings["share"]:
+            self._executor.share()
         threading.Thread(
             target=self._keep_lease, args=(worker, settings["lease"]), name="ffnn-lease", daemon=True
         ).start()
