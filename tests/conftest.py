@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -27,16 +28,29 @@ Install = Callable[..., Path]
 SLOW_FIXTURES = {"podman", "dask_cluster", "two_slots", "own_ssh_network", "own_cable_network"}
 
 
+#: Where tests wait for processes, connections and time-outs most of the time, and compute little.
+WAITING = tuple(Path(__file__).parent / folder for folder in ("faults", "parallel", "plugins/executors"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs a slow fixture, and run all that is slow first.
+    """Mark as slow what needs a slow fixture, and order the tests for the processes that share them.
 
-    So no process is left with a slow test at the end, while the others have nothing to do.
+    With ``--dist worksteal`` each process begins with an equal part of the list, and later takes over from the end of
+    another's. So the first process waits while the others compute, the second begins with the slow tests, and no slow
+    test is left for the end.
     """
     for item in items:
         if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    waiting = [item for item in items if any(folder in item.path.parents for folder in WAITING)]
+    computing = [item for item in items if not any(folder in item.path.parents for folder in WAITING)]
+    slow = [item for item in computing if item.get_closest_marker("slow")]
+    rest = computing[len(slow) :]
+    part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    before = max(part - len(waiting), 0)
+    items[:] = waiting + rest[:before] + slow + rest[before:]
 
 
 #: The engines that the estimators are tested on, with all that an engine takes.
