@@ -13,6 +13,8 @@ from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout
 
+pytestmark = pytest.mark.slow
+
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:300]
 Y = Y[:300]

@@ -14,6 +14,8 @@ from ffnn.kernels import sparse_products
 from ffnn.layer import Layer, Traits
 from ffnn_plugins.inputs.sparse import SparseInput
 
+pytestmark = pytest.mark.slow
+
 N_ROWS, N_FEATURES = 300, 12_000
 X = scipy.sparse.random(N_ROWS, N_FEATURES, 0.01, "csr", np.float32, np.random.default_rng(0))
 Y = np.arange(N_ROWS) % 2

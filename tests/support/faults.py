@@ -152,6 +152,7 @@ def send(generations: int, number: int, rest: float = 60.0) -> Callable[[], None
         for _ in range(generations):
             with open(f"/proc/{pid}/stat") as file:
                 pid = int(file.read().rpartition(")")[2].split()[1])
+        time.sleep(0.5)  # until the client knows that the task has begun
         os.kill(pid, number)
         time.sleep(rest)
 
