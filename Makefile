@@ -33,10 +33,10 @@ check: $(STAMP)  ## lint, formatting, types, documentation
 
 test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest
 	scripts/system-packages.sh
-	$(VENV)/bin/pytest -n 2 --dist worksteal --durations 15 $(ARGS)
+	$(VENV)/bin/pytest -n 3 --dist worksteal --durations 15 $(ARGS)
 
 test-fast: $(STAMP)  ## the tests that are not marked slow
-	$(VENV)/bin/pytest -n 2 --dist worksteal -m "not slow" $(ARGS)
+	$(VENV)/bin/pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
 demo: $(STAMP)  ## the main job on data that comes with scikit-learn
 	$(PYTHON) examples/digits.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -27,16 +28,38 @@ Install = Callable[..., Path]
 SLOW_FIXTURES = {"podman", "dask_cluster", "two_slots", "own_ssh_network", "own_cable_network"}
 
 
+#: Where tests wait for processes, connections and time-outs most of the time, and compute little.
+WAITING = tuple(Path(__file__).parent / folder for folder in ("faults", "parallel", "plugins/executors"))
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Tell whether a test is marked as slow, needs a slow fixture, or runs once more on Keras."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    on_keras = "keras" in (parameters.get("builder"), parameters.get("builder_name"))
+    slow_fixtures = SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("slow") or on_keras or slow_fixtures)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what needs a slow fixture, and run all that is slow first.
+    """Mark what is slow, and order the tests for the processes that share them.
 
-    So no process is left with a slow test at the end, while the others have nothing to do.
+    With ``--dist worksteal`` each process begins with an equal part of the list, and later takes over from the end of
+    another's. So the first process waits while the others compute, the second begins with the slow tests, and no slow
+    test is left for the end.
     """
+    waiting: tuple[list[pytest.Item], list[pytest.Item]] = [], []
+    computing: tuple[list[pytest.Item], list[pytest.Item]] = [], []
     for item in items:
-        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        slow = is_slow(item)
+        if slow:
             item.add_marker("slow")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        kind = waiting if any(folder in item.path.parents for folder in WAITING) else computing
+        kind[not slow].append(item)
+    part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    first = max(part - len(waiting[0]) - len(waiting[1]), 0)
+    slow_ones, quick_ones = computing
+    items[:] = [*waiting[0], *waiting[1], *quick_ones[:first], *slow_ones, *quick_ones[first:]]
 
 
 #: The engines that the estimators are tested on, with all that an engine takes.

@@ -120,11 +120,11 @@ FORMATS = [
 ]
 
 
-def test_every_sparse_format_is_the_same_as_dense(builder):
-    dense = classifier(builder=builder).fit(SPARSE, Y)
+def test_every_sparse_format_is_the_same_as_dense():
+    dense = classifier().fit(SPARSE, Y)
     assert not dense.network_.input.sparse
     for form in FORMATS:
-        sparse, name = classifier(builder=builder).fit(form(SPARSE), Y), form.__name__
+        sparse, name = classifier().fit(form(SPARSE), Y), form.__name__
         found, expected = sparse.decision_function(form(SPARSE)), dense.decision_function(SPARSE)
         np.testing.assert_allclose(found, expected, rtol=1e-9, err_msg=name)
         assert sparse.network_.input.sparse, name
@@ -152,8 +152,8 @@ def test_a_frames_columns_have_names():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
-def test_one_row_is_predicted_as_among_others(dtype, form, builder):
-    estimator = classifier(dtype=dtype, builder=builder).fit(form(SPARSE), Y)
+def test_one_row_is_predicted_as_among_others(dtype, form):
+    estimator = classifier(dtype=dtype).fit(form(SPARSE), Y)
     everything = estimator.predict_proba(form(SPARSE))
     for i in (0, 77, 149):
         np.testing.assert_array_equal(estimator.predict_proba(form(SPARSE)[[i]]), everything[[i]])
@@ -172,8 +172,8 @@ def assert_equal_weights(one, other):
 
 
 @pytest.mark.parametrize("make", [lambda: 3, lambda: np.random.RandomState(3)], ids=["int", "instance"])
-def test_a_random_state_makes_fit_repeatable(make, builder):
-    one, other = (classifier(dropout=0.3, random_state=make(), builder=builder).fit(X, Y) for _ in range(2))
+def test_a_random_state_makes_fit_repeatable(make):
+    one, other = (classifier(dropout=0.3, random_state=make()).fit(X, Y) for _ in range(2))
     assert_equal_weights(one, other)
     assert one.loss_curve_ == other.loss_curve_
 
@@ -209,7 +209,9 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "builder"), [*((kind, "native") for kind in KINDS), ("multiclass", "tf"), ("regressions", "keras")]
+)
 def test_a_weight_is_a_repetition_on_a_full_batch(kind, builder):
     repeats = np.random.default_rng(0).integers(0, 4, size=75)
     x, y = X[::2], KINDS[kind][::2]
@@ -242,13 +244,13 @@ def test_a_weight_of_zero_is_a_removal_also_in_small_batches(make, solver):
 # --- the monitor
 
 
-def test_the_monitor_is_called_once_an_epoch_with_an_estimator_that_predicts(builder):
+def test_the_monitor_is_called_once_an_epoch_with_an_estimator_that_predicts():
     calls = []
 
     def monitor(epoch, estimator, stats):
         calls.append((epoch, stats["loss"], estimator.score(X, Y), estimator.n_iter_))
 
-    estimator = classifier(n_epochs=3, builder=builder).fit(X, Y, monitor=monitor)
+    estimator = classifier(n_epochs=3).fit(X, Y, monitor=monitor)
     assert [(epoch, n_iter) for epoch, _, _, n_iter in calls] == [(0, 1), (1, 2), (2, 3)]
     assert [loss for _, loss, _, _ in calls] == estimator.loss_curve_
     assert calls[-1][2] == estimator.score(X, Y)
@@ -257,16 +259,23 @@ def test_the_monitor_is_called_once_an_epoch_with_an_estimator_that_predicts(bui
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_true_answer_stops_the_training(solver, builder):
-    estimator = classifier(n_epochs=9, solver=solver, builder=builder)
+def test_a_true_answer_stops_the_training(solver):
+    estimator = classifier(n_epochs=9, solver=solver)
     estimator.fit(X, Y, monitor=lambda epoch, *_: epoch == 3)
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 4
-    shorter = classifier(n_epochs=4, solver=solver, builder=builder).fit(X, Y)
+    shorter = classifier(n_epochs=4, solver=solver).fit(X, Y)
     np.testing.assert_allclose(estimator.decision_function(X), shorter.decision_function(X), rtol=1e-6)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    ("method", "error", "builder"),
+    [
+        ("fit", ZeroDivisionError, "native"),
+        ("fit", KeyboardInterrupt, "tf"),
+        ("partial_fit", ZeroDivisionError, "keras"),
+        ("partial_fit", KeyboardInterrupt, "native"),
+    ],
+)
 def test_a_monitors_exception_leaves_the_estimator_as_it_was(method, error, builder):
     def monitor(epoch, estimator, stats):
         raise error("the monitor's")

@@ -61,7 +61,7 @@ TENSORFLOW = [
 ]
 
 
-@pytest.mark.parametrize(("parameters", "x"), NATIVE, ids=str)
+@pytest.mark.parametrize(("parameters", "x"), NATIVE)
 def test_the_native_builder_is_taken_where_it_can_and_is_expected_to_win(parameters, x):
     chosen = classifier(**parameters).fit(x, Y[: x.shape[0]])
     named = classifier(builder="native", **parameters).fit(x, Y[: x.shape[0]])
@@ -69,7 +69,7 @@ def test_the_native_builder_is_taken_where_it_can_and_is_expected_to_win(paramet
     np.testing.assert_array_equal(chosen.predict_proba(x), named.predict_proba(x))
 
 
-@pytest.mark.parametrize(("parameters", "x"), TENSORFLOW, ids=str)
+@pytest.mark.parametrize(("parameters", "x"), TENSORFLOW)
 def test_tensorflow_is_taken_elsewhere(parameters, x):
     assert classifier(**parameters).fit(x, Y[: x.shape[0]]).builder_ == "tf"
 

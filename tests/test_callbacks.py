@@ -63,9 +63,9 @@ class Recorder:
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_each_epoch_is_a_task_of_the_fit(solver, builder):
+def test_each_epoch_is_a_task_of_the_fit(solver):
     recorder = Recorder()
-    classifier(solver=solver, builder=builder).set_callbacks(recorder).fit(X, Y)
+    classifier(solver=solver).set_callbacks(recorder).fit(X, Y)
     epochs = [(hook, ("epoch", k, 0)) for k in range(3) for hook in ("begin", "end")]
     assert recorder.told == [
         ("setup", None), ("begin", ("fit", 0, 3)), *epochs, ("end", ("fit", 0, 3)), ("teardown", None)

@@ -31,19 +31,19 @@ def classifier(**parameters):
 # --- labels
 
 
-def test_labels_may_be_strings(builder):
-    estimator = classifier(builder=builder, n_epochs=30, learning_rate=0.02).fit(X, NAMES)
+def test_labels_may_be_strings():
+    estimator = classifier(n_epochs=30, learning_rate=0.02).fit(X, NAMES)
     np.testing.assert_array_equal(estimator.classes_, np.unique(NAMES))
     assert set(estimator.predict(X)) <= set(NAMES)
     assert estimator.score(X, NAMES) > 0.9
-    numbers = classifier(builder=builder, n_epochs=30, learning_rate=0.02).fit(X, Y)
+    numbers = classifier(n_epochs=30, learning_rate=0.02).fit(X, Y)
     np.testing.assert_array_equal(estimator.predict_proba(X), numbers.predict_proba(X))
 
 
 @pytest.mark.parametrize("labels", [(-1, 1), (False, True), ("no", "yes"), (3, 7)])
-def test_binary_labels_of_any_kind(labels, builder):
+def test_binary_labels_of_any_kind(labels):
     y = np.array(labels)[(Y > 0).astype(int)]
-    estimator = classifier(builder=builder, n_epochs=30, learning_rate=0.02).fit(X, y)
+    estimator = classifier(n_epochs=30, learning_rate=0.02).fit(X, y)
     np.testing.assert_array_equal(estimator.classes_, labels)
     scores, probabilities = estimator.decision_function(X), estimator.predict_proba(X)
     assert scores.shape == (150,)
@@ -81,8 +81,8 @@ def test_probabilities_are_the_logarithms_of_one_another():
     np.testing.assert_array_equal(estimator.classes_[probabilities.argmax(axis=1)], estimator.predict(X))
 
 
-def test_probabilities_stay_inside_for_scores_far_out(builder):
-    estimator = classifier(hidden_units=(), builder=builder).fit(X, Y)
+def test_probabilities_stay_inside_for_scores_far_out():
+    estimator = classifier(hidden_units=()).fit(X, Y)
     probabilities = estimator.predict_proba(1e8 * X)
     assert probabilities.min() > 0
     assert probabilities.max() < 1
@@ -101,11 +101,11 @@ def test_indicators_may_be_sparse(form):
     assert sparse.score(X, form(MULTI)) == dense.score(X, MULTI)
 
 
-def test_missing_labels_are_masked_out_of_loss_and_score(builder):
+def test_missing_labels_are_masked_out_of_loss_and_score():
     rng = np.random.default_rng(0)
     y = np.where(rng.random(MULTI.shape) < 0.3, -1, MULTI)
     y[:50] = -1
-    parameters = {"builder": builder, "n_epochs": 40, "batch_size": 10, "learning_rate": 0.02}
+    parameters = {"n_epochs": 40, "batch_size": 10, "learning_rate": 0.02}
     estimator = classifier(**parameters).fit(X, y)
     assert np.isfinite(estimator.loss_curve_).all()
     predictions = estimator.predict(X)
@@ -126,10 +126,10 @@ def test_rows_without_a_known_label_add_no_loss(builder):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_a_label_that_is_missing_everywhere_is_never_nan(solver, builder):
+def test_a_label_that_is_missing_everywhere_is_never_nan(solver):
     y = np.column_stack([MULTI[:, :2], np.full(150, -1)])
     with pytest.warns(UserWarning, match="no known value of the label 2"):
-        estimator = classifier(solver=solver, builder=builder).fit(X, y)
+        estimator = classifier(solver=solver).fit(X, y)
     assert np.isfinite(estimator.loss_curve_).all()
     assert np.isfinite(estimator.predict_proba(X)).all()
 
@@ -137,15 +137,15 @@ def test_a_label_that_is_missing_everywhere_is_never_nan(solver, builder):
 # --- networks
 
 
-def test_no_hidden_units_is_a_linear_model(builder):
-    estimator = classifier(hidden_units=(), builder=builder).fit(X, Y)
+def test_no_hidden_units_is_a_linear_model():
+    estimator = classifier(hidden_units=()).fit(X, Y)
     (kernel,), (bias,) = estimator.coefs_, estimator.intercepts_
     assert kernel.shape == (4, 3)
     np.testing.assert_allclose(estimator.decision_function(X), X @ kernel + bias, rtol=1e-6)
 
 
-def test_weights_are_in_scikit_learns_layout(builder):
-    estimator = classifier(hidden_units=(5, 3), activation="relu", builder=builder).fit(X, Y)
+def test_weights_are_in_scikit_learns_layout():
+    estimator = classifier(hidden_units=(5, 3), activation="relu").fit(X, Y)
     assert [kernel.shape for kernel in estimator.coefs_] == [(4, 5), (5, 3), (3, 3)]
     assert [bias.shape for bias in estimator.intercepts_] == [(5,), (3,), (3,)]
     x = X
@@ -160,8 +160,8 @@ def test_an_int_is_one_hidden_layer():
     np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
 
 
-def test_selu_brings_alpha_dropout(builder):
-    estimator = classifier(activation="selu", dropout=0.2, builder=builder).fit(X, Y)
+def test_selu_brings_alpha_dropout():
+    estimator = classifier(activation="selu", dropout=0.2).fit(X, Y)
     names = [type(stage.layer).__name__ for stage in estimator.network_.stages]
     assert "AlphaDropout" in names
     assert "Dropout" not in names
@@ -206,8 +206,8 @@ def test_labels_unseen_by_partial_fit_are_refused():
     assert estimator.n_iter_ == 1
 
 
-def test_partial_fit_knows_classes_that_come_later(builder):
-    estimator = classifier(builder=builder, learning_rate=0.02)
+def test_partial_fit_knows_classes_that_come_later():
+    estimator = classifier(learning_rate=0.02)
     for _ in range(40):
         for rows in (slice(0, 50), slice(50, 150)):
             estimator.partial_fit(X[rows], NAMES[rows], classes=["virginica", "setosa", "versicolor"])
@@ -260,9 +260,9 @@ def test_solvers_and_their_parameters_are_axes_of_a_grid():
     assert grid[1]["solver"][0].beta_1 == 0.9
 
 
-def test_roc_auc_of_binary_targets_works_in_a_search(builder):
+def test_roc_auc_of_binary_targets_works_in_a_search():
     y = Y > 0
-    scores = cross_val_score(classifier(n_epochs=20, builder=builder), X, y, scoring="roc_auc", cv=3)
+    scores = cross_val_score(classifier(n_epochs=20), X, y, scoring="roc_auc", cv=3)
     assert scores.min() > 0.95
 
 

@@ -17,6 +17,8 @@ from ffnn.training.epochs import epoch_plan
 from ffnn_plugins.inputs.sparse import SparseInput
 from tests.support.estimators import state_of
 
+pytestmark = pytest.mark.slow
+
 SOLVERS = [
     Adam(),
     Adam(beta_1=0.8, beta_2=0.99, epsilon=1e-3),

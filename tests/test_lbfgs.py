@@ -38,8 +38,8 @@ def test_it_reaches_scikit_learns_loss():
     assert ours.score(X, Y) > 0.97
 
 
-def test_the_loss_never_rises_and_is_that_of_the_weights(builder):
-    estimator = classifier(builder=builder).fit(X, Y)
+def test_the_loss_never_rises_and_is_that_of_the_weights():
+    estimator = classifier().fit(X, Y)
     assert (np.diff(estimator.loss_curve_) <= 1e-9).all()
     picked = estimator.predict_proba(X)[np.arange(150), Y]
     assert estimator.loss_curve_[-1] == pytest.approx(-np.log(picked).mean(), rel=1e-6)
@@ -74,9 +74,9 @@ def test_partial_fit_does_not_exist():
         classifier().partial_fit(X, Y)
 
 
-def test_it_computes_in_float64_unless_told_otherwise(builder):
-    assert classifier(builder=builder).fit(X.astype("float32"), Y).coefs_[0].dtype == np.float64
-    estimator = classifier(dtype="float32", builder=builder).fit(X, Y)
+def test_it_computes_in_float64_unless_told_otherwise():
+    assert classifier().fit(X.astype("float32"), Y).coefs_[0].dtype == np.float64
+    estimator = classifier(dtype="float32").fit(X, Y)
     assert estimator.coefs_[0].dtype == np.float32
     assert estimator.score(X, Y) > 0.95
 

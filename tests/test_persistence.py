@@ -54,7 +54,9 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("kind", FITS)
+@pytest.mark.parametrize(
+    ("kind", "builder"), [*((kind, "native") for kind in FITS), ("multiclass", "tf"), ("sparse", "keras")]
+)
 def test_every_way_of_copying_keeps_all_of_it(kind, builder):
     estimator = FITS[kind](builder=builder)
     expected = estimator.predict(X), scores_of(estimator, X)

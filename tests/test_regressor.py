@@ -25,23 +25,23 @@ def regressor(**parameters):
 
 
 @pytest.mark.parametrize("shape", [(200,), (200, 1), (200, 3)])
-def test_predictions_have_the_form_of_the_targets(shape, builder):
+def test_predictions_have_the_form_of_the_targets(shape):
     y = Y if shape == (200,) else np.column_stack([Y * (i + 1) for i in range(shape[1])])
-    estimator = regressor(builder=builder).fit(X, y)
+    estimator = regressor().fit(X, y)
     assert estimator.predict(X).shape == shape
     assert estimator.score(X, y) == pytest.approx(r2_score(y, estimator.predict(X)))
 
 
-def test_the_unit_of_the_targets_does_not_matter(builder):
-    one = regressor(builder=builder).fit(X, Y)
-    other = regressor(builder=builder).fit(X, 1e6 * Y - 3e5)
+def test_the_unit_of_the_targets_does_not_matter():
+    one = regressor().fit(X, Y)
+    other = regressor().fit(X, 1e6 * Y - 3e5)
     np.testing.assert_allclose(other.predict(X), 1e6 * one.predict(X) - 3e5, rtol=1e-5)
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, rtol=1e-6)
 
 
-def test_several_targets_are_learnt_at_once(builder):
+def test_several_targets_are_learnt_at_once():
     y = np.column_stack([Y, -1e3 * Y, X[:, 2]])
-    estimator = regressor(n_epochs=60, learning_rate=0.01, builder=builder).fit(X, y)
+    estimator = regressor(n_epochs=60, learning_rate=0.01).fit(X, y)
     assert r2_score(y, estimator.predict(X), multioutput="raw_values").min() > 0.5
 
 

@@ -142,8 +142,8 @@ def test_fit_is_as_many_partial_fits(solver, builder):
 
 
 @pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "adagrad"])
-def test_resumed_from_a_pickle_equals_uninterrupted(solver, builder):
-    parameters = {"solver": solver, "weight_decay": 0.01, "dtype": "float32", "builder": builder}
+def test_resumed_from_a_pickle_equals_uninterrupted(solver):
+    parameters = {"solver": solver, "weight_decay": 0.01, "dtype": "float32"}
     uninterrupted, resumed = classifier(**parameters), classifier(**parameters)
     for _ in range(4):
         uninterrupted.partial_fit(X, Y, classes=[0, 1, 2])
@@ -169,9 +169,9 @@ def test_the_loss_curve_has_no_penalty_in_it():
     assert curves[0] == curves[1]
 
 
-def test_weight_decay_shrinks_kernels(builder):
+def test_weight_decay_shrinks_kernels():
     for solver in ("adam", "adamw", "sgd"):
-        parameters = {"n_epochs": 20, "dropout": None, "solver": solver, "learning_rate": 0.01, "builder": builder}
+        parameters = {"n_epochs": 20, "dropout": None, "solver": solver, "learning_rate": 0.01}
         norms = [
             sum(np.sum(kernel**2) for kernel in classifier(weight_decay=w, **parameters).fit(X, Y).coefs_)
             for w in (0.0, 0.1, 3.0)

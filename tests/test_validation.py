@@ -178,15 +178,15 @@ def test_balanced_is_scikit_learns():
     np.testing.assert_allclose(balanced.coefs_[0], classifier().fit(X, y, sample_weight=weights).coefs_[0], rtol=1e-5)
 
 
-def test_labels_have_weights_of_their_own(builder):
+def test_labels_have_weights_of_their_own():
     y = np.stack([Y > 7, Y % 2 == 0], axis=1).astype(int)
     y[::7, 1] = -1
-    plain = classifier(builder=builder).fit(X, y)
-    ones = classifier(builder=builder, class_weight=[{0: 1, 1: 1}] * 2).fit(X, y)
+    plain = classifier().fit(X, y)
+    ones = classifier(class_weight=[{0: 1, 1: 1}] * 2).fit(X, y)
     np.testing.assert_allclose(plain.coefs_[0], ones.coefs_[0], atol=1e-6)
-    rare = classifier(builder=builder, class_weight=[{1: 50.0}, {}]).fit(X, y)
+    rare = classifier(class_weight=[{1: 50.0}, {}]).fit(X, y)
     assert (rare.predict(X)[:, 0] == 1).sum() > (plain.predict(X)[:, 0] == 1).sum()
-    balanced = classifier(builder=builder, class_weight="balanced", n_epochs=20).fit(X, y)
+    balanced = classifier(class_weight="balanced", n_epochs=20).fit(X, y)
     assert balanced.score(X, y) > 0.9
 
 
@@ -295,11 +295,11 @@ def test_partial_fit_cannot_stop_early():
         classifier(early_stopping=True).partial_fit(X, Y, classes=np.arange(10))
 
 
-def test_training_stops_when_its_own_loss_has_settled(builder):
+def test_training_stops_when_its_own_loss_has_settled():
     """As scikit-learn's: counted in epochs whose loss is not below the best by `tol`; nothing is set apart."""
-    fitted = classifier(
-        n_epochs=300, early_stopping="training", n_iter_no_change=3, tol=0.01, learning_rate=0.01, builder=builder
-    ).fit(X, Y)
+    fitted = classifier(n_epochs=300, early_stopping="training", n_iter_no_change=3, tol=0.01, learning_rate=0.01).fit(
+        X, Y
+    )
     assert 4 <= fitted.n_iter_ < 300
     losses, best, without = fitted.loss_curve_, np.inf, []
     for loss in losses:

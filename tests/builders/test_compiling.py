@@ -18,6 +18,8 @@ from ffnn.builders._tensorflow.data.padding import padded, padded_plan, padded_s
 from ffnn.builders._tensorflow.epoch.compiling import is_worth_compiling
 from ffnn.builders.keras import KerasBuilder
 
+pytestmark = pytest.mark.slow
+
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:500]
 Y = Y[:500]
@@ -55,7 +57,6 @@ def fit(n_rows=500, make=MLPClassifier, **kwargs):
     ],
     ids=str,
 )
-@pytest.mark.slow
 def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):
     one = fit(builder=builder, **kwargs)
     assert len(compiled) == 1
@@ -178,7 +179,6 @@ print(max(most) - before)
 """
 
 
-@pytest.mark.slow
 def test_a_mapped_x_is_not_copied(tmp_path):
     path = tmp_path / "x.bin"
     data = np.memmap(path, np.float32, "w+", shape=(300_000, 256))

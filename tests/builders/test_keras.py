@@ -18,7 +18,10 @@ from ffnn.layer import Layer, Traits, Weight
 from tests.support.estimators import scores_of, state_of
 
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow here"),
+]
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 20)) * (RNG.random((200, 20)) < 0.4)

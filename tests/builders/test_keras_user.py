@@ -16,7 +16,10 @@ from ffnn.builders.keras import KerasBuilder
 from tests.support.estimators import model_of, state_of
 
 keras = pytest.importorskip("keras")
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="Keras does not run on TensorFlow here"),
+]
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(200, 12))

@@ -14,6 +14,8 @@ from ffnn.builders._cache import BoundedCache
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout
 from tests.support.estimators import model_of, state_of
 
+pytestmark = pytest.mark.slow
+
 X, Y = load_digits(return_X_y=True)
 X = (X / 16).astype(np.float32)[:300]
 Y = Y[:300]

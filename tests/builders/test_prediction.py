@@ -15,6 +15,8 @@ from ffnn.layer import Layer, Traits
 from ffnn_plugins.inputs.sparse import SparseInput
 from tests.support.estimators import model_of, state_of
 
+pytestmark = pytest.mark.slow
+
 N_ROWS, N_FEATURES = 300, 12_000
 X = scipy.sparse.random(N_ROWS, N_FEATURES, 0.01, "csr", np.float32, np.random.default_rng(0))
 Y = np.arange(N_ROWS) % 2

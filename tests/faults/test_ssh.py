@@ -18,13 +18,12 @@ from typing import Any
 
 import psutil
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 import ffnn
 from ffnn.exceptions import HostError, HostKeyError, HostWarning, VersionMismatchError
 from ffnn.testing._tasks import gone
 from tests.support.agents import wait_until, wait_until_gone
-from tests.support.faults import Faults, assert_same_scores, data, once, sabotaged, search, send
+from tests.support.faults import Faults, Search, assert_same_scores, data, nearest, once, sabotaged, send
 from tests.support.needs import lacks, needs
 from tests.support.netns import CableNetwork
 from tests.support.other_python import make_python
@@ -106,7 +105,7 @@ class TestSSH(Faults):
 
             thread = threading.Thread(target=kill)
             thread.start()
-            assert_same_scores(search(sabotaged(once(tmp_path / "done", act))).fit(*data()))
+            assert_same_scores(Search(sabotaged(once(tmp_path / "done", act))).fit(*data()))
             thread.join()
             assert pool.executor.hosts[0].n_connections == 2
 
@@ -127,7 +126,7 @@ class TestSSH(Faults):
 
             thread = threading.Thread(target=stop)
             thread.start()
-            assert_same_scores(search(sabotaged(once(tmp_path / "done", note_and_wait))).fit(*data()))
+            assert_same_scores(Search(sabotaged(once(tmp_path / "done", note_and_wait))).fit(*data()))
             thread.join()
             orphan = int(pids.read_text())
             assert not gone(orphan)  # while another agent has already done its work, under other names
@@ -158,14 +157,14 @@ class TestSSH(Faults):
             fingerprint = alpha.change_key()
             alpha.restart()
             with pytest.raises(HostKeyError) as caught:
-                search(sabotaged(once(tmp_path / "done", send(2, signal.SIGKILL)))).fit(*data())
+                Search(sabotaged(once(tmp_path / "done", send(2, signal.SIGKILL)))).fit(*data())
         assert fingerprint in str(caught.value)
 
     def test_fault_11_one_of_two_hosts_lets_nobody_in(self) -> None:
         self.network["beta"].keep_out()
         two = pool_of(self.network, "alpha", "beta")
         with pytest.warns(HostWarning, match="host beta: it does not let"), two:
-            assert_same_scores(search().fit(*data()))
+            assert_same_scores(Search().fit(*data()))
         few = pool_of(self.network, "alpha", "beta", min_workers=2)
         with pytest.raises(HostError, match="(?s)min_workers.*host beta: it does not let"), few:
             pass
@@ -246,13 +245,13 @@ class TestSSH(Faults):
     def test_fault_19_the_disk_of_one_of_two_hosts_is_full(self, full_disk: None) -> None:
         two = pool_of(self.network, "alpha", "beta")
         with pytest.warns(HostWarning, match="host beta: .* could not be stored: No space left on device"), two:
-            assert_same_scores(search().fit(*data()))
+            assert_same_scores(Search().fit(*data()))
 
     def test_fault_19_the_disk_of_the_only_host_is_full(self, full_disk: None) -> None:
         start = time.monotonic()
         one = pool_of(self.network, "beta")
         with pytest.raises(HostError, match="host beta: .*No space left on device.*TMPDIR"), one:
-            search().fit(*data())
+            Search().fit(*data())
         assert time.monotonic() - start < 30
 
     @pytest.mark.parametrize("python", ["/no/such/python", "/etc/passwd"])
@@ -278,7 +277,7 @@ class TestSSH(Faults):
         with self.pool(python=str(python)) as pool:
             off = pool.submit(time.time).result(60) - time.time()
             assert abs(off) == pytest.approx(5 * 3600, abs=60)
-            assert_same_scores(search().fit(*data()))
+            assert_same_scores(Search().fit(*data()))
             assert pool.executor.hosts[0].n_connections == 1
         (diagnosis,) = self.pool(python=str(python)).executor.diagnose()
         assert diagnosis.skew == pytest.approx(5 * 3600 if shift == "+5h" else -5 * 3600, abs=60)
@@ -295,7 +294,7 @@ def test_fault_08_the_cable_is_pulled(own_cable_network: CableNetwork, tmp_path:
 
     act = once_on(address, tmp_path / "done", note_and_wait)
 
-    class Everywhere(KNeighborsClassifier):  # type: ignore[misc]
+    class Everywhere(nearest()):  # type: ignore[misc]
         def fit(self, X: Any, y: Any) -> Any:
             act()
             time.sleep(0.5)
@@ -312,7 +311,7 @@ def test_fault_08_the_cable_is_pulled(own_cable_network: CableNetwork, tmp_path:
     thread.start()
     two = patient(pool_of(network, "alpha", "beta"), 40.0)  # with the time-outs that users have
     with two as pool:
-        fitted = search(Everywhere).fit(*data())
+        fitted = Search(Everywhere).fit(*data())
         assert time.monotonic() - pulled[0] < 60
         assert_same_scores(fitted)
         thread.join()

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import multiprocessing, os, signal, sys, time, warnings
 import numpy as np

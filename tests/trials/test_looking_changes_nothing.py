@@ -13,6 +13,8 @@ from ffnn.schedules import Cosine
 from ffnn_plugins.inputs.sparse import SparseInput
 from tests.support.estimators import model_of, state_of
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = scipy.sparse.random(200, 900, density=0.004, format="csr", random_state=0, dtype=np.float32)
 Y = RNG.integers(0, 2, 200)

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.filterwarnings("ignore:.*tas
 N = 40_000  # values: more than 256 KiB, so that they travel once
 
 
-@pytest.fixture(scope="module", params=["multiprocessing", "dask"])
+@pytest.fixture(scope="module", params=["multiprocessing", pytest.param("dask", marks=pytest.mark.slow)])
 def pool(request: pytest.FixtureRequest) -> Iterator[Pool]:
     if request.param == "dask":
         cluster: Cluster = request.getfixturevalue("two_slots")

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from ffnn import MLPClassifier, MLPRegressor, kernels
 from ffnn.exceptions import EngineNotInstalledError, UnsupportedError
@@ -99,17 +98,6 @@ class TestNative(BuilderSuite):
         problem.network = dataclasses.replace(problem.network, compute_dtype="bfloat16")
         with pytest.raises(UnsupportedError, match="dtype='mixed_bfloat16'.*builder='tf'"):
             self.model(problem)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
-@parametrize_with_checks(
-    [
-        MLPClassifier(builder="native", random_state=0),
-        MLPRegressor(builder="native", solver="lbfgs", n_epochs=10, random_state=0),
-    ]
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 # -- what it computes

@@ -225,9 +225,9 @@ def regressor(output, **parameters):
     return MLPRegressor(output_layer=output, **values)
 
 
-def test_a_quantile_is_scikit_learns(builder):
+def test_a_quantile_is_scikit_learns():
     q = 0.8
-    model = regressor(RegressionOutput("quantile", quantile=q), builder=builder).fit(X, Y)
+    model = regressor(RegressionOutput("quantile", quantile=q)).fit(X, Y)
     exact = QuantileRegressor(quantile=q, alpha=0).fit(X, Y)
     predictions = model.predict(X)
     assert np.mean(predictions > Y) == pytest.approx(q, abs=0.05)
@@ -243,11 +243,11 @@ def test_counts_are_scikit_learns(builder):
     assert np.isfinite(model.predict(1e6 * X)).all()
 
 
-def test_robust_losses_resist_an_outlier(builder):
+def test_robust_losses_resist_an_outlier():
     spoiled = Y.copy()
     spoiled[::15] += 20_000
     errors = [
-        mean_absolute_error(Y, regressor(output, builder=builder).fit(X, spoiled).predict(X))
+        mean_absolute_error(Y, regressor(output).fit(X, spoiled).predict(X))
         for output in (RegressionOutput("huber", delta=20.0), RegressionOutput("absolute_error"), RegressionOutput())
     ]
     assert max(errors[:2]) < 0.5 * errors[2]
