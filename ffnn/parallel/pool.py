@@ -13,6 +13,7 @@ import numpy as np
 from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
+from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.progress import Progress
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
@@ -25,6 +26,7 @@ def pool(
     name: str | concurrent.futures.Executor = "multiprocessing",
     *,
     progress: bool | None = None,
+    journal: Journal | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -35,6 +37,9 @@ def pool(
         A registered executor's name, or an executor.
     progress : bool or None, default=None
         Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    journal : str, os.PathLike or Journal, optional
+        A folder in which every task that joblib runs on the pool is recorded as soon as it is done. What is recorded is
+        not run again: run an interrupted search a second time, and it resumes. See :class:`ffnn.Journal`.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -48,6 +53,8 @@ def pool(
     ------
     TypeError, ValueError
         If the name or an option is wrong; nothing has been started then.
+    JournalError
+        If the folder cannot be used as a journal.
 
     Notes
     -----
@@ -62,16 +69,20 @@ def pool(
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
     executor = make_executor(name, options)
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor))
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor), as_journal(journal))
 
 
-def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
+def make_backend_factory(
+    name: str = "multiprocessing", *, journal: Journal | str | os.PathLike[str] | None = None, **options: Any
+) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
 
     Parameters
     ----------
     name : str, default="multiprocessing"
         A registered executor's name.
+    journal : str, os.PathLike or Journal, optional
+        As in :func:`pool`.
     **options
         The executor's options.
 
@@ -95,7 +106,7 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
     make_executor(name, options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
-        return FfnnBackend(**{"executor": name, **options, **more})
+        return FfnnBackend(**{"executor": name, "journal": journal, **options, **more})
 
     return factory
 
@@ -103,9 +114,10 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
 class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
-    def __init__(self, executor: BaseExecutor, progress: Progress) -> None:
+    def __init__(self, executor: BaseExecutor, progress: Progress, journal: Journal | None = None) -> None:
         self._executor = executor
         self._progress = progress
+        self._journal = journal
         self._context: Any = None
         self._pid: int | None = None
 
@@ -139,6 +151,11 @@ class Pool(concurrent.futures.Executor):
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
             self._progress.close()
+            self._journal = None  # whose files are closed with the last reference to it
+
+    def note_recorded(self, batch: Any) -> None:
+        """Count a batch of calls that is taken from the journal."""
+        self._progress.note_recorded(batch)
 
     def summary(self) -> str:
         """Return one line with the tasks done so far, the workers and the time."""
@@ -150,7 +167,7 @@ class Pool(concurrent.futures.Executor):
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
-        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
+        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self, journal=self._journal), n_jobs=-1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
