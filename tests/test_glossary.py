@@ -22,8 +22,8 @@ FIELD = """
     argument array connected expired foreign journal record resumed statistic step store upload
     argument draft fit history loop pipeline
     graph native node onnx op tensor
-    code conflict data digest diverged error export forked installed key load lost mismatch missing not persistence start unhashable unknown
-    unsupported usage version warning
+    code conflict data digest diverged error export forked installed key load lost mismatch missing not persistence
+    start unhashable unknown unsupported usage version warning
     backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler

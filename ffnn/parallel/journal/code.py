@@ -38,7 +38,14 @@ __all__ = ["CodeDigests", "referenced_names"]
 _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"}
 #: What Python adds to the dictionary of a class.
 _OF_PYTHON = {"__dict__", "__weakref__", "__module__", "__doc__", "__annotations__", "__abstractmethods__", "_abc_impl"}
-_OF_PYTHON |= {"__firstlineno__", "__static_attributes__", "__qualname__", "__annotate__", "__annotations_cache__"}
+_OF_PYTHON |= {
+    "__firstlineno__",
+    "__static_attributes__",
+    "__qualname__",
+    "__slotnames__",
+    "__annotate__",
+    "__annotations_cache__",
+}
 _OURS = ("ffnn", "ffnn_plugins")
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 

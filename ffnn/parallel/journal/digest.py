@@ -13,7 +13,7 @@ import operator
 import pickle
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -35,6 +35,9 @@ _QUIET = {"verbose", "n_jobs", "memory"}  # parameters that change no result: sc
 _CALLBACKS = "_skl_callbacks"
 
 
+Look: TypeAlias = Callable[[Any], Callable[[], None] | None]
+
+
 class Digests:
     """Makes digests, and keeps those of large data.
 
@@ -52,10 +55,17 @@ class Digests:
         self._kept: dict[Any, tuple[Any, bytes]] = {}
         self._path: list[int] = []
         self._memo: dict[int, tuple[Any, bytes]] = {}
-        self._look: Callable[[Any], None] = lambda _: None
+        self._look: Look = lambda _: None
 
-    def digest(self, thing: Any, look: Callable[[Any], None] | None = None) -> bytes:
-        """Return the digest of an object; `look` is called with each object that is no plain value.
+    def digest(self, thing: Any, look: Look | None = None) -> bytes:
+        """Return the digest of an object.
+
+        Parameters
+        ----------
+        thing : object
+            The object.
+        look : callable, optional
+            Called with each object that is no plain value, before its parts; returns what to call after them, or None.
 
         Raises
         ------
@@ -93,14 +103,21 @@ class Digests:
         if kind is dict:
             return node("dict", *(part for item in thing.items() for part in map(self._walk, item)))
         if kind in (set, frozenset):
-            return node("set", *sorted(map(self._walk, thing)))
+            return node(kind.__name__, *sorted(map(self._walk, thing)))
         if isinstance(thing, np.ndarray):
             return self._array(thing)
         if isinstance(thing, np.generic | np.dtype):
             return node("scalar", str(thing.dtype if isinstance(thing, np.generic) else thing).encode(), _bytes(thing))
         if isinstance(thing, type):
             return self.code.type_(thing)
-        self._look(thing)
+        leave = self._look(thing)
+        try:
+            return self._content(kind, thing)
+        finally:
+            if leave is not None:
+                leave()
+
+    def _content(self, kind: type, thing: Any) -> bytes:
         if thing is check_random_state(None):  # NumPy's own, whose state is another in every process
             return node("global random state")
         if scipy.sparse.issparse(thing):

@@ -24,6 +24,7 @@ import numpy as np
 import scipy
 import sklearn
 from sklearn.base import clone
+from sklearn.ensemble import BaseEnsemble
 from sklearn.utils import check_random_state
 
 from ffnn._utils._private import is_fit_and_score, undelayed
@@ -33,7 +34,7 @@ from ffnn.parallel.journal.nodes import UnhashableError, node
 from ffnn.parallel.preflight.versions import PACKAGES, installed
 from ffnn.plugins import registry
 
-__all__ = ["TaskKey", "Keys", "arguments_of"]
+__all__ = ["Keys", "TaskKey", "arguments_of"]
 
 _MESSAGES = {"verbose", "split_progress", "candidate_progress", "caller", "callback_ctx"}  # of _fit_and_score
 _OF_A_FIT = {"parameters", "train", "test"}  # what differs between the fits of a search
@@ -122,8 +123,10 @@ class Keys:
         return TaskKey(key.hex(), search.hex()[:16], obstacle)
 
     def _digest(self, name: str, value: Any, seen: _Seen) -> bytes:
+        # the scorer of a search without `scoring` has a copy of the estimator, which is not fitted
+        look = seen.look_for_ours if name == "scorer" else seen.look
         try:
-            return self._digests.digest(value, seen.look)
+            return self._digests.digest(value, look)
         except UnhashableError as error:
             raise UnhashableError(f"{error}, in {name!r}") from error
 
@@ -137,8 +140,8 @@ class Keys:
             fitted = clone(arguments["estimator"]).set_params(**clone(parameters, safe=False))
         except Exception:  # then the fit fails, too
             return seen.unseeded
-        rest = {name: value for name, value in arguments.items() if name not in ("estimator", "parameters")}
-        self._digest("estimator", [fitted, *rest.values()], actual)
+        rest = [value for name, value in arguments.items() if name not in ("estimator", "parameters", "scorer")]
+        self._digest("estimator", [fitted, *rest], actual)
         return actual.unseeded
 
     def _ours(self) -> bytes:
@@ -164,12 +167,24 @@ class _Seen:
     def __init__(self) -> None:
         self.is_ours = False
         self.unseeded: list[str] = []
+        self._n_seeding = 0  # ensembles around the object, which give their members seeds
 
-    def look(self, thing: Any) -> None:
+    def look_for_ours(self, thing: Any) -> None:
         self.is_ours = self.is_ours or type(thing).__module__.partition(".")[0] in ("ffnn", "ffnn_plugins")
+
+    def look(self, thing: Any) -> Callable[[], None] | None:
+        self.look_for_ours(thing)
         attributes = getattr(thing, "__dict__", None)
-        if isinstance(attributes, dict) and _is_no_seed(attributes.get("random_state", _MISSING)) and _draws(thing):
+        seed = attributes.get("random_state", _MISSING) if isinstance(attributes, dict) else _MISSING
+        if not self._n_seeding and _is_no_seed(seed) and _draws(thing):
             self.unseeded.append(type(thing).__name__)
+        if not isinstance(thing, BaseEnsemble) or _is_no_seed(seed):
+            return None
+        self._n_seeding += 1
+        return self._leave
+
+    def _leave(self) -> None:
+        self._n_seeding -= 1
 
 
 def arguments_of(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ffnn._utils._private import is_fit_and_score
 from ffnn.exceptions import JournalWarning
 from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_result, has_failed
 from ffnn.parallel.journal.journal import Journal
-from ffnn.parallel.journal.keys import TaskKey, Keys
+from ffnn.parallel.journal.keys import Keys, TaskKey
 
 __all__ = ["ResumedTasks"]
 

@@ -168,7 +168,7 @@ class Store:
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
         self._n_written = self._n_synced = 0
-        self._index: dict[str, tuple[str, Record]] = {}
+        self._index: dict[str, list[tuple[str, Record]]] = {}
         host = socket.gethostname().partition(".")[0]
         started = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         self._name = f"{started}-{host}-{os.getpid()}-{secrets.token_hex(3)}{SUFFIX}"
@@ -186,13 +186,13 @@ class Store:
         with self._lock, contextlib.suppress(OSError):
             if key not in self._index:
                 self._refresh()
-            place = self._index.get(key)
-            if place is None:
-                return None
-            payload = self._folder.payload(*place)
-            if payload is None:
-                del self._index[key]
-            return payload
+            places = self._index.pop(key, [])
+            while places:
+                payload = self._folder.payload(*places[-1])
+                if payload is not None:
+                    self._index[key] = places
+                    return payload
+                places.pop()  # damaged; it may be recorded again elsewhere
         return None
 
     def add(self, meta: dict[str, Any], payload: bytes = b"") -> None:
@@ -210,7 +210,7 @@ class Store:
                     return
             record = self._append(meta, payload)
             if meta.get("reusable"):
-                self._index[meta["key"]] = self._name, record
+                self._index[meta["key"]] = [(self._name, record)]
             n = self._n_written
         self._sync(n)
 
@@ -258,7 +258,7 @@ class Store:
     def _refresh(self) -> None:
         for name, record in self._folder.new_records(skip=self._name):
             if record.meta.get("reusable"):
-                self._index[record.meta["key"]] = name, record
+                self._index.setdefault(record.meta["key"], []).append((name, record))
 
     @contextlib.contextmanager
     def _other_processes_wait(self) -> Iterator[None]:
