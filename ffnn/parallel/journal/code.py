@@ -36,16 +36,11 @@ from ffnn.parallel.journal.nodes import UnhashableError, node
 __all__ = ["CodeDigests", "referenced_names"]
 
 _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"}
-#: What Python adds to the dictionary of a class.
-_OF_PYTHON = {"__dict__", "__weakref__", "__module__", "__doc__", "__annotations__", "__abstractmethods__", "_abc_impl"}
-_OF_PYTHON |= {
-    "__firstlineno__",
-    "__static_attributes__",
-    "__qualname__",
-    "__slotnames__",
-    "__annotate__",
-    "__annotations_cache__",
-}
+#: What Python, copyreg and scikit-learn add to the dictionary of a class by themselves, some of it later.
+_ADDED = {"__dict__", "__weakref__", "__module__", "__qualname__", "__doc__", "__annotations__", "__annotate__"}
+_ADDED |= {"__annotations_cache__", "__abstractmethods__", "_abc_impl", "__slotnames__", "__firstlineno__"}
+_ADDED |= {"__static_attributes__", *(f"set_{name}_request" for name in ("fit", "partial_fit", "score", "predict"))}
+_ADDED |= {f"set_{name}_request" for name in ("predict_proba", "decision_function", "transform", "inverse_transform")}
 _OURS = ("ffnn", "ffnn_plugins")
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
@@ -109,7 +104,7 @@ class CodeDigests:
     def _body(self, kind: type) -> bytes:
         parts = [self._digest(base) for base in kind.__bases__] + [self._digest(type(kind))]
         for name, value in sorted(vars(kind).items()):
-            if name not in _OF_PYTHON and not isinstance(value, _DESCRIPTORS):
+            if name not in _ADDED and not isinstance(value, _DESCRIPTORS):
                 parts.append(node("name", name.encode(), self._digest(_inner(value))))
         return node("body", *parts)
 

@@ -332,6 +332,7 @@ def test_a_damaged_result_alone_is_computed_again(tree, tmp_path, n_fits):
     assert n_fits() == 0
 
 
+@pytest.mark.slow
 def test_an_edited_module_is_computed_again(tmp_path, n_fits, monkeypatch):
     (tmp_path / "marks").mkdir()
     code = "import os, tempfile\ndef f(i, marks):\n    os.close(tempfile.mkstemp(dir=marks)[0])\n    return i + ADD\n"
