@@ -38,9 +38,7 @@ def add_parser(parser: argparse.ArgumentParser) -> None:
     form = command.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON instead of tables")
     form.add_argument("--html", metavar="FILE", type=Path, help="write a report that a browser shows without a network")
-    form.add_argument(
-        "--follow", action="store_true", help="show the tables again when a task is done, until Ctrl-C"
-    )
+    form.add_argument("--follow", action="store_true", help="show the tables again when a task is done, until Ctrl-C")
     command.set_defaults(run=_show)
 
 

@@ -25,7 +25,8 @@ def as_text(summary: dict[str, Any]) -> str:
             parts.append(failures)
     if not summary["searches"]:
         parts.append("Nothing is recorded yet.")
-    return "\n\n".join(parts)
+    text = "\n\n".join(parts)
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)  # for the terminal
 
 
 def _since(sessions: list[dict[str, Any]]) -> str:
@@ -94,5 +95,4 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 def _shown(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)  # a terminal obeys the others
     return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"

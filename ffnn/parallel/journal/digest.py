@@ -99,7 +99,7 @@ class Digests:
 
     def _of(self, kind: type, thing: Any) -> bytes:
         if kind in (list, tuple):
-            return node(kind.__name__, self._items(thing))
+            return node(kind.__name__, self._items(thing, id(thing)))
         if kind is dict:
             return node("dict", *(part for item in thing.items() for part in map(self._walk, item)))
         if kind in (set, frozenset):
@@ -126,16 +126,16 @@ class Digests:
             return self._estimator(thing)
         return self._callable(thing) or self._reduced(kind, thing)
 
-    def _items(self, items: Sequence[Any]) -> bytes:
-        """Return the digest of a list, kept if it is long and its items cannot be changed."""
+    def _items(self, items: Sequence[Any], place: Any) -> bytes:
+        """Return the digest of a list, kept under its place if it is long and its items cannot be changed."""
         if len(items) < _LONG or type(items[0]) not in _FIXED:
             return node("items", *map(self._walk, items))
-        kept = self._kept.get(id(items))
+        kept = self._kept.get(place)
         if kept is not None and len(kept[0]) == len(items) and all(map(operator.is_, kept[0], items)):
             return kept[1]
         found = node("items", *map(self._walk, items))
         if set(map(type, items)) <= _FIXED:
-            self._keep(id(items), tuple(items), found)
+            self._keep(place, tuple(items), found)
         return found
 
     def _array(self, array: np.ndarray) -> bytes:
@@ -146,7 +146,8 @@ class Digests:
         parts = [self._walk(array.mask)] if isinstance(array, np.ma.MaskedArray) else []
         array = np.asarray(array)
         if array.dtype.hasobject:
-            return node("array", head, self._items(array.ravel().tolist()), *parts)
+            where = (array.__array_interface__["data"][0], array.shape, array.strides)
+            return node("array", head, self._items(array.ravel().tolist(), where), *parts)
         flat = (array.T if order == "F" else np.ascontiguousarray(array)).reshape(-1).view(np.uint8)
         if array.nbytes < _LARGE:
             return node("array", head, flat.data, *parts)

@@ -54,9 +54,7 @@ def facts_of_result(result: Any, is_fit: bool) -> dict[str, Any]:
         if isinstance(result.get(name), numbers.Real):
             facts[name] = _number(result[name])
     if result.get("fit_error"):
-        text = str(result["fit_error"]).strip()
-        facts["error"] = text.rpartition("\n")[2][:_LONGEST] if text.startswith("Traceback") else text[:_LONGEST]
-        facts["traceback"] = text[-_LONGEST_ERROR:]
+        facts["error"] = _last_part(str(result["fit_error"]))[:_LONGEST_ERROR]
     return facts
 
 
@@ -72,6 +70,16 @@ def has_failed(result: Any, is_fit: bool) -> bool:
     scores = result.get("test_scores")
     values = list(scores.values()) if isinstance(scores, Mapping) else [scores]
     return bool(result.get("fit_error")) or any(isinstance(value, numbers.Real) and value != value for value in values)
+
+
+def _last_part(text: str) -> str:
+    """Return the exception that a traceback ends with, whose lines follow those of the last frame."""
+    lines = text.strip().splitlines()
+    frames = [i for i, line in enumerate(lines) if line.startswith("  File ")]
+    start = frames[-1] + 1 if frames else 0
+    while start < len(lines) - 1 and lines[start].startswith("    "):
+        start += 1
+    return "\n".join(lines[start:])
 
 
 def _scores(scores: Any) -> dict[str, float | None]:

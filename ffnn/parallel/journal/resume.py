@@ -82,7 +82,10 @@ class ResumedTasks:
         if not missing:
             done = _finished([call.result for call in calls])
             on_recorded(batch)
-            self._reporter.submit(report, done)
+            try:
+                self._reporter.submit(report, done)
+            except RuntimeError:  # the call is over, or Python ends
+                report(done)
             return done
         part = batch
         if len(missing) < len(calls):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import os
 import secrets
@@ -213,7 +214,7 @@ class Store:
                     return
             record = self._append(meta, payload)
             if meta.get("reusable"):
-                self._index[meta["key"]] = [(self._name, record)]
+                self._index[meta["key"]] = [(self._name, _place(record))]
             n = self._n_written
         self._sync(n)
 
@@ -261,7 +262,7 @@ class Store:
     def _refresh(self) -> None:
         for name, record in self._folder.new_records(skip=self._name):
             if record.meta.get("reusable"):
-                self._index.setdefault(record.meta["key"], []).append((name, record))
+                self._index.setdefault(record.meta["key"], []).append((name, _place(record)))
 
     @contextlib.contextmanager
     def _other_processes_wait(self) -> Iterator[None]:
@@ -284,3 +285,8 @@ class Store:
             yield
         finally:
             os.close(lock)
+
+
+def _place(record: Record) -> Record:
+    """Return a record without what it says, which need not stay in memory."""
+    return dataclasses.replace(record, meta={})

@@ -228,6 +228,36 @@ def _failing(marks, flag):
     return Failing
 
 
+def test_a_candidate_that_kills_its_worker_is_shown_and_computed_again(tmp_path):
+    flag = tmp_path / "deadly"
+    flag.touch()
+
+    class Deadly(DecisionTreeClassifier):
+        path = str(flag)
+
+        def fit(self, X, y):
+            import os
+            import signal
+
+            if self.max_depth == 2 and os.path.exists(self.path):
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().fit(X, y)
+
+    search = GridSearchCV(Deadly(random_state=0), DEPTHS, cv=2, refit=False)
+    with pool(tmp_path / "run", max_retries=0), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False, False]
+    failed = [one for one in recorded(tmp_path / "run") if one["failed"]]
+    assert len(failed) == 2
+    assert failed[0]["error"].startswith("ffnn.exceptions.WorkerDiedError: a worker was killed by SIGKILL")
+    flag.unlink()
+    with pool(tmp_path / "run") as p:
+        search.fit(X, y)
+    assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+    assert "2 done, 6 more from the journal" in p.summary()
+
+
 def test_a_lost_worker_is_no_result(tmp_path):
     flag = tmp_path / "deadly"
     flag.touch()
