@@ -28,7 +28,7 @@ from tests.support.agents import wait_until_gone
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
 SEARCH = """
-import os, sys, tempfile, time, warnings
+import os, sys, tempfile, time
 import numpy as np
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
@@ -41,7 +41,6 @@ class Slow(DecisionTreeClassifier):
         time.sleep(0.1)
         return super().fit(X, y)
 
-warnings.simplefilter("error", ffnn.exceptions.JournalWarning)
 first, last = map(int, sys.argv[1:3])
 search = GridSearchCV(Slow(random_state=0), {"max_depth": list(range(first, last))}, cv=4, refit=False)
 with ffnn.pool(n_workers=2, journal="run", progress=False):
@@ -83,10 +82,11 @@ def test_a_client_that_is_killed_at_any_moment_loses_the_running_tasks_alone(tmp
             while client.poll() is None and len(recorded(tmp_path)) < min(target, 44):
                 time.sleep(0.005)
             time.sleep(chance.uniform(0, 0.1))
+            assert client.poll() is None, client.stderr and client.stderr.read()
             workers = psutil.Process(client.pid).children(recursive=True)
             client.kill()
             n_kills += 1
-        wait_until_gone([worker.pid for worker in workers])  # fault 12
+        wait_until_gone(*(worker.pid for worker in workers))  # fault 12
     with start(tmp_path, 1, 13) as client:
         _, errors = client.communicate()
     assert (client.returncode, errors) == (0, "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import copy
 import os
 import pickle
@@ -21,6 +20,7 @@ from ffnn.exceptions import JournalWarning
 from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_result, has_failed
 from ffnn.parallel.journal.journal import Journal
 from ffnn.parallel.journal.keys import Keys, TaskKey
+from ffnn.parallel.output import STDERR
 
 __all__ = ["ResumedTasks"]
 
@@ -164,8 +164,10 @@ class ResumedTasks:
             if cause in self._warned:
                 return
             self._warned.add(cause)
-        with contextlib.suppress(JournalWarning):  # a filter that turns it into an error would stop the search
+        try:
             warnings.warn(f"journal={str(self._path)!r}: {text}", JournalWarning, stacklevel=2)
+        except JournalWarning as warning:  # a filter makes it an error, which would be lost in this thread
+            STDERR.write(f"JournalWarning: {warning}\n")
 
 
 def _finished(results: list[Any]) -> _Future:
