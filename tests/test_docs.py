@@ -105,7 +105,7 @@ def test_the_guide_to_resuming_resumes(tmp_path):
     command = [sys.executable, "-c", "from ffnn.cli import main; main()", "journal", "show", "run1/"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     ((_, page),) = blocks(ROOT / "docs/resume.md", "console")
-    shown = re.search(r"^MLPClassifier: .*\n\nalpha .*\n", page, re.MULTILINE)
+    shown = re.search(r"^MLPClassifier: .*\n\nweight_decay .*\n", page, re.MULTILINE)
     assert shown[0] in done.stdout
 
 

@@ -51,7 +51,7 @@ def _table(search: dict[str, Any]) -> str:
     n_folds = max(len(row["folds"]) for row in search["candidates"])
     header = [*search["parameters"], *(["rows"] if varied else []), *search["scores"]]
     header += [f"fold {i}" for i in range(n_folds)] if search["scores"] and n_folds > 1 else []
-    header += ["seconds", "failed"]
+    header += ["seconds", *(["failed"] if search["n_failed"] else [])]
     first = search["scores"][0] if search["scores"] else None
     lines = []
     for row in search["candidates"]:
@@ -62,7 +62,7 @@ def _table(search: dict[str, Any]) -> str:
             values = [_number((fold["scores"] or {}).get(first)) for fold in row["folds"]]
             cells += values + [""] * (n_folds - len(values))
         seconds = row["mean_fit_time"] if row["mean_fit_time"] is not None else row["folds"][0]["seconds"]
-        cells += [_number(seconds, 3), str(row["n_failed"] or "")]
+        cells += [_number(seconds, 3), *([str(row["n_failed"] or "")] if search["n_failed"] else [])]
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     padded = (
