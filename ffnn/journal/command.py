@@ -50,6 +50,8 @@ def _show(arguments: argparse.Namespace) -> int:
             return _follow(reader)
         summary = reader.summary()
         if arguments.html is not None:
+            if arguments.html.is_dir():
+                raise IsADirectoryError(f"--html {arguments.html} is a folder; name a file, such as report.html.")
             with replacing(Path(os.path.realpath(arguments.html))) as file:
                 file.write_text(as_html(summary), encoding="utf-8")
         else:

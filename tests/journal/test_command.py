@@ -145,6 +145,10 @@ def test_an_empty_journal_is_shown(tmp_path, capsys):
 def test_a_report_that_cannot_be_written_is_an_error(run, tmp_path, capsys):
     assert main(["journal", "show", str(run[0]), "--html", str(tmp_path / "no" / "report.html")]) == 1
     assert "there is no folder" in capsys.readouterr().err
+    before = sorted(run[0].iterdir())
+    assert main(["journal", "show", str(run[0]), "--html", str(run[0])]) == 1
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert sorted(run[0].iterdir()) == before
 
 
 def test_following_shows_what_is_added(tmp_path):

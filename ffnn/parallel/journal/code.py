@@ -69,7 +69,8 @@ class CodeDigests:
         if _is_importable(function):
             return node("global", name.encode(), function.__qualname__.encode(), self.module(name))
         cells = [_content(cell) for cell in function.__closure__ or ()]
-        parts = [_code_digest(function.__code__), self._digest((function.__defaults__, function.__kwdefaults__, cells))]
+        others = (function.__defaults__, function.__kwdefaults__, cells, vars(function))
+        parts = [_code_digest(function.__code__), self._digest(others)]
         if not has_no_file(name):
             parts.append(self.module(name))
         if travels(name):  # and so do the globals that it uses

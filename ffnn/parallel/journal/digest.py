@@ -104,7 +104,7 @@ class Digests:
             return node("dict", *(part for item in thing.items() for part in map(self._walk, item)))
         if kind in (set, frozenset):
             return node(kind.__name__, *sorted(map(self._walk, thing)))
-        if isinstance(thing, np.ndarray):
+        if kind in (np.ndarray, np.memmap):
             return self._array(thing)
         if isinstance(thing, np.generic | np.dtype):
             return node("scalar", str(thing.dtype if isinstance(thing, np.generic) else thing).encode(), _bytes(thing))
@@ -140,23 +140,21 @@ class Digests:
 
     def _array(self, array: np.ndarray) -> bytes:
         order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else "strided"
-        kind = "array" if type(array) in (np.ndarray, np.memmap) else f"{type(array).__module__}.{type(array).__name__}"
         # sums depend on the order of the memory to rounding
-        head = repr((kind, order, array.shape, array.dtype.descr if array.dtype.names else array.dtype.str)).encode()
-        parts = [self._walk(array.mask)] if isinstance(array, np.ma.MaskedArray) else []
+        head = repr((order, array.shape, array.dtype.descr if array.dtype.names else array.dtype.str)).encode()
         array = np.asarray(array)
         if array.dtype.hasobject:
             where = (array.__array_interface__["data"][0], array.shape, array.strides)
-            return node("array", head, self._items(array.ravel().tolist(), where), *parts)
+            return node("array", head, self._items(array.ravel().tolist(), where))
         flat = (array.T if order == "F" else np.ascontiguousarray(array)).reshape(-1).view(np.uint8)
         if array.nbytes < _LARGE:
-            return node("array", head, flat.data, *parts)
+            return node("array", head, flat.data)
         place = (array.__array_interface__["data"][0], head)
         seen = checksum(flat.data)
         kept = self._kept.get(place)
         if kept is None or kept[0] != seen:
             kept = self._keep(place, seen, node("array", head, flat.data))
-        return node("large", kept[1], *parts)
+        return kept[1]
 
     def _keep(self, place: Any, seen: Any, found: bytes) -> tuple[Any, bytes]:
         if len(self._kept) >= _MOST_KEPT:

@@ -48,9 +48,44 @@ def shifted(n):
     return lambda x: x + n
 
 
+class Measured(np.ndarray):
+    """An array with a unit, as some packages have them."""
+
+    def __reduce__(self):
+        return (measured, (np.asarray(self), getattr(self, "unit", None)))
+
+    def __reduce_ex__(self, protocol):
+        return self.__reduce__()
+
+
+def measured(array, unit):
+    found = array.view(Measured)
+    found.unit = unit
+    return found
+
+
+def tagged(tag):
+    def function():
+        return 1
+
+    function.tag = tag
+    function.__module__ = "__main__"
+    return function
+
+
 DIFFERENT = {
     "numbers": [1, 1.0, True, "1", b"1", 2, np.float64(1), np.int64(1), 1j, None, -1, 0.0, -0.0],
     "arrays": [X, X + 1, X.astype("f4"), X.reshape(3, 4), X[::2], X.tolist(), np.asfortranarray(X), X.astype(object)],
+    "kinds of arrays": [
+        X,
+        np.ma.masked_array(X, X > 5),
+        np.ma.masked_array(X, X > 6),
+        X.view(Measured),
+        measured(X, "m"),
+        measured(X, "cm"),
+        np.rec.fromarrays([[1, 2]], names="a"),
+        np.rec.fromarrays([[1, 2]], names="b"),
+    ],
     "sparse": [CSR, CSR * 2, CSR.tocsc(), CSR.tocoo(), scipy.sparse.csr_matrix(X)],
     "frames": [FRAME, FRAME.rename(columns={"a": "c"}), FRAME.astype({"a": float}), FRAME[["b", "a"]], FRAME["a"]],
     "texts": [TEXTS, TEXTS[:-1], [*TEXTS[:-1], "x"], tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object)],
@@ -71,6 +106,7 @@ DIFFERENT = {
     ],
     "scorers": ["accuracy", make_scorer(accuracy_score), make_scorer(f1_score), make_scorer(f1_score, average="macro")],
     "functions": [np.sin, np.cos, len, str.upper, "x".upper, "y".upper, shifted(1), shifted(2), lambda x: x],
+    "attributes of functions": [tagged(1), tagged(2)],
     "partials": [functools.partial(shifted, 1), functools.partial(shifted, 2), functools.partial(shifted, n=1)],
     "transformers": [FunctionTransformer(np.log1p), FunctionTransformer(np.log), FunctionTransformer(lambda x: x * 2)],
     "random states": [np.random.RandomState(0), np.random.RandomState(1), np.random.default_rng(0)],
