@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ffnn.parallel.journal.code import CodeDigests
+from ffnn.parallel.journal.draws import draws
 from ffnn.parallel.journal.nodes import UnhashableError, node
 from ffnn.parallel.tasks.blobs import checksum
 
@@ -180,7 +181,7 @@ class Digests:
         parts = [
             node("name", name.encode(), self._walk(value))
             for name, value in state.items()
-            if not (ours and name in _QUIET)
+            if not (ours and name in _QUIET) and (name != "random_state" or draws(estimator))
         ]
         return node("estimator", self.code.type_(kind), self._walk(callbacks), *parts)
 
@@ -213,6 +214,8 @@ class Digests:
         if isinstance(parts, str):
             return self.code.global_(str(getattr(thing, "__module__", None) or kind.__module__), parts)
         function, args, state, items, pairs = (*parts, None, None, None)[:5]
+        if isinstance(state, dict) and "random_state" in state and not draws(thing):
+            state = {name: value for name, value in state.items() if name != "random_state"}
         content = (function, args, state, list(items or ()), list(pairs or ()))
         return node("object", *map(self._walk, content))
 

@@ -30,6 +30,7 @@ from sklearn.utils import check_random_state
 from ffnn._utils._private import is_fit_and_score, undelayed
 from ffnn._version import __version__
 from ffnn.parallel.journal.digest import Digests
+from ffnn.parallel.journal.draws import draws
 from ffnn.parallel.journal.nodes import UnhashableError, node
 from ffnn.parallel.preflight.versions import PACKAGES, installed
 from ffnn.plugins import registry
@@ -45,19 +46,6 @@ _UNSEEDED = (
     "{} has random_state=None, so another run would give another result. Give it a seed, or pass "
     "journal=ffnn.Journal(path, reuse_unseeded=True)."
 )
-
-_stochastic_solver = lambda one: one.solver in ("sag", "saga", "liblinear")  # noqa: E731
-_shuffled = lambda one: one.shuffle  # noqa: E731
-_random_order = lambda one: one.selection == "random"  # noqa: E731
-#: When the classes of scikit-learn draw that do so with some parameters only; all others always may.
-_DRAWS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(["LogisticRegression", "LogisticRegressionCV", "Ridge", "RidgeClassifier"], _stochastic_solver),
-    **dict.fromkeys(["KFold", "StratifiedKFold", "GroupKFold", "StratifiedGroupKFold", "TargetEncoder"], _shuffled),
-    **dict.fromkeys(["Lasso", "LassoCV", "ElasticNet", "ElasticNetCV", "MultiTaskLasso"], _random_order),
-    **dict.fromkeys(["SVC", "NuSVC"], lambda one: getattr(one, "probability", False) is True),
-    **dict.fromkeys(["LinearSVC", "LinearSVR"], lambda one: one.dual is not False),
-    "PCA": lambda one: one.svd_solver in ("auto", "arpack", "randomized"),
-}
 
 
 @dataclass(frozen=True)
@@ -176,7 +164,7 @@ class _Seen:
         self.look_for_ours(thing)
         attributes = getattr(thing, "__dict__", None)
         seed = attributes.get("random_state", _MISSING) if isinstance(attributes, dict) else _MISSING
-        if not self._n_seeding and _is_no_seed(seed) and _draws(thing):
+        if not self._n_seeding and _is_no_seed(seed) and draws(thing):
             self.unseeded.append(type(thing).__name__)
         if not isinstance(thing, BaseEnsemble) or _is_no_seed(seed):
             return None
@@ -208,12 +196,6 @@ def _signature_of_fit(function: Any) -> inspect.Signature:
 
 def _is_no_seed(value: Any) -> bool:
     return value is None or value is np.random or value is check_random_state(None)
-
-
-def _draws(thing: Any) -> bool:
-    kind = type(thing)
-    decides = _DRAWS.get(kind.__name__) if kind.__module__.startswith("sklearn.") else None
-    return True if decides is None else bool(decides(thing))
 
 
 @functools.cache

@@ -109,6 +109,7 @@ DIFFERENT = {
     "attributes of functions": [tagged(1), tagged(2)],
     "partials": [functools.partial(shifted, 1), functools.partial(shifted, 2), functools.partial(shifted, n=1)],
     "transformers": [FunctionTransformer(np.log1p), FunctionTransformer(np.log), FunctionTransformer(lambda x: x * 2)],
+    "seeds": [KFold(3, shuffle=True, random_state=0), KFold(3, shuffle=True, random_state=1), KFold(3)],
     "random states": [np.random.RandomState(0), np.random.RandomState(1), np.random.default_rng(0)],
     "dates": [np.array(["2020-01-01"], "M8[D]"), np.array(["2020-01-01"], "M8[s]"), np.array(["2020-01-02"], "M8[D]")],
 }
@@ -129,6 +130,12 @@ def used(matrix):
     return matrix
 
 
+def with_seed(splitter):
+    """Give a splitter a random state of its own, as StackingClassifier does."""
+    splitter.random_state = np.random.RandomState()
+    return splitter
+
+
 EQUAL = {
     "copies": (X, X.copy()),
     "large copies": (np.arange(1e5), np.arange(1e5)),
@@ -137,6 +144,8 @@ EQUAL = {
     "sparse": (CSR, used(CSR)),
     "clones": (make_pipeline(StandardScaler(), SVC(C=2)), clone(make_pipeline(StandardScaler(), SVC(C=2)))),
     "closures": (shifted(3), shifted(3)),
+    "seeds that are not used": (KFold(3), with_seed(KFold(3))),
+    "seeds of solvers": (LogisticRegression(), LogisticRegression(random_state=3)),
     "verbose": (SVC(), SVC(verbose=True)),
     "n_jobs": (KNeighborsClassifier(), KNeighborsClassifier(n_jobs=2)),
     "verbose in a pipeline": (make_pipeline(SVC()), make_pipeline(SVC(verbose=1), verbose=True, memory="/tmp")),
