@@ -133,6 +133,7 @@ class FfnnBackend(ParallelBackendBase):
         self._hashes = Hashes()
         if self._resumed is not None:
             self._resumed.close()
+            self._resumed = None
         self._progress.close()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
