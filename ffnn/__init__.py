@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ffnn.classifier import MLPClassifier
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
     from ffnn.exporting import export
+    from ffnn.parallel.journal.journal import Journal
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.parallel.sharing.cached import cached
     from ffnn.persistence import load, save
@@ -34,6 +35,7 @@ _HOMES = {
     "Cosine": "ffnn.schedules",
     "Exponential": "ffnn.schedules",
     "InverseScaling": "ffnn.schedules",
+    "Journal": "ffnn.parallel.journal.journal",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
     "Linear": "ffnn.schedules",
@@ -68,6 +70,7 @@ __all__ = [
     "Cosine",
     "Exponential",
     "InverseScaling",
+    "Journal",
     "KerasBuilder",
     "Linear",
     "LossCurveDisplay",

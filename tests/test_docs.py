@@ -113,6 +113,21 @@ def test_the_quickstart_runs(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_the_guide_to_resuming_resumes(tmp_path):
+    ((title, code),) = blocks(ROOT / "docs/resume.md", "python")
+    (tmp_path / str(title)).write_text(code)
+    for expected in (r"9 tasks on \d workers? in .*: 9 done", r"0 tasks on .*: 0 done, 9 more from the journal"):
+        command = [sys.executable, str(title)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+        assert re.match(expected, done.stdout), done.stdout
+    command = [sys.executable, "-c", "from ffnn.cli import main; main()", "journal", "show", "run1/"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    ((_, page),) = blocks(ROOT / "docs/resume.md", "console")
+    shown = re.search(r"^MLPClassifier: .*\n\nweight_decay .*\n", page, re.MULTILINE)
+    assert shown[0] in done.stdout
+
+
 def test_the_keras_model_of_ones_own_learns():
     code = blocks(ROOT / "docs/plugins/builders.md", "python")[0][1]
     code += "\nfrom sklearn.datasets import load_digits\nX, y = load_digits(return_X_y=True)"

@@ -26,6 +26,7 @@ __all__ = [
     "num_samples",
     "safe_indexing",
     "set_metadata_requests",
+    "undelayed",
 ]
 
 
@@ -109,13 +110,23 @@ def is_fit_and_score(function: Any) -> bool:
     them no function is, and a lost worker ends the search.
     """
     from sklearn import model_selection
+
+    known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
+    return known is not None and undelayed(function)[0] is known
+
+
+def undelayed(function: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the function that scikit-learn's ``delayed`` was given, and the configuration under which it is called.
+
+    ``sklearn.utils.parallel._FuncWrapper``, with its attributes ``function`` and ``config``; without it, the function
+    is its own, and has no configuration.
+    """
     from sklearn.utils import parallel
 
     wrapper = getattr(parallel, "_FuncWrapper", None)
     if wrapper is not None and isinstance(function, wrapper):
-        function = function.function
-    known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
-    return known is not None and function is known
+        return function.function, dict(getattr(function, "config", None) or {})
+    return function, {}
 
 
 def metadata_requests(estimator: Any) -> Any:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import functools
+import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
 from ffnn.executor import BaseExecutor
 from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from ffnn.parallel.foreign import adapt, unwrap
+from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
+
+if TYPE_CHECKING:
+    from ffnn.parallel.journal.resume import ResumedTasks
 
 __all__ = ["FfnnBackend", "make_executor"]
 
@@ -36,6 +41,8 @@ class FfnnBackend(ParallelBackendBase):
         A registered executor's name, or an executor, which then stays the caller's to shut down.
     nesting_level, inner_max_num_threads : optional
         joblib's own parameters.
+    journal : Journal, str or os.PathLike, optional
+        The journal, or its folder: finished tasks are recorded there, and recorded ones are not run again.
     **options
         The named executor's options.
 
@@ -57,9 +64,11 @@ class FfnnBackend(ParallelBackendBase):
         executor: str | concurrent.futures.Executor = "multiprocessing",
         nesting_level: int | None = None,
         inner_max_num_threads: int | None = None,
+        journal: Journal | str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self._journal = as_journal(journal)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
@@ -68,6 +77,7 @@ class FfnnBackend(ParallelBackendBase):
     def _clear(self) -> None:
         self._progress = Progress(False, self._executor)
         self._hashes = Hashes()
+        self._resumed: ResumedTasks | None = None
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
@@ -112,11 +122,18 @@ class FfnnBackend(ParallelBackendBase):
         self._aborted = False
         self._progress = Progress(self._show, self._executor)
         self._hashes = Hashes(watchful=getattr(self.parallel, "return_generator", False))
+        if self._journal is not None:
+            from ffnn.parallel.journal.resume import ResumedTasks
+
+            self._resumed = ResumedTasks(self._journal)
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
     def stop_call(self) -> None:
         """Note that the call is over."""
         self._hashes = Hashes()
+        if self._resumed is not None:
+            self._resumed.close()
+            self._resumed = None
         self._progress.close()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
@@ -124,9 +141,9 @@ class FfnnBackend(ParallelBackendBase):
         name = _name(func)
         if name is not None:
             func.__qualname__ = name  # for messages; it does not travel
-        future = self._track(func)
-        future.add_done_callback(functools.partial(self._done, func, callback))
-        return future
+        if self._resumed is not None:
+            return self._resumed.submit(func, callback, self._run, self._note_recorded)
+        return self._run(func, callback)
 
     def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
         """Return a finished future's result, or raise its exception."""
@@ -147,6 +164,15 @@ class FfnnBackend(ParallelBackendBase):
     def get_nested_backend(self) -> tuple[Any, int | None]:
         """Return the backend for calls nested in a task: sequential, within its worker's share of the machine."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+    def _run(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
+        future = self._track(func)
+        future.add_done_callback(functools.partial(self._done, func, callback))
+        return future
+
+    def _note_recorded(self, func: Any) -> None:
+        note = getattr(self.executor, "note_recorded", self._progress.note_recorded)  # a pool shows its own progress
+        note(func)
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():

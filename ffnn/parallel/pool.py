@@ -14,6 +14,7 @@ import numpy as np
 from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
+from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.sharing.pipelines import SharedCall
 
@@ -31,6 +32,7 @@ def pool(
     *,
     progress: bool | None = None,
     share: bool | int = False,
+    journal: Journal | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -45,6 +47,9 @@ def pool(
         Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
         parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
         4 GiB.
+    journal : str, os.PathLike or Journal, optional
+        A folder in which every task that joblib runs on the pool is recorded as soon as it is done. What is recorded is
+        not run again: run an interrupted search a second time, and it resumes. See :class:`ffnn.Journal`.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -58,6 +63,8 @@ def pool(
     ------
     TypeError, ValueError
         If the name or an option is wrong; nothing has been started then.
+    JournalError
+        If the folder cannot be used as a journal.
 
     Notes
     -----
@@ -71,11 +78,11 @@ def pool(
     """
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    limit = _check_share(share)
+    limit, journal = _check_share(share), as_journal(journal)
     executor = make_executor(name, options)
     if limit:
         executor.share()
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor), limit)
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor), journal, limit)
 
 
 def _check_share(share: object) -> int:
@@ -92,13 +99,17 @@ def _check_share(share: object) -> int:
     return int(share)
 
 
-def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
+def make_backend_factory(
+    name: str = "multiprocessing", *, journal: Journal | str | os.PathLike[str] | None = None, **options: Any
+) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
 
     Parameters
     ----------
     name : str, default="multiprocessing"
         A registered executor's name.
+    journal : str, os.PathLike or Journal, optional
+        As in :func:`pool`.
     **options
         The executor's options.
 
@@ -122,7 +133,7 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
     make_executor(name, options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
-        return FfnnBackend(**{"executor": name, **options, **more})
+        return FfnnBackend(**{"executor": name, "journal": journal, **options, **more})
 
     return factory
 
@@ -130,10 +141,13 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
 class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
-    def __init__(self, executor: BaseExecutor, progress: Progress, shared: int = 0) -> None:
+    def __init__(
+        self, executor: BaseExecutor, progress: Progress, journal: Journal | None = None, shared: int = 0
+    ) -> None:
         self._executor = executor
         self._shared = shared
         self._progress = progress
+        self._journal = journal
         self._context: Any = None
         self._pid: int | None = None
 
@@ -168,6 +182,11 @@ class Pool(concurrent.futures.Executor):
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
             self._progress.close()
+            self._journal = None  # whose files are closed with the last reference to it
+
+    def note_recorded(self, batch: Any) -> None:
+        """Count a batch of calls that is taken from the journal."""
+        self._progress.note_recorded(batch)
 
     def summary(self) -> str:
         """Return one line with the tasks done so far, the workers and the time."""
@@ -179,7 +198,7 @@ class Pool(concurrent.futures.Executor):
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
-        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
+        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self, journal=self._journal), n_jobs=-1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

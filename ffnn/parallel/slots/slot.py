@@ -168,6 +168,7 @@ class Slot:
 
     def _settle(self, worker: Worker, item: Item) -> None:
         future = item.future
+        future.worker = self._name
         with self._lock:
             self._current = future
         future.on_cancel(lambda: self.end(future))

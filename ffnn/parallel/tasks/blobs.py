@@ -18,7 +18,7 @@ import numpy as np
 from ffnn._utils.span import Span
 from ffnn.parallel.tasks.wire import Buffer
 
-__all__ = ["LEAST", "Blob", "Hashes"]
+__all__ = ["LEAST", "Blob", "Hashes", "checksum"]
 
 T = TypeVar("T")
 _Key: TypeAlias = tuple[Any, ...]
@@ -113,8 +113,8 @@ class Hashes:
         """Return the blob of a buffer, which must be contiguous; `span` is that of the task that needs it."""
         view = data.raw() if isinstance(data, pickle.PickleBuffer) else memoryview(data).cast("B")
         address = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
-        checksum = _checksum(view) if self._watchful else None
-        name = self._once(("bytes", address, view.nbytes), view.obj, view.nbytes, lambda: _name(view), span, checksum)
+        seen = checksum(view) if self._watchful else None
+        name = self._once(("bytes", address, view.nbytes), view.obj, view.nbytes, lambda: _name(view), span, seen)
         return Blob(name, view.nbytes, view)
 
     def pickled(self, thing: Any, suits: Callable[[Any], bool], span: Span | None = None) -> Blob | None:
@@ -199,7 +199,7 @@ def _name(data: Buffer) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _checksum(data: Buffer) -> bytes:
+def checksum(data: Buffer) -> bytes:
     """Return the sums over rows and columns of a buffer seen as a table, ten times as fast as its name."""
     n_words = len(data) // 8
     n_rows = n_words // _COLUMNS
