@@ -78,6 +78,7 @@ print(n_runs)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc, whose sanitizers these are")
 def test_no_shape_leads_outside_of_memory(tmp_path):
     where = [
