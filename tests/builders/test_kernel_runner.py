@@ -12,6 +12,8 @@ from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
 from ffnn_plugins.inputs.sparse import SparseInput
 from ffnn_plugins.layers.affine import Affine
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 
