@@ -1,4 +1,4 @@
-"""How far one client reaches: up to 100,000 queued tasks and 1,000 workers, for ffnn's slots and for Dask's scheduler.
+"""Measures how far one client scales: 100,000 queued tasks and 1,000 workers, for ffnn and for Dask's scheduler.
 
     python benchmarks/executor_scale.py [--tasks 100000] [--workers 10 100 300 1000] [--seconds 0 0.1 1]
         [--kinds ffnn dask] [--out benchmarks/results]

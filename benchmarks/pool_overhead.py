@@ -1,4 +1,4 @@
-"""What a task costs: many short tasks on ffnn's workers, on loky's and on Dask's, side by side.
+"""Measures the cost of a task: many short tasks on ffnn's workers, on loky's and on Dask's, side by side.
 
     python benchmarks/pool_overhead.py [--tasks 1000] [--seconds 0.01] [--n-workers 2] [--rounds 3]
         [--only ffnn loky dask ...] [--json FILE]

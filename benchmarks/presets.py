@@ -61,16 +61,16 @@ def contestants(preset: str, kind: str) -> tuple[Any, Any]:
     """Return scikit-learn's pipeline and ours."""
     peer = scikit_learns(kind)
     if preset == "talk":
-        ours = presets.talk(kind, random_state=0, ngrams__max_features=N_TERMS)
+        ours = presets.talk(kind, builder="tf", random_state=0, ngrams__max_features=N_TERMS)
         return make_pipeline(clone(ours["ngrams"]), MaxAbsScaler(), peer), ours
     if preset == "text":
-        ours = presets.text(kind, random_state=0, tfidf__max_features=N_TERMS)
+        ours = presets.text(kind, builder="tf", random_state=0, tfidf__max_features=N_TERMS)
         return make_pipeline(clone(ours["tfidf"]), peer), ours
     if preset == "sklearn":
-        return scaled(peer), scaled(presets.sklearn(kind, random_state=0))
+        return scaled(peer), scaled(presets.sklearn(kind, builder="tf", random_state=0))
     if kind == "classifier":
-        return scaled(peer), presets.modern(random_state=0)
-    return scaled(peer), presets.modern("regressor", random_state=0)
+        return scaled(peer), presets.modern(builder="tf", random_state=0)
+    return scaled(peer), presets.modern("regressor", builder="tf", random_state=0)
 
 
 def measure(preset: str, data: DataSet, n_folds: int) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.simplefilter("ignore")  # scikit-learn's networks stop at their limit of epochs, as by default they may
 
-    ffnn.MLPClassifier(n_epochs=1).fit([[0.0], [1.0]], [0, 1])  # the import of the engine is nobody's fit
+    ffnn.MLPClassifier(n_epochs=1, builder="tf").fit([[0.0], [1.0]], [0, 1])  # the import of the engine is nobody's fit
     file = RESULTS.with_suffix(".json")
     results = json.loads(file.read_text()) if args.write and file.exists() else {}
     for preset in args.only:

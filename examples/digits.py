@@ -1,12 +1,14 @@
 """The main job on data that comes with scikit-learn: a search over networks and engines, on two worker processes.
 
 Run it with ``make demo``, or ``python examples/digits.py``. It prints the table of candidates, a baseline and the wall
-times of the same search in this process and on the workers, and saves a picture of the loss curves.
+times of the same search in this process and on the workers. It saves a picture of the loss curves, and what the journal
+of the search says, as a report in HTML.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 import ffnn
 from ffnn import MLPClassifier
+from ffnn.cli import main as main_of_ffnn
 
 GRID = {
     "hidden_units": [(64,), (256,), (256, 256)],
@@ -86,10 +89,12 @@ def main() -> None:
     print(f"Digits: {len(X_train)} images to search on, {len(X_test)} held out; {n_candidates} candidates × {FOLDS}.\n")
 
     start = time.perf_counter()
-    MLPClassifier(n_epochs=1).fit(X_train[:9], y_train[:9])  # imports TensorFlow, for the search in this process
+    MLPClassifier(n_epochs=1, builder="tf").fit(X_train[:9], y_train[:9])  # imports TensorFlow for the search here
     print(f"TensorFlow imported: {time.perf_counter() - start:.1f} s, in no figure below.")
     print(f"Searching on {args.n_workers} worker processes …", flush=True)
-    with ffnn.pool("multiprocessing", n_workers=args.n_workers, progress=True):
+    journal = args.output.with_suffix(".journal")
+    shutil.rmtree(journal, ignore_errors=True)  # with it, the search would resume, and no fit would run
+    with ffnn.pool("multiprocessing", n_workers=args.n_workers, progress=True, journal=journal):
         search, distributed = timed_search(X_train, y_train, args.n_epochs)
     print("Searching in this process …", flush=True)
     serial, sequential = timed_search(X_train, y_train, args.n_epochs)
@@ -115,6 +120,9 @@ def main() -> None:
 
     draw_loss_curves(X_train, y_train, args.n_epochs, args.output)
     print(f"\nLoss curves: {args.output}")
+    report = args.output.with_suffix(".html")
+    main_of_ffnn(["journal", "show", str(journal), "--html", str(report)])
+    print(f"What the workers did: {report}; or ffnn journal show {journal}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ffnn.classifier import MLPClassifier
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
     from ffnn.exporting import export
+    from ffnn.parallel.journal.journal import Journal
     from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.parallel.sharing.cached import cached
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
     from ffnn.schedules import Cosine, CosLog, Exponential, InverseScaling, Linear, OneCycle, Stepwise, WarmUp
@@ -33,6 +35,7 @@ _HOMES = {
     "Cosine": "ffnn.schedules",
     "Exponential": "ffnn.schedules",
     "InverseScaling": "ffnn.schedules",
+    "Journal": "ffnn.parallel.journal.journal",
     "KerasBuilder": "ffnn.builders.keras",
     "LBFGS": "ffnn.solvers",
     "Linear": "ffnn.schedules",
@@ -47,6 +50,7 @@ _HOMES = {
     "Stepwise": "ffnn.schedules",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
+    "cached": "ffnn.parallel.sharing.cached",
     "export": "ffnn.exporting",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
@@ -66,6 +70,7 @@ __all__ = [
     "Cosine",
     "Exponential",
     "InverseScaling",
+    "Journal",
     "KerasBuilder",
     "Linear",
     "LossCurveDisplay",
@@ -78,6 +83,7 @@ __all__ = [
     "Stepwise",
     "TensorFlowBuilder",
     "WarmUp",
+    "cached",
     "export",
     "load",
     "make_backend_factory",

@@ -29,7 +29,7 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     #: The engine's top-level module, and what to install for it.
     engine: ClassVar[str]
     requirement: ClassVar[str]
-    #: Whether a forked child can go on with the models of its parent; an engine with threads of its own cannot.
+    #: Whether a forked child can use the models of its parent, which an engine with threads cannot.
     survives_fork: ClassVar[bool] = False
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
         return True
 
     def structure(self) -> Hashable:
-        """Return the key of the models that this builder makes; the state moves to a new model where it changes."""
+        """Return the key of the models that this builder makes; when it changes, the state moves to a new model."""
         return parameters_key(self)
 
     def listeners(self, run: Run) -> Sequence[Listener]:
@@ -73,7 +73,7 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
         return ()
 
     def import_engine(self) -> None:
-        """Import the engine, which :meth:`model` does otherwise; a worker calls it before a task's clocks run."""
+        """Import the engine, as :meth:`model` does; workers call this before a task is timed."""
         importlib.import_module(self.engine)
 
     def check_running(self) -> None:

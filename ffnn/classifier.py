@@ -44,11 +44,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     activation : str, callable or None, default="relu"
         The activation of the hidden layers: ``"relu"``, ``"tanh"``, ``"sigmoid"``, ``"elu"``, ``"selu"`` (with alpha
         dropout), ``"gelu"``, ``"silu"``, ``"mish"``, ``"softplus"`` or ``"leaky_relu"``; a function of a tensor
-        of the builder's engine; None for linear.
+        of the builder's engine, which is TensorFlow for ``"auto"``; None for linear.
     builder : str or Builder, default="auto"
         The builder of the network: ``"native"``, ``"tf"``, ``"keras"``, a plugin's name, or an instance such as
         ``KerasBuilder(build=my_function)``. ``"auto"`` is ``"native"`` where it can train the network and is expected
-        to be as fast, else ``"tf"``; the page on builders has the rule.
+        to be as fast, else ``"tf"``, by the network, the shape of X, the batch size and the device alone; the page on
+        builders has the rule. Builders agree to rounding, except that ``"native"`` draws other masks of dropout.
     block : sequence of str or Layer, default=("dropout", "affine", "activation")
         The layers of a hidden block, repeated for each of ``hidden_units``.
     input_layer : str or Input, default="auto"

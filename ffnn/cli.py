@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ffnn._utils.console import OutputError, show, warn
 from ffnn.exceptions import PluginWarning
+from ffnn.journal.command import add_parser as add_journal
 
 __all__ = ["main"]
 
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     plugins.set_defaults(run=_plugins)
     commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
+    add_journal(commands.add_parser("journal", help="show the searches that a journal records"))
     return parser
 
 

@@ -15,6 +15,7 @@ Errors about a value also derive from the built-in exception that scikit-learn u
         ├── TrainingDivergedError       (also ValueError and ArithmeticError)
         ├── PersistenceError            (also ValueError)
         ├── ExportError                 (also ValueError)
+        ├── JournalError                (also ValueError)
         └── ExecutorError
             ├── HostError
             │   ├── HostKeyError
@@ -27,6 +28,7 @@ Errors about a value also derive from the built-in exception that scikit-learn u
 
     UserWarning
     ├── HostWarning
+    ├── JournalWarning
     └── PluginWarning
 """
 
@@ -43,6 +45,8 @@ __all__ = [
     "HostError",
     "HostKeyError",
     "HostWarning",
+    "JournalError",
+    "JournalWarning",
     "PersistenceError",
     "PluginConflictError",
     "PluginError",
@@ -102,6 +106,10 @@ class PersistenceError(FfnnError, ValueError):
 
 class ExportError(FfnnError, ValueError):
     """An estimator cannot be exported in that format."""
+
+
+class JournalError(FfnnError, ValueError):
+    """A folder cannot be used as a journal: it is a file, another user's, of a later ffnn, or cannot be written to."""
 
 
 class ExecutorError(FfnnError):
@@ -168,6 +176,10 @@ class TaskFailedError(ExecutorError):
 
 class HostWarning(UserWarning):
     """A host, or one of its workers, is not used; the others continue."""
+
+
+class JournalWarning(UserWarning):
+    """A result is not recorded, or what is recorded cannot be used again; the search goes on."""
 
 
 class PluginWarning(UserWarning):

@@ -50,7 +50,7 @@ class Task:
     @property
     def name(self) -> str:
         """The name of the user's function, for messages; joblib's batches and partials are unwrapped."""
-        function = self.function
+        function = getattr(self.function, "__wrapped__", self.function)
         while isinstance(function, functools.partial):
             function = function.func
         items = getattr(function, "items", None)
@@ -70,6 +70,8 @@ class Future(concurrent.futures.Future[T]):
     ----------
     seconds : float or None
         Seconds that the task ran, if the executor knows; set before the future is done.
+    worker : str or None
+        The name of the worker that ran the task, likewise.
     span : Span
         The time from the task's submission to its end.
     """
@@ -78,6 +80,7 @@ class Future(concurrent.futures.Future[T]):
         super().__init__()
         self.span = Span()
         self.seconds: float | None = None
+        self.worker: str | None = None
         self._end: Callable[[], None] | None = None
         self._pid = os.getpid()
 

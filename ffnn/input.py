@@ -33,7 +33,7 @@ class SparseStatistics:
     batch_size : int
         The rows of a batch.
     stored_per_row : float
-        The mean number of stored entries a row.
+        The mean number of stored entries per row.
     features_met : float
         The expected number of features with a stored entry in a batch of random rows.
     """
@@ -52,8 +52,8 @@ class Input(DocumentedMixin, BaseEstimator, ABC):
 
     #: Whether batches are :class:`SparseRows`.
     sparse: ClassVar[bool] = False
-    #: How a batch of :class:`SparseRows` meets the first weights: ``"dense"`` makes its rows dense, ``"stored"`` goes
-    #: entry by entry where the builder can, and ``"auto"`` is the builder's choice by :attr:`statistics_`.
+    #: How a batch of :class:`SparseRows` is multiplied with the first weights: ``"dense"`` makes its rows dense,
+    #: ``"stored"`` uses the stored entries if the builder can, ``"auto"`` lets it choose by :attr:`statistics_`.
     batches: str = "dense"
     #: The statistics of the data that :meth:`fit` was given, if the input reports any.
     statistics_: SparseStatistics | None = None

@@ -165,7 +165,7 @@ class Layer(ABC):
         """Return the layer's output for a Keras tensor, computed by native Keras layers.
 
         The variables of those layers must be in the order of :meth:`weights`. With ``NotImplemented``, the default, the
-        Keras builder wraps the layer in a Keras layer of its own, whose ``.keras`` file requires ffnn to load.
+        Keras builder wraps the layer; a ``.keras`` file with it requires ffnn to load.
 
         Parameters
         ----------
@@ -181,14 +181,14 @@ class Layer(ABC):
         return NotImplemented
 
     def to_native(self, n_inputs: int) -> tuple[NativeOp, ...] | None:
-        """Return the operations of the ``native`` builder that the layer is made of; None, the default, if it is none.
+        """Return the layer as operations of the ``native`` builder; None, the default, if there are no such operations.
 
-        Then that builder refuses the layer by name. A subclass whose :meth:`forward` is another one says so anew.
+        Then that builder refuses the layer. A subclass that overrides :meth:`forward` must override this method, too.
 
         Parameters
         ----------
         n_inputs : int
-            The number of features that enter the layer.
+            The number of input features.
         """
         return None
 

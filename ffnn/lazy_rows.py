@@ -1,8 +1,9 @@
-"""A solver's steps at a zero gradient, by which rows that no batch touches can be left for later.
+"""A solver's steps at a zero gradient, which rows that no batch touches can postpone.
 
-In a very sparse X a batch touches few features. The rows of the other features' weights have a zero gradient, and still
-a solver with slots moves them. As each such step multiplies the slots by constants, many of them can be made up for at
-once, when the row is next touched or read. So a step costs what the batch has stored, however wide X is.
+If X is very sparse, a batch touches few features. The weights of the other features have a zero gradient, but a solver
+with slots still changes them. Since each such step multiplies the slots by constants, many of them can be computed at
+once, when the row is next touched or read. So the cost of a step depends on the stored values of the batch, and not on
+the width of X.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["LazyRows", "StepHistory"]
 
 
-#: A step's part in a sum is left out when it has shrunk to this.
+#: A step's contribution to a sum is neglected when it has shrunk to this factor.
 _NOTHING = 1e-10
-#: Rows are left for later only if a solver forgets a gradient within this number of steps.
+#: Rows postpone steps only if a solver forgets a gradient within this number of steps.
 _LONGEST = 1000
-#: The most segments and steps that rows wait for: each segment adds to a row's cost when it is touched, each step
-#: takes 24 bytes.
+#: The most segments and steps that rows postpone: each segment adds to the cost of touching a row, and each step takes
+#: 24 bytes.
 _MOST_SEGMENTS = 64
 _MOST_STEPS = 2**18
-#: A step's part in a sum must shrink by this from step to step, or the sum grow by no more than that.
+#: A step's contribution to a sum must shrink by the first factor from step to step, or the sum may grow by the second.
 _SHRINKING = 0.99
 _GROWTH = 1e4
 
@@ -39,15 +40,15 @@ _GROWTH = 1e4
 class LazyRows:
     """A solver's steps at a zero gradient.
 
-    The j-th of such steps in a row moves the weight by ``size_j`` times the sum of ``ratio**j * direction`` over some
-    ratios, where ``size_j`` is the step size or, if not ``by_step_size``, 1; and it multiplies each slot by its decay.
+    The j-th consecutive step moves the weight by ``size_j`` times the sum of ``ratio**j * direction`` over the ratios,
+    where ``size_j`` is the step size or, if not ``by_step_size``, 1. It also multiplies each slot by its decay.
 
     Parameters
     ----------
     decays : mapping of str to float
-        What a step multiplies each slot by, for all slots in their order.
+        The factor by which a step multiplies each slot, for all slots in their order.
     ratios : tuple of float
-        In [0, 1); none where the weight stays.
+        In [0, 1); empty if the weight does not move.
     directions : callable, optional
         ``directions(ops, slots)`` returns a tensor of the weight's shape for each ratio.
     by_step_size : bool
@@ -70,7 +71,7 @@ class LazyRows:
 
     @property
     def moves(self) -> bool:
-        """Whether such a step changes more than the scale of the weight."""
+        """Whether a step changes more than the scale of the weight."""
         return bool(self.ratios) or any(decay != 1 for decay in self.decays.values())
 
     @property
@@ -80,13 +81,13 @@ class LazyRows:
 
 
 class StepHistory:
-    """Records the steps since all rows were up to date, and says how far each waiting row has to move.
+    """Records the steps since all rows were up to date, from which the postponed steps of a row are computed.
 
-    Steps come in segments: an epoch is one, or several. A row that waits from one segment into the next is brought to
-    the end of the first, then on from there. So it ends, to the last bit, where it would have ended had all rows been
-    brought up to date in between, and no result depends on when the weights are read.
+    Steps are divided into segments, one or several per epoch. A row that postpones steps of several segments takes them
+    segment by segment. So the result is the same, to the bit, as if all rows had been brought up to date at the end of
+    each segment, and does not depend on when the weights are read.
 
-    Within a segment, a waiting row moves from step a to step b by ``kept * sums[a] - ratio**(b - a) * sums[b]`` along
+    Within a segment, a row moves from step a to step b by ``kept * sums[a] - ratio**(b - a) * sums[b]`` along
     the direction of each ratio, where ``kept = exp(logs[b] - logs[a])``, and each of its slots is multiplied by its
     decay b - a times.
 
@@ -100,10 +101,10 @@ class StepHistory:
     ends : int32 ndarray of shape (n_segments,)
         The number of steps at the end of each segment.
     sums : float64 ndarray of shape (now + n_segments, n_ratios)
-        Before each step of a segment, and at its end: how far the steps from there to its end move a row, as if none of
-        them shrank it. After step t, of segment k, it is row t + k.
+        For each step of a segment, and for its end: how far the steps from there to its end move a row, without weight
+        decay. After step t of segment k it is row t + k.
     logs : float64 ndarray of shape (now + n_segments,)
-        The logarithm of the factor by which the segment's steps have shrunk a waiting row until then.
+        The logarithm of the factor by which weight decay has shrunk a row in the segment until then.
     """
 
     def __init__(self, lazy_rows: LazyRows) -> None:
@@ -123,11 +124,11 @@ class StepHistory:
 
     @property
     def is_full(self) -> bool:
-        """Whether all rows should be brought up to date, before the record takes too much memory or time."""
+        """Whether all rows should be brought up to date, as the record would take too much memory or time."""
         return len(self.ends) >= _MOST_SEGMENTS or self.now >= _MOST_STEPS
 
     def segments(self, plan: EpochPlan, shrinks: bool) -> list[EpochPlan]:
-        """Divide an epoch into segments; nearly always it is one.
+        """Divide an epoch into segments, in nearly all cases one.
 
         Parameters
         ----------
@@ -140,7 +141,7 @@ class StepHistory:
         growth = max(self._lazy_rows.ratios, default=0.0) / max(1 - most, 1e-3)
         if growth <= _SHRINKING:
             return [plan]
-        # sums would grow from step to step, and their differences be lost in rounding
+        # the sums would grow from step to step, and their differences lose precision
         n = int(np.clip(np.log(_GROWTH) / max(np.log(growth), 1e-3), 1, _LONGEST))
         return [plan.steps(start, start + n) for start in range(0, plan.n_batches, n)]
 
@@ -161,7 +162,7 @@ def _rates(plan: EpochPlan, shrinks: bool) -> Array:
 
 
 def _sums(ratio: float, sizes: Array, kept: Array) -> list[float]:
-    """Return, for each step, how far the steps from it to the last move a row, before they shrink it."""
+    """Return, for each step, how far the steps from it to the last move a row, without weight decay."""
     sums = [0.0]
     for size, k in zip(sizes[::-1].tolist(), kept[::-1].tolist(), strict=True):
         sums.append(ratio * (size + sums[-1]) / k)

@@ -16,7 +16,7 @@ Arrays = dict[str, Array]
 
 @dataclass(frozen=True)
 class Rows:
-    """A data set as its input prepared it: what a model loads.
+    """A data set, prepared by its input for a model.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class State:
     Parameters
     ----------
     weights : dict of str to ndarray
-        The weights by name, with what is learned otherwise, such as moving means.
+        The weights by name, including those that are not trained by gradients, such as moving means.
     slots : dict of str to ndarray
         The solver's arrays for each weight, by ``"<weight>/<slot>"``. Empty before the first step.
     step : int
@@ -51,7 +51,7 @@ class State:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """The plan of an epoch, decided by the core, so that every builder does the same.
+    """The plan of an epoch, which the core makes, so that all builders train in the same way.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class EpochPlan:
     seeds : int32 ndarray of shape (n_batches, 2)
         The seed of each step's random draws.
     weight_decay : float
-        Its strength; :attr:`ffnn.solver.Solver.decoupled` says how it acts.
+        The strength of the weight decay; see :attr:`ffnn.solver.Solver.decoupled`.
     horizon : int
-        The epoch at which the training is to end. A builder may compile a program where the training is long enough.
+        The epoch at which the training ends; builders may compile programs for long trainings.
     clip_norm, clip_value : float, optional
         The bound of each step's gradient, see :func:`ffnn.solver.clipped`; at most one of them.
     """
@@ -111,9 +111,9 @@ class EpochPlan:
 
 
 class Model(Protocol):
-    """A network on an engine: one fit's own, while programs are shared by all fits of an architecture.
+    """A network on an engine, with the weights of one fit; all fits of an architecture share programs.
 
-    It does not depend on scikit-learn. Its state goes in and out as NumPy arrays; nothing else of it is pickled.
+    It does not depend on scikit-learn. Its state is exchanged as NumPy arrays; nothing else is pickled.
     """
 
     @property
@@ -122,11 +122,11 @@ class Model(Protocol):
         ...
 
     def initial_weights(self, rng: np.random.Generator) -> Arrays:
-        """Return freshly drawn weights, a function of the generator's state alone."""
+        """Return new initial weights, which depend on the generator's state only."""
         ...
 
     def set_state(self, state: State) -> None:
-        """Take weights, slots (zeroed where absent) and step.
+        """Set weights, slots (to their initial values if missing) and step.
 
         Raises
         ------
@@ -146,13 +146,13 @@ class Model(Protocol):
     def is_finite(self) -> bool:
         """Return whether the whole state is finite, and the squares of the trained weights are, too.
 
-        Scores are sums of products with weights: they overflow where weights are larger than that. It is called once
-        after the last step of a training; nothing but the answer should leave the engine.
+        With larger weights, scores overflow. This is called once after the last step of a training; only the answer
+        should be transferred from the engine.
         """
         ...
 
     def load(self, x: Rows, targets: Array, weight: Array) -> None:
-        """Take a data set for :meth:`train_epoch` and :meth:`loss_and_gradient`.
+        """Load a data set for :meth:`train_epoch` and :meth:`loss_and_gradient`.
 
         Parameters
         ----------
@@ -170,35 +170,35 @@ class Model(Protocol):
         ...
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        """Train one epoch; return the weighted mean of the losses that its batches had before their steps."""
+        """Train one epoch; return the weighted mean of the losses of its batches before their steps."""
         ...
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         """Return the mean loss over the data set at the given weights, without dropout, and its gradient.
 
-        The weights become the model's own.
+        The model keeps these weights.
         """
         ...
 
     def forward(self, x: Rows, layer: int | None = None) -> Array:
-        """Return the scores, of shape (n_rows, n_outputs), computed over tiles of multiples of some rows.
+        """Return the scores, of shape (n_rows, n_outputs), computed in tiles of a fixed number of rows.
 
-        So a row's scores do not depend on the rows beside it.
+        So a row's scores do not depend on the other rows.
 
         Parameters
         ----------
         x : Rows
             The samples, prepared by the network's input.
         layer : int, optional
-            The number, from 0, of a hidden layer: its values are then returned, of shape (n_rows, n_units).
+            The number of a hidden layer, from 0, whose values of shape (n_rows, n_units) are returned instead.
         """
         ...
 
     def input_gradient(self, x: Rows) -> Array:
         """Return the gradients of the scores with respect to X, of shape (n_rows, n_outputs, n_features).
 
-        They are computed without dropout, over tiles as in :meth:`forward`. Of sparse rows, too, every feature has its
-        gradient, as it is at 0 for what is not stored.
+        They are computed without dropout, in tiles as in :meth:`forward`. Every feature has a gradient, also those that
+        sparse rows do not store.
         """
         ...
 

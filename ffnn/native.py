@@ -1,4 +1,4 @@
-"""How layers, inputs and outputs say what they are to an engine that has their operations ready, such as ``native``."""
+"""Describes layers, inputs and outputs to an engine with a fixed set of operations, such as ``native``."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ __all__ = ["NativeLoss", "NativeOp"]
 
 @dataclass(frozen=True)
 class NativeOp:
-    """An operation on a batch, one of a fixed set.
+    """An operation on a batch, from a fixed set.
 
     Parameters
     ----------
     kind : str
         ``"affine"``, ``factor * x @ weight + bias_rate * bias``; ``"function"``, an activation; ``"dropout"`` and
-        ``"alpha_dropout"``, of which ``factor`` is the rate; ``"noise"``, of which it is the standard deviation;
-        ``"scale"``, ``x * (factor * weight)``; ``"prelu"``; ``"layer_norm"``, of which ``factor`` is epsilon.
+        ``"alpha_dropout"``, where ``factor`` is the rate; ``"noise"``, where it is the standard deviation;
+        ``"scale"``, ``x * (factor * weight)``; ``"prelu"``; ``"layer_norm"``, where ``factor`` is epsilon.
     function : str
         The name of the activation, as in :class:`ffnn.ops.Ops`.
     weight, bias : str
-        The names of its weights among those of the layer; empty where it has none.
+        The layer's names of its weights; empty if it has none.
     factor, bias_rate : float
-        Its numbers.
+        The numbers in its formula.
     """
 
     kind: Literal["affine", "function", "dropout", "alpha_dropout", "noise", "scale", "prelu", "layer_norm"]
@@ -36,21 +36,20 @@ class NativeOp:
 
 @dataclass(frozen=True)
 class NativeLoss:
-    """A loss, one of a fixed set, and what its formula takes.
+    """A loss from a fixed set, and the numbers in its formula.
 
     Parameters
     ----------
     kind : str
-        ``"softmax"`` and ``"sigmoid"``, cross entropies; or a loss of regressions.
+        ``"softmax"`` or ``"sigmoid"``, the cross entropies; or a regression loss.
     gamma : float or None
-        Of a focal loss; None is no focal loss.
+        The exponent of a focal loss; None for another loss.
     smoothing : float
-        The share of a class's target that is spread over all classes, where that is not in the targets.
+        The fraction of a class's target that is spread over all classes, unless the targets are smoothed already.
     quantile : float
-        Of ``"quantile"``.
+        The quantile of ``"quantile"``.
     weighted : bool
-        Whether the targets of a row are followed by the weights of its entries, as those of multilabel outputs are
-        where they are weighted.
+        Whether the weights of a row's entries follow its targets, as for multilabel outputs with class weights.
     """
 
     kind: Literal["softmax", "sigmoid", "squared_error", "absolute_error", "huber", "quantile", "poisson"]

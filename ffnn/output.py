@@ -205,7 +205,7 @@ class Output(DocumentedMixin, BaseEstimator, ABC):
         return keras.layers.Activation(self.activation, name=f"output_{self.activation}", dtype=dtype)(scores)
 
     def to_native(self) -> NativeLoss | None:
-        """Return which loss of the ``native`` builder a fitted output has; None, the default, if it is none."""
+        """Return the fitted output's loss in the ``native`` builder; None, the default, if there is no such loss."""
         return None
 
     def adjust_tags(self, tags: Tags) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ffnn._utils.checks import unknown_name
 from ffnn.classifier import MLPClassifier
@@ -129,8 +129,8 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
     Returns
     -------
     Pipeline
-        A pipeline of ``"encode"``, ``"clip"`` and ``"mlp"``, which takes a dense array of numbers, or a pandas or
-        polars frame of numbers and categories.
+        A pipeline of ``"encode"``, ``"clip"`` and ``"mlp"``, which takes a dense array of numbers, or a pandas,
+        polars or PyArrow frame of numbers and categories.
 
     Raises
     ------
@@ -169,7 +169,9 @@ def modern(kind: str = "classifier", *, random_state: Any = None, **params: Any)
         dtype="float32",
     )
     one_hot = OneHotEncoder(drop="if_binary", handle_unknown="ignore", sparse_output=False)
-    encode = ColumnTransformer([("one_hot", one_hot, categorical_columns)], remainder="passthrough")
+    # numbers as they are, but as an array: scikit-learn does not join the columns of every frame
+    numbers = StandardScaler(with_mean=False, with_std=False)
+    encode = ColumnTransformer([("one_hot", one_hot, categorical_columns)], remainder=numbers)
     return _pipeline([("encode", encode), ("clip", RobustSmoothClip(limit=3.0)), ("mlp", mlp)], random_state, params)
 
 

@@ -62,7 +62,7 @@ FLOORS: list[dict[str, str]] = [
         "persistence": "ffnn.save, ffnn.load",
         "displays": "plots",
     },
-    {"doctor": "ffnn doctor", "cli": "the command ffnn", "testing": "suites for plugins"},
+    {"doctor": "ffnn doctor", "journal": "ffnn journal", "cli": "the command ffnn", "testing": "suites for plugins"},
 ]
 ORDER = list(chain.from_iterable(FLOORS))
 

@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.exceptions import TrainingDivergedError
 from ffnn.testing._suite import assert_states_equal
+from tests.support.estimators import scores_of, state_of
 
 X, Y = load_iris(return_X_y=True)
 X_REG, Y_REG = (a[:120] for a in load_diabetes(return_X_y=True))
@@ -221,12 +222,12 @@ def test_a_weight_is_a_repetition_on_a_full_batch(kind, builder):
     repeated = clone(make).fit(*many, X_val=many[0][:n_val], y_val=many[1][:n_val])
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
     np.testing.assert_allclose(weighted.validation_loss_curve_, repeated.validation_loss_curve_, rtol=1e-9)
-    np.testing.assert_allclose(weighted._scores(x), repeated._scores(x), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(scores_of(weighted, x), scores_of(repeated, x), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(weighted.score(x, y, repeats), weighted.score(*many), rtol=1e-12)
     first = {} if "regression" in kind or kind == "multilabel" else {"classes": np.unique(y)}
     weighted, repeated = clone(make).partial_fit(x, y, sample_weight=repeats, **first), clone(make)
     repeated.partial_fit(*many, **first)
-    np.testing.assert_allclose(weighted._scores(x), repeated._scores(x), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(scores_of(weighted, x), scores_of(repeated, x), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -237,7 +238,7 @@ def test_a_weight_of_zero_is_a_removal_also_in_small_batches(make, solver):
     zero = make(solver=solver, batch_size=16, dropout=0.2).fit(X, y, sample_weight=keep.astype(float))
     removed = make(solver=solver, batch_size=16, dropout=0.2).fit(X[keep], y[keep])
     np.testing.assert_allclose(zero.loss_curve_, removed.loss_curve_, rtol=1e-7)
-    np.testing.assert_allclose(zero._scores(X), removed._scores(X), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(scores_of(zero, X), scores_of(removed, X), rtol=1e-5, atol=1e-7)
 
 
 # --- the monitor
@@ -299,14 +300,14 @@ def test_a_monitors_exception_leaves_the_estimator_as_it_was(method, error, buil
 
 def test_partial_fit_takes_over_what_may_change(builder):
     estimator = classifier(builder=builder).partial_fit(X, Y, classes=np.unique(Y))
-    before = estimator._fitted.state
+    before = state_of(estimator)
     estimator.set_params(dropout=0.5, learning_rate=1e-9, batch_size=150).partial_fit(X, Y)
-    after = estimator._fitted.state
+    after = state_of(estimator)
     assert after.step == before.step + 1
     for name, array in before.weights.items():
         np.testing.assert_allclose(after.weights[name], array, atol=1e-7)
     estimator.set_params(solver="sgd").partial_fit(X, Y)
-    assert estimator._fitted.state.step == 1
+    assert state_of(estimator).step == 1
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 3
 
 

@@ -18,6 +18,9 @@ from sklearn.model_selection import GridSearchCV
 
 import ffnn
 from ffnn import KerasBuilder, MLPClassifier, MLPRegressor
+from ffnn.input import SparseStatistics
+from ffnn.testing._suite import make_problem
+from ffnn_plugins.builders.native import NativeBuilder
 from ffnn_plugins.inputs.sparse import SparseInput
 
 ROOT = Path(__file__).parents[1]
@@ -71,6 +74,29 @@ def test_tensorflow_is_taken_elsewhere(parameters, x):
     assert classifier(**parameters).fit(x, Y[: x.shape[0]]).builder_ == "tf"
 
 
+@pytest.mark.parametrize(
+    ("units", "batch_size", "n_rows", "expected"),
+    [
+        ((2048,), 1024, 5000, False),
+        ((2048,), 512, 5000, True),  # a smaller batch
+        ((256, 256), 1024, 10**6, True),  # smaller layers
+        ((2048,), 1024, 2000, True),  # over before TensorFlow is imported
+        ((), 1024, 10**6, True),
+    ],
+)
+def test_large_batches_of_large_layers_suit_tensorflow_where_they_are_many(units, batch_size, n_rows, expected):
+    problem = make_problem(hidden_units=units, n_features=2048)
+    assert NativeBuilder().suits(problem.network, problem.solver, n_rows, batch_size) is expected
+
+
+@pytest.mark.parametrize(("n_rows", "expected"), [(2_000, True), (3_000, False)])
+def test_more_stored_entries_than_the_kernel_counts_suit_tensorflow(n_rows, expected):
+    rows = SparseInput("stored")
+    problem = make_problem(input=rows, sparse=True, dtype="float32")
+    rows.statistics_ = SparseStatistics(64, 1e6, 1e6)
+    assert NativeBuilder().suits(problem.network, problem.solver, n_rows, 64) is expected
+
+
 def test_a_named_builder_is_the_one_that_is_named():
     assert MLPRegressor((3,), n_epochs=1, builder="tf").fit(X, X[:, 0]).builder_ == "tf"
     assert classifier(builder=KerasBuilder()).fit(X, Y).builder_ == "KerasBuilder"
@@ -78,7 +104,11 @@ def test_a_named_builder_is_the_one_that_is_named():
 
 def test_what_was_chosen_is_shown():
     fitted = classifier().fit(X, Y)
-    assert "builder_" in fitted._repr_html_()
+    assert re.search(r"builder_.*native", fitted._repr_html_(), re.DOTALL)
+    assert {"builder": "native", "path": "dense"}.items() <= fitted.model_.describe().items()
+    wide = classifier(dtype="float32", input_layer=SparseInput("stored")).fit(WIDE, Y[:40])
+    assert wide.model_.describe()["path"] == "kernel"
+    assert classifier(activation=doubled).fit(X, Y).model_.describe()["builder"] == "tf"
     assert "builder_" not in clone(fitted)._repr_html_()
     assert not hasattr(clone(fitted), "builder_")
 

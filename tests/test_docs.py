@@ -81,6 +81,25 @@ def test_the_plugin_tutorials_tests_pass(tutorial, tmp_path):
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_examples_print_what_the_page_says(page, tmp_path):
+    code = "\n".join(code for _, code in blocks(ROOT / page, "python"))
+    printed = [text for _, text in blocks(ROOT / page, "text")]
+    script = tmp_path / "first.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    fraction = re.compile(r"0\.\d+")
+    for text, line in zip(printed, done.stdout.splitlines(), strict=True):
+        assert fraction.sub("#", text.strip()) == fraction.sub("#", line)
+        # the last digits depend on the processor
+        shown, said = (list(map(float, fraction.findall(words))) for words in (text, line))
+        assert said == pytest.approx(shown, abs=0.02)
+
+
 @pytest.mark.slow
 def test_the_quickstart_runs(tmp_path):
     code = "\n".join(code for _, code in blocks(ROOT / "docs/quickstart.md", "python"))
@@ -92,6 +111,21 @@ def test_the_quickstart_runs(tmp_path):
         [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=500
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_the_guide_to_resuming_resumes(tmp_path):
+    ((title, code),) = blocks(ROOT / "docs/resume.md", "python")
+    (tmp_path / str(title)).write_text(code)
+    for expected in (r"9 tasks on \d workers? in .*: 9 done", r"0 tasks on .*: 0 done, 9 more from the journal"):
+        command = [sys.executable, str(title)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+        assert re.match(expected, done.stdout), done.stdout
+    command = [sys.executable, "-c", "from ffnn.cli import main; main()", "journal", "show", "run1/"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    ((_, page),) = blocks(ROOT / "docs/resume.md", "console")
+    shown = re.search(r"^MLPClassifier: .*\n\nweight_decay .*\n", page, re.MULTILINE)
+    assert shown[0] in done.stdout
 
 
 def test_the_keras_model_of_ones_own_learns():

@@ -19,14 +19,15 @@ FIELD = """
     multiclass multilabel noise norm regression residual robust scaled smooth sparse stochastic training weight
     bar callback curve display early epoch held monitor progress stopping validation
     constant cos cosine cycle exponential inverse linear log one scaling stepwise up warm
-    argument array connected expired foreign statistic step upload
+    argument array connected expired foreign journal record resumed statistic step store upload
     argument draft fit history loop pipeline
     graph native node onnx op tensor
-    conflict data diverged error export forked installed key load lost mismatch missing not persistence start unknown
-    unsupported usage version warning
+    code conflict data digest diverged error export forked installed key load lost mismatch missing not persistence
+    start unhashable unknown unsupported usage version warning
     backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler
+    cached call memory pickled shared store transformer
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

@@ -15,6 +15,7 @@ from ffnn.schedules import Cosine
 from ffnn.solver import StochasticSolver
 from ffnn.training.epochs import epoch_plan
 from ffnn_plugins.inputs.sparse import SparseInput
+from tests.support.estimators import state_of
 
 pytestmark = pytest.mark.slow
 
@@ -88,8 +89,8 @@ def test_a_fit_is_that_of_a_dense_batch(solver, builder):
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, atol=1e-6)
     for mine, theirs in zip(other.coefs_, one.coefs_, strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-5)
-    for slot, value in one._state().slots.items():
-        np.testing.assert_allclose(other._state().slots[slot], value, atol=1e-6)
+    for slot, value in state_of(one).slots.items():
+        np.testing.assert_allclose(state_of(other).slots[slot], value, atol=1e-6)
 
 
 def fit(batches, hidden_units=(8,), **kwargs):

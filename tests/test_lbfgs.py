@@ -8,6 +8,7 @@ from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 from ffnn import LBFGS, MLPClassifier, MLPRegressor
+from tests.support.estimators import state_of
 
 X, Y = load_iris(return_X_y=True)
 X = StandardScaler().fit_transform(X)
@@ -47,7 +48,7 @@ def test_the_loss_never_rises_and_is_that_of_the_weights():
 def test_n_epochs_bounds_the_iterations():
     estimator = classifier(n_epochs=4).fit(X, Y)
     assert estimator.n_iter_ == len(estimator.loss_curve_) == 4
-    assert estimator._fitted.state.step == 4
+    assert state_of(estimator).step == 4
 
 
 def test_it_ends_where_the_gradient_does():

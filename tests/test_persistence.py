@@ -22,6 +22,7 @@ from ffnn import MLPClassifier, MLPRegressor
 from ffnn.estimator.fitted import Fitted
 from ffnn.testing._suite import assert_states_equal, make_problem
 from ffnn.training.epochs import initial_generator
+from tests.support.estimators import scores_of, state_of
 
 ROOT = Path(__file__).parents[1]
 X, Y = load_iris(return_X_y=True)
@@ -58,12 +59,12 @@ FITS = {
 )
 def test_every_way_of_copying_keeps_all_of_it(kind, builder):
     estimator = FITS[kind](builder=builder)
-    expected = estimator.predict(X), estimator._scores(X)
+    expected = estimator.predict(X), scores_of(estimator, X)
     for way, copied in COPIES.items():
         twin = copied(estimator)
         np.testing.assert_array_equal(twin.predict(X), expected[0], err_msg=way)
-        np.testing.assert_array_equal(twin._scores(X), expected[1], err_msg=way)
-        assert_states_equal(twin._fitted.state, estimator._fitted.state)
+        np.testing.assert_array_equal(scores_of(twin, X), expected[1], err_msg=way)
+        assert_states_equal(state_of(twin), state_of(estimator))
         assert twin.loss_curve_ == estimator.loss_curve_
         assert repr(twin) == repr(estimator)
 
@@ -137,10 +138,10 @@ def test_a_subclass_keeps_its_own_parameters(way):
 
 def test_the_state_moves_between_builders_whole():
     estimator = FITS["multiclass"](builder="tf")
-    state = estimator._fitted.state
+    state = state_of(estimator)
     for builder in ("keras", "tf"):
         estimator.set_params(builder=builder).model_  # noqa: B018 - it builds the model
-        moved = estimator._fitted.state
+        moved = state_of(estimator)
         assert moved.step == state.step
         for kind in ("weights", "slots"):
             assert getattr(moved, kind).keys() == getattr(state, kind).keys()

@@ -26,7 +26,7 @@ NAMES = {
     "sklearn.utils.parallel": ["_FuncWrapper"],
     "sklearn.utils.validation": ["_check_sample_weight", "_check_y", "_num_features", "_num_samples"],
     "keras": ["Layer._flatten_layers"],
-    "tensorflow.python.eager.context": ["context", "function_executor_type"],
+    "tensorflow.python.eager.context": ["Context.clear_kernel_cache", "context", "function_executor_type"],
     "skl2onnx._parse": ["_parse_sklearn_simple_model"],
 }
 
@@ -51,6 +51,21 @@ def test_the_name_is_there(module, name):
     for part in name.split("."):
         found = getattr(found, part)
     assert found is not None
+
+
+def test_the_private_attributes_of_objects_are_there():
+    import keras
+
+    assert keras.random.SeedGenerator(3)._initial_seed == 3
+    assert keras.Variable(1.0)._value is not None
+    assert keras.callbacks.Callback().on_epoch_begin._is_default
+    assert hasattr(keras.callbacks.Callback(), "_model")
+    assert keras.callbacks.TensorBoard(profile_batch=(2, 4))._start_batch == 2
+    sklearn_estimator = MLPClassifier()
+    sklearn_estimator._metadata_request = sklearn_estimator._get_metadata_request()
+    assert "fit" in sklearn_estimator._metadata_request._serialize()
+    distributed = pytest.importorskip("distributed")
+    assert "_asynchronous" in distributed.Client.__init__.__code__.co_names
 
 
 @pytest.fixture

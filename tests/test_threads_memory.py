@@ -17,6 +17,7 @@ from sklearn.datasets import load_digits
 
 from ffnn import MLPClassifier
 from tests.conftest import BUILDERS
+from tests.support.estimators import state_of
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +110,7 @@ def test_a_fitted_estimator_keeps_no_data(n_copies, builder):
 def test_going_on_takes_one_copy_of_the_network(builder):
     few = scipy.sparse.random(64, 20_000, 0.01, format="csr", dtype=np.float32, random_state=0)
     estimator = classifier(builder=builder, hidden_units=(64,)).fit(few, Y[:64])
-    state = estimator._fitted.state
+    state = state_of(estimator)
     n_bytes = sum(array.nbytes for part in (state.weights, state.slots) for array in part.values())
     assert n_bytes > 12e6
     estimator.partial_fit(few, Y[:64])

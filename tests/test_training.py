@@ -14,6 +14,7 @@ from ffnn.schedules import Constant
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import assert_states_equal
 from ffnn.training.epochs import TrainingLoop, epoch_plan, initial_generator
+from tests.support.estimators import state_of
 
 X, Y = load_iris(return_X_y=True)
 
@@ -127,10 +128,6 @@ def test_a_loss_that_is_not_finite_ends_the_training(loss):
 def classifier(**parameters):
     defaults = {"hidden_units": (6,), "dropout": 0.3, "batch_size": 40, "random_state": 0}
     return MLPClassifier(**defaults | parameters)
-
-
-def state_of(estimator):
-    return estimator._fitted.state
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])

@@ -7,7 +7,7 @@ import compileall
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -57,12 +57,24 @@ def run(profile: Profile, keys: Sequence[str], path: Path, *, resume: bool = Fal
             shutil.rmtree(data.SCRATCH, ignore_errors=True)
         results["minutes"] += (time.perf_counter() - start) / 60
         unfinished.write_text(json.dumps(results))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    path.with_suffix(".md").write_text(markdown(results))
+    write(results, path)
     unfinished.unlink(missing_ok=True)
     log(f"\n{bars(results['works'])}\n{results['minutes']:.1f} minutes; written: {path}")
     return results
+
+
+def write(results: Mapping[str, Any], path: Path) -> None:
+    """Write results to a file, and their tables beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    path.with_suffix(".md").write_text(markdown(results))
+
+
+def store(results: Mapping[str, Any], path: Path) -> None:
+    """Replace the works of a stored run by those that were measured again; each keeps its date and its machine."""
+    stored = json.loads(path.read_text())
+    works = {work["key"]: work for work in (*stored["works"], *results["works"])}
+    write(stored | {"works": [works[key] for key in WORKS if key in works]}, path)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -70,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description="ffnn beside its peers.")
     parser.add_argument("--quick", action="store_true", help="smaller, one round, in under five minutes")
     parser.add_argument("--only", nargs="+", choices=list(WORKS), metavar="WORK", help="some works, to output/")
+    parser.add_argument("--store", action="store_true", help="put the works of --only into the stored run")
     parser.add_argument("--rounds", type=int, help="how often each contestant is run (default: 3, quick 1)")
     parser.add_argument("--resume", action="store_true", help="go on with a run that was interrupted")
     parser.add_argument("--list", action="store_true", help="name the works and their contestants")
@@ -86,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.rounds:
         profile = replace(profile, rounds=args.rounds)
     path = data.FOLDER / f"some-{profile.name}.json" if args.only else FILES[profile.name]
-    run(profile, args.only or list(WORKS), path, resume=args.resume)
+    results = run(profile, args.only or list(WORKS), path, resume=args.resume)
+    if args.only and args.store:
+        store(results, FILES[profile.name])
 
 
 if __name__ == "__main__":

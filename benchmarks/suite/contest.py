@@ -1,4 +1,4 @@
-"""What is measured: works, their contestants, and the bars that their figures are held to."""
+"""The works that are measured, their contestants, and the bars for their figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Check:
 
 @dataclass
 class Measurement:
-    """What one process of a contestant reports.
+    """The report of one process of a contestant.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure must be, at least or at most.
+    """The least or the largest value that a figure may have.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""One fit of one network, as ffnn and as each peer does it: the same layers, batches of 64, Adam at 0.001.
+"""One fit of one network, as ffnn and as each peer does it: the same layers and batches, Adam at 0.001.
 
 The time is that of the fit alone: from the estimator's constructor to its return, tracing and compiling included, the
 import of the engine not. A peer that cannot take a sparse matrix is given a dense one, made beforehand.
@@ -14,12 +14,10 @@ from typing import Any
 
 from benchmarks.suite.stopwatch import engine_seconds, import_seconds, peak_mb
 
-BATCH = 64
-
 
 @dataclass
 class Fit:
-    """What a fit took.
+    """The time and memory of a fit.
 
     Parameters
     ----------
@@ -44,7 +42,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Task:
-    """What is fitted.
+    """A fit to measure.
 
     Parameters
     ----------
@@ -58,6 +56,8 @@ class Task:
         The same for scikit-learn, in steps.
     seed : int
         What weights and the order of rows follow from.
+    batch : int
+        The rows of a batch.
     """
 
     hidden: Sequence[int]
@@ -65,6 +65,7 @@ class Task:
     peer_rows: int | None
     sklearn_steps: int | None
     seed: int
+    batch: int = 64
 
     @property
     def peer_epochs(self) -> int:
@@ -73,17 +74,22 @@ class Task:
 
     def peer_data(self, X: Any, y: Any) -> tuple[Any, Any]:
         """Return the dense rows that a peer gets, and their labels."""
-        return X[: self.peer_rows].toarray(), y[: self.peer_rows]
+        return dense(X[: self.peer_rows]), y[: self.peer_rows]
+
+
+def dense(X: Any) -> Any:
+    """Return a matrix as a dense array."""
+    return X.toarray() if hasattr(X, "toarray") else X
 
 
 def ffnn(task: Task, X: Any, y: Any, builder: str) -> Fit:
     """Fit ffnn's classifier."""
     from ffnn import MLPClassifier
 
-    engine = engine_seconds("keras" if builder == "keras" else "tensorflow")
+    engine = 0.0 if builder == "native" else engine_seconds("keras" if builder == "keras" else "tensorflow")
     start = time.perf_counter()
     fitted = MLPClassifier(
-        tuple(task.hidden), batch_size=BATCH, n_epochs=task.epochs, builder=builder, random_state=task.seed
+        tuple(task.hidden), batch_size=task.batch, n_epochs=task.epochs, builder=builder, random_state=task.seed
     ).fit(X, y)
     seconds = time.perf_counter() - start
     return Fit(seconds, peak_mb(), lambda rows: fitted.predict_proba(rows)[:, 1], engine=engine)
@@ -96,7 +102,7 @@ def sklearn(task: Task, X: Any, y: Any) -> Fit:
 
     model = MLPClassifier(
         tuple(task.hidden),
-        batch_size=BATCH,
+        batch_size=task.batch,
         max_iter=task.epochs,
         n_iter_no_change=task.epochs + 1,
         alpha=0.0,
@@ -108,13 +114,13 @@ def sklearn(task: Task, X: Any, y: Any) -> Fit:
         return Fit(time.perf_counter() - start, peak_mb(), lambda rows: model.predict_proba(rows)[:, 1])
     times = []
     for step in range(task.sklearn_steps + 1):
-        first = step * BATCH % (X.shape[0] - BATCH + 1)
-        X_batch, y_batch = X[first : first + BATCH], y[first : first + BATCH]
+        first = step * task.batch % (X.shape[0] - task.batch + 1)
+        X_batch, y_batch = X[first : first + task.batch], y[first : first + task.batch]
         start = time.perf_counter()
         model.partial_fit(X_batch, y_batch, classes=np.unique(y))
         times.append(time.perf_counter() - start)
     a_step = float(np.median(times[1:]))  # the first one draws the weights
-    steps = task.epochs * -(-X.shape[0] // BATCH)
+    steps = task.epochs * -(-X.shape[0] // task.batch)
     seconds = max(times[0] - a_step, 0.0) + steps * a_step
     return Fit(seconds, peak_mb(), None, f"extrapolated from {task.sklearn_steps} of {steps} steps")
 
@@ -143,7 +149,7 @@ def _peer_fit(
     if task.peer_rows is None:
         return Fit(seconds, peak_mb(), scores, engine=engine)
     set_up = max(seconds - len(epochs) * epochs[-1], 0.0)
-    steps, done = -(-n_rows // BATCH), -(-task.peer_rows // BATCH)
+    steps, done = -(-n_rows // task.batch), -(-task.peer_rows // task.batch)
     seconds = set_up + task.epochs * epochs[-1] * steps / done
     return Fit(seconds, None, None, f"extrapolated from {2 * done} of {task.epochs * steps} steps", engine)
 
@@ -171,10 +177,10 @@ def keras(task: Task, X: Any, y: Any) -> Fit:
     clock = _clock()
     start = time.perf_counter()
     model = _network(X.shape[1], task.hidden)
-    model.fit(X, y, batch_size=BATCH, epochs=task.peer_epochs, verbose=0, callbacks=[clock])
+    model.fit(X, y, batch_size=task.batch, epochs=task.peer_epochs, verbose=0, callbacks=[clock])
     seconds = time.perf_counter() - start
     return _peer_fit(
-        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.predict(rows.toarray(), verbose=0)[:, 0]
+        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.predict(dense(rows), verbose=0)[:, 0]
     )
 
 
@@ -190,11 +196,11 @@ def keras_wrapper(task: Task, X: Any, y: Any) -> Fit:
     start = time.perf_counter()
     model = module.wrappers.SKLearnClassifier(
         lambda X, y: _network(X.shape[1], task.hidden, y.shape[1]),
-        fit_kwargs={"batch_size": BATCH, "epochs": task.peer_epochs, "verbose": 0, "callbacks": [clock]},
+        fit_kwargs={"batch_size": task.batch, "epochs": task.peer_epochs, "verbose": 0, "callbacks": [clock]},
     ).fit(X, y)
     seconds = time.perf_counter() - start
     return _peer_fit(
-        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.model_.predict(rows.toarray(), verbose=0)[:, 1]
+        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.model_.predict(dense(rows), verbose=0)[:, 1]
     )
 
 
@@ -209,7 +215,7 @@ def scikeras(task: Task, X: Any, y: Any) -> Fit:
     start = time.perf_counter()
     model = KerasClassifier(
         lambda meta: _network(meta["n_features_in_"], task.hidden),
-        batch_size=BATCH,
+        batch_size=task.batch,
         epochs=task.peer_epochs,
         verbose=0,
         callbacks=[clock],
@@ -217,7 +223,7 @@ def scikeras(task: Task, X: Any, y: Any) -> Fit:
     ).fit(X, y)
     seconds = time.perf_counter() - start
     return _peer_fit(
-        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.predict_proba(rows.toarray(), verbose=0)[:, 1]
+        task, n_rows, seconds, clock.seconds, engine, lambda rows: model.predict_proba(dense(rows), verbose=0)[:, 1]
     )
 
 
@@ -241,7 +247,7 @@ def skorch(task: Task, X: Any, y: Any) -> Fit:
         torch.nn.Sequential(*layers),
         optimizer=torch.optim.Adam,
         lr=1e-3,
-        batch_size=BATCH,
+        batch_size=task.batch,
         max_epochs=task.peer_epochs,
         iterator_train__shuffle=True,
         train_split=None,
@@ -249,11 +255,12 @@ def skorch(task: Task, X: Any, y: Any) -> Fit:
     ).fit(X, y.astype(np.float32))
     seconds = time.perf_counter() - start
     return _peer_fit(
-        task, n_rows, seconds, model.history[:, "dur"], engine, lambda rows: model.predict_proba(rows.toarray())[:, 1]
+        task, n_rows, seconds, model.history[:, "dur"], engine, lambda rows: model.predict_proba(dense(rows))[:, 1]
     )
 
 
 FITS: dict[str, Callable[[Task, Any, Any], Fit]] = {
+    "ffnn, native": lambda task, X, y: ffnn(task, X, y, "native"),
     "ffnn, tf": lambda task, X, y: ffnn(task, X, y, "tf"),
     "ffnn, keras": lambda task, X, y: ffnn(task, X, y, "keras"),
     "scikit-learn": sklearn,

@@ -97,9 +97,19 @@ def contestant_rows(name: str, runs: Sequence[Run], reference: Mapping[str, floa
     return rows
 
 
-def work_table(work: Mapping[str, Any]) -> str:
-    """Return the table of a work."""
+def occasion(work: Mapping[str, Any]) -> str:
+    """Return when and where a work was measured, and in how many rounds."""
+    machine, n_rounds = work["machine"], max(map(len, work["runs"].values()))
+    rounds = "1 round" if n_rounds == 1 else f"{n_rounds} rounds"
+    return f"Measured on {work['date']} on {machine['processor']}, {machine['cores']} cores, in {rounds}."
+
+
+def work_table(work: Mapping[str, Any], heading: Mapping[str, Any]) -> str:
+    """Return the table of a work; where it was measured is said if it was not with the others."""
     lines = [f"### {work['title']}", ""]
+    processor = heading["machine"]["processor"]
+    if "machine" in work and (work["date"], work["machine"]["processor"]) != (heading["date"], processor):
+        lines += [occasion(work), ""]
     if work["data"]:
         lines += [f"Data: {work['data']}.", ""]
     first = next(iter(work["runs"].values()))
@@ -115,5 +125,5 @@ def work_table(work: Mapping[str, Any]) -> str:
 def markdown(results: Mapping[str, Any]) -> str:
     """Return all of it: the machine, the bars, and the figures of each work."""
     works = results["works"]
-    parts = [heading(results), bars(works), *[work_table(work) for work in works]]
+    parts = [heading(results), bars(works), *[work_table(work, results) for work in works]]
     return "\n".join(parts)

@@ -15,11 +15,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suite import child
 from benchmarks.suite.contest import Results, Work
+from benchmarks.suite.machine import machine
 
 ROOT = Path(__file__).parents[2]
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
@@ -28,7 +30,7 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Profile:
-    """How much is done.
+    """The size of a measurement.
 
     Parameters
     ----------
@@ -139,4 +141,5 @@ def measure(work: Work, profile: Profile, *, log: Log = print) -> dict[str, Any]
                 runs[name].append(run)
                 log(f"  {number + 1}/{n_rounds} {name}: {told(run)} [{time.perf_counter() - start:.0f} s in all]")
     bars = [bar.judge(Results(runs)) for bar in work.bars]
-    return {"key": work.key, "title": work.title, "data": data, "size": profile.name, "runs": runs, "bars": bars}
+    head = {"key": work.key, "title": work.title, "data": data, "size": profile.name, "date": str(date.today())}
+    return head | {"machine": machine(), "runs": runs, "bars": bars}

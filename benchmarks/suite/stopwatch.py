@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import resource
 import statistics
 import threading
@@ -40,6 +41,13 @@ def engine_seconds(engine: str = "tensorflow") -> float:
     return seconds(lambda: import_engine(engine))
 
 
+def seconds_since_start() -> float:
+    """Return the seconds since this process was started, imports included."""
+    ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    up = time.clock_gettime(time.CLOCK_BOOTTIME)
+    return up - int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
 def peak_mb() -> float:
     """Return the most memory that this process has had so far, in MB (10⁶ bytes)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
@@ -53,7 +61,7 @@ def anonymous_mb() -> float:
     raise OSError(f"{STATUS} has no RssAnon: this measurement needs Linux 4.5 or later.")
 
 
-class ValidationListener:
+class PeakMemory:
     """The most anonymous memory that was seen."""
 
     def __init__(self) -> None:
@@ -66,7 +74,7 @@ class ValidationListener:
 @contextmanager
 def watched(every: float = 0.002) -> Any:
     """Watch the memory of this process, looking at it every so many seconds, while the block runs."""
-    watch = ValidationListener()
+    watch = PeakMemory()
     ended = threading.Event()
 
     def look() -> None:

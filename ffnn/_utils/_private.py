@@ -17,12 +17,16 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
+    "has_callbacks",
     "is_callback_address",
     "is_fit_and_score",
     "is_search",
+    "metadata_requests",
     "num_features",
     "num_samples",
     "safe_indexing",
+    "set_metadata_requests",
+    "undelayed",
 ]
 
 
@@ -106,25 +110,66 @@ def is_fit_and_score(function: Any) -> bool:
     them no function is, and a lost worker ends the search.
     """
     from sklearn import model_selection
+
+    known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
+    return known is not None and undelayed(function)[0] is known
+
+
+def undelayed(function: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the function that scikit-learn's ``delayed`` was given, and the configuration under which it is called.
+
+    ``sklearn.utils.parallel._FuncWrapper``, with its attributes ``function`` and ``config``; without it, the function
+    is its own, and has no configuration.
+    """
     from sklearn.utils import parallel
 
     wrapper = getattr(parallel, "_FuncWrapper", None)
     if wrapper is not None and isinstance(function, wrapper):
-        function = function.function
-    known = getattr(getattr(model_selection, "_validation", None), "_fit_and_score", None)
-    return known is not None and function is known
+        return function.function, dict(getattr(function, "config", None) or {})
+    return function, {}
+
+
+def metadata_requests(estimator: Any) -> Any:
+    """Return the metadata requests that were set on an estimator, by method and parameter; None if there are none.
+
+    ``_metadata_request`` and its ``_serialize``; without them ``ffnn.save`` leaves the requests out.
+    """
+    serialize = getattr(getattr(estimator, "_metadata_request", None), "_serialize", None)
+    return None if serialize is None else serialize()
+
+
+def set_metadata_requests(estimator: Any, requested: Any) -> None:
+    """Set the metadata requests of an estimator to a result of :func:`metadata_requests`.
+
+    ``_get_metadata_request`` and ``_metadata_request``; without them the requests keep their defaults.
+    """
+    if not hasattr(estimator, "_get_metadata_request"):
+        return
+    requests = estimator._get_metadata_request()
+    for method, asked in requested.items():
+        for parameter, alias in asked.items():
+            getattr(requests, method).add_request(param=parameter, alias=alias)
+    estimator._metadata_request = requests
 
 
 def is_search(thing: Any) -> bool:
     """Return whether an object is a search of scikit-learn's, such as ``GridSearchCV``.
 
-    ``sklearn.model_selection._search.BaseSearchCV``, of which the halving ones are, too; without it, one of the two
-    that are always there.
+    ``sklearn.model_selection._search.BaseSearchCV``, the base class of all searches; without it, only the two searches
+    with a public class are recognized.
     """
     from sklearn import model_selection
 
     base = getattr(getattr(model_selection, "_search", None), "BaseSearchCV", None)
     return isinstance(thing, base or (model_selection.GridSearchCV, model_selection.RandomizedSearchCV))
+
+
+def has_callbacks(estimator: Any) -> bool:
+    """Return whether scikit-learn's callbacks are told of an estimator's fits.
+
+    The attribute ``_skl_callbacks``; in versions without it there are no callbacks.
+    """
+    return bool(getattr(estimator, "_skl_callbacks", None))
 
 
 def is_callback_address(thing: Any) -> bool:

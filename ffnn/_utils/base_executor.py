@@ -7,7 +7,13 @@ import concurrent.futures
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-__all__ = ["BaseExecutor"]
+__all__ = ["NO_SHARING", "BaseExecutor"]
+
+NO_SHARING = (
+    "share=True is for executors whose workers have a folder in common; {} has none. Wrap the transformers instead, "
+    "ffnn.cached(transformer), or use one of ffnn's own executors."
+)
+"""The error of an executor that cannot share; it takes the name of its class."""
 
 
 class BaseExecutor(concurrent.futures.Executor, abc.ABC):
@@ -59,6 +65,16 @@ class BaseExecutor(concurrent.futures.Executor, abc.ABC):
 
     def prepare(self) -> None:
         """Connect and check everything before the first task; raise an error if no task could run."""
+
+    def share(self) -> None:
+        """Let the workers of each host share what they compute, from the next worker on that is started.
+
+        Raises
+        ------
+        TypeError
+            If they have no folder in common: unless an executor says otherwise.
+        """
+        raise TypeError(NO_SHARING.format(type(self).__name__))
 
     def diagnose(self) -> Sequence[Any] | None:
         """Check each host and return one :class:`~ffnn.parallel.slots.diagnosis.Diagnosis` per host.

@@ -1,4 +1,4 @@
-"""The builders that come with ffnn, registered as a stranger's would be."""
+"""The builders that come with ffnn, registered like third-party plugins."""
 
 from __future__ import annotations
 

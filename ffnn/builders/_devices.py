@@ -21,7 +21,7 @@ class _HasScope(Protocol):
 
 
 class ScopedModel(Model, Protocol):
-    """A model whose engine is also called from outside, as Keras's callbacks do."""
+    """A model with a scope, for code outside the model that calls its engine, such as Keras's callbacks."""
 
     def scope(self) -> AbstractContextManager[Any]:
         """Return the context that sets the model's device, and the dtype of arrays that are made in it."""

@@ -112,7 +112,7 @@ class _Unloadable(MetaPathFinder, Loader):
         return spec
 
     def create_module(self, spec: ModuleSpec) -> None:
-        raise ImportError(f"{self.name} is left out until somebody asks for it", name=self.name)
+        raise ImportError(f"{self.name} is not imported before it is needed", name=self.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        raise NotImplementedError  # as no module is ever created
+        raise NotImplementedError  # never called, since no module is created

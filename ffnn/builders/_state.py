@@ -15,18 +15,18 @@ Specs = Mapping[str, tuple[tuple[int, ...], str]]
 
 
 class Variables(NamedTuple):
-    """The variables of one fit, or the arrays that an engine has in their place.
+    """The variables of one fit, or arrays on an engine without variables.
 
-    A named tuple, since engines trace functions of nested tuples and lists.
+    This is a named tuple since engines trace functions of nested tuples and lists.
 
     Parameters
     ----------
     weights : list
-        The weights that the gradient trains.
+        The weights trained by gradients.
     extras : list
-        The weights that are learned otherwise, such as moving means.
+        The weights that are learned in other ways, such as moving means.
     slots : list of list
-        The solver's slots, a list a trained weight.
+        The solver's slots, one list per trained weight.
     """
 
     weights: list[Any]

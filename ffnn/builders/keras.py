@@ -44,19 +44,20 @@ class KerasBuilder(Builder):
     Parameters
     ----------
     build : callable, optional
-        ``build(network)`` returns a new ``keras.Model`` that takes ``network.n_features`` values a row and returns
+        ``build(network)`` returns a new ``keras.Model`` that takes ``network.n_features`` values per row and returns
         ``network.n_outputs``; ``network.output.activation`` is the activation that suits the targets. It is called
         whenever a model is needed, with layers' unnamed seeds drawn from the estimator's ``random_state``. The
-        estimator's ``hidden_units``, ``dropout``, ``activation`` and ``block`` describe ``network.stages`` and act only
-        where the function reads them; ``solver`` and the loss of the targets train the model, not what ``compile`` was
-        given.
+        estimator's ``hidden_units``, ``dropout``, ``activation`` and ``block`` describe ``network.stages``, and have an
+        effect only if the function reads them. ``solver`` and the loss of the targets train the model; the arguments of
+        ``compile`` are not used.
     returns : {"auto", "scores", "probabilities"}
-        What that model returns for a classifier: with "auto", probabilities if its last layer ends in a sigmoid or a
-        softmax, otherwise scores. It must be said for a subclassed model, whose last layer cannot be seen.
+        The meaning of that model's outputs for a classifier. "auto" means probabilities if its last layer ends in a
+        sigmoid or a softmax, otherwise scores; it is refused for a subclassed model, whose last layer is unknown.
     callbacks : sequence of keras.callbacks.Callback, optional
-        Told of the training and its epochs, with ``loss``, ``learning_rate`` and, where there is validation data,
-        ``val_loss`` and ``val_score`` as logs; ``model.stop_training = True`` ends it. Each fit has copies of them,
-        which the estimator keeps as ``callbacks_``. What waits for batches, or for Keras's optimizer, is refused.
+        Called at the beginning and end of training and of each epoch, with the logs ``loss``, ``learning_rate`` and, if
+        there is validation data, ``val_loss`` and ``val_score``; ``model.stop_training = True`` ends the training. Each
+        fit uses copies of them, which the estimator keeps as ``callbacks_``. Callbacks that need batches, or Keras's
+        optimizer, are refused.
     device : str, optional
         Where to compute: ``"cpu"``, ``"gpu"`` or, where there are several, ``"gpu:1"``; None is the engine's choice.
         The estimator's parameter ``device`` stands for it.
@@ -98,7 +99,7 @@ class KerasBuilder(Builder):
                 f"KerasBuilder.callbacks={callbacks!r}: expected a list of keras.callbacks.Callback, or None; got "
                 f"{type(callbacks).__name__}."
             )
-        if callbacks and "keras" in sys.modules:  # else none of them can be one of its callbacks
+        if callbacks and "keras" in sys.modules:  # otherwise none of them can be a Keras callback
             from ffnn.builders._keras.callbacks import check_callback
 
             for i, callback in enumerate(callbacks):
@@ -110,7 +111,7 @@ class KerasBuilder(Builder):
             )
 
     def structure(self) -> Hashable:
-        return parameters_key(copy.copy(self).set_params(callbacks=None))  # listeners do not change a model
+        return parameters_key(copy.copy(self).set_params(callbacks=None))  # callbacks do not change a model's structure
 
     def listeners(self, run: Run) -> Sequence[Listener]:
         if not self.callbacks:
@@ -134,7 +135,7 @@ class KerasBuilder(Builder):
         self.import_engine()
         import keras
 
-        self.check_running()  # now that it is known on what Keras runs
+        self.check_running()  # again, now that Keras's engine is known
         note_running(keras.backend.backend())
         device = None if self.device is None else check_found(self.device, keras_devices())
         model = _model_on(keras.backend.backend())
@@ -170,7 +171,7 @@ def _model_on(engine: str) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    # a .keras file with a layer that Keras does not have loads once this class is imported; Keras only then
+    # importing this class lets Keras load files with such a layer; until then this module does not import Keras
     if name == "NetworkLayer":
         from ffnn.builders._keras.layer import NetworkLayer
 

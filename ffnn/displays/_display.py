@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["Display", "last_step"]
+from sklearn.utils.validation import check_is_fitted
+
+from ffnn.estimator.base import BaseMLP
+
+__all__ = ["Display", "fitted_network"]
 
 
 class Display:
-    """Base class of the displays.
-
-    Attributes
-    ----------
-    ax_ : matplotlib.axes.Axes
-        The axes of the plot.
-    figure_ : matplotlib.figure.Figure
-        The figure of the axes.
-    """
+    """Base class of the displays, which draw on the axes ``ax_`` of ``figure_``."""
 
     ax_: Any
     figure_: Any
@@ -42,8 +38,23 @@ class Display:
         return ax
 
 
-def last_step(estimator: Any) -> tuple[Any, Any]:
-    """Return the last step of a pipeline and the steps before it; for any other estimator, itself and None."""
+def fitted_network(estimator: Any) -> tuple[BaseMLP, Any]:
+    """Return a fitted network and, if it is the last step of a pipeline, the steps before it; else None.
+
+    Raises
+    ------
+    TypeError
+        If it is no estimator of ffnn.
+    NotFittedError
+        If it is not fitted.
+    """
+    mlp, before = estimator, None
     if hasattr(estimator, "steps"):
-        return estimator[-1], (estimator[:-1] if len(estimator.steps) > 1 else None)
-    return estimator, None
+        mlp, before = estimator[-1], (estimator[:-1] if len(estimator.steps) > 1 else None)
+    if not isinstance(mlp, BaseMLP):
+        raise TypeError(
+            f"estimator: expected an MLPClassifier, an MLPRegressor, or a pipeline that ends in one; got "
+            f"{type(mlp).__name__}. For a search, give its best_estimator_."
+        )
+    check_is_fitted(mlp)
+    return mlp, before

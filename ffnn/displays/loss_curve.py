@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from ffnn.displays._display import Display, last_step
-from ffnn.estimator.base import BaseMLP
+from ffnn.displays._display import Display, fitted_network
 
 __all__ = ["LossCurveDisplay"]
 
@@ -79,13 +77,7 @@ class LossCurveDisplay(Display):
         ImportError
             If matplotlib is not installed.
         """
-        mlp, _ = last_step(estimator)
-        if not isinstance(mlp, BaseMLP):
-            raise TypeError(
-                f"estimator: expected an MLPClassifier, an MLPRegressor, or a pipeline that ends in one; got "
-                f"{type(mlp).__name__}. For a search, give its best_estimator_."
-            )
-        check_is_fitted(mlp)
+        mlp, _ = fitted_network(estimator)
         display = cls(
             loss_curve=mlp.loss_curve_,
             validation_loss_curve=getattr(mlp, "validation_loss_curve_", None),

@@ -8,9 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import gen_batches
-from sklearn.utils.validation import check_is_fitted
 
-from ffnn.displays._display import Display, last_step
+from ffnn.displays._display import Display, fitted_network
 from ffnn.estimator.base import BaseMLP
 from ffnn.model import Array
 
@@ -98,13 +97,7 @@ class PredictionGradientDisplay(Display):
         ImportError
             If matplotlib is not installed.
         """
-        mlp, before = last_step(estimator)
-        if not isinstance(mlp, BaseMLP):
-            raise TypeError(
-                f"estimator: expected an MLPClassifier, an MLPRegressor, or a pipeline that ends in one; got "
-                f"{type(mlp).__name__}. For a search, give its best_estimator_."
-            )
-        check_is_fitted(mlp)
+        mlp, before = fitted_network(estimator)
         if feature_names is None:
             feature_names = _names(mlp, before)
         elif len(feature_names) != mlp.n_features_in_:

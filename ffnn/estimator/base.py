@@ -102,14 +102,16 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
         assert state is not None  # set by every fit
         return state
 
-    def _import_engine(self) -> None:
-        """Import the engine, if it is known; a worker calls this before the clock of a task starts.
+    def _import_engine(self) -> bool:
+        """Import the engine before the clock of a task starts, and return whether it is known yet.
 
-        What ``builder="auto"`` chooses depends on the data.
+        What ``builder="auto"`` takes depends on the data.
         """
         builder = builder_of(self) if hasattr(self, "_fitted") else named_builder(self)
-        if builder is not None:
-            builder.import_engine()
+        if builder is None:
+            return False
+        builder.import_engine()
+        return True
 
     @property
     def model_(self) -> Any:

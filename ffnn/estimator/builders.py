@@ -1,4 +1,4 @@
-"""The builder of an estimator: the one that its parameter names or, for ``"auto"``, the one that suits it best."""
+"""The builder of an estimator: named by its parameter or, for ``"auto"``, the most suitable one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ffnn.solver import Solver
 
 __all__ = ["builder_for", "builder_of", "named_builder"]
 
-#: What ``builder="auto"`` chooses from, in this order. The plugins of others are named by whoever wants them: to ask
-#: them would import their engines.
+#: The candidates of ``builder="auto"``, in this order. Third-party builders are not among them, since asking them would
+#: import their engines.
 _CANDIDATES = ("native", "tf")
 
 
 def named_builder(estimator: Any) -> Builder | None:
-    """Return the builder that the estimator's parameter names, its engine installed; None for ``"auto"``.
+    """Return the builder named by the estimator's parameter, with an installed engine; None for ``"auto"``.
 
     Raises
     ------
     TypeError, ValueError
-        If there is no such builder, if its engine is not installed, or it cannot be told a device.
+        If there is no such builder, its engine is not installed, or it has no parameter ``device``.
     """
     if isinstance(estimator.builder, str) and estimator.builder == "auto":
         check_device("device", estimator.device)
@@ -37,25 +37,25 @@ def named_builder(estimator: Any) -> Builder | None:
 
 
 def builder_for(estimator: Any, network: Network, solver: Solver, n_rows: int, batch_size: int) -> tuple[str, Builder]:
-    """Return the builder that is to train a network, and its name.
+    """Return the builder to train a network with, and its name.
 
-    ``"auto"`` stays with the builder that has trained the estimator before, ``builder_``, where it can.
+    ``"auto"`` keeps ``builder_``, the builder that has trained the estimator before, if possible.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Its parameters ``builder`` and ``device`` count, and ``builder_`` if it has that.
+        The estimator, with its parameters ``builder`` and ``device``, and ``builder_`` if it is fitted.
     network : Network
         The description.
     solver : Solver
-        What trains it.
+        The solver.
     n_rows, batch_size : int
-        The number of samples, and of those of a step.
+        The number of samples, and the number per step.
 
     Raises
     ------
     TypeError, ValueError
-        If there is none, or it cannot build the network.
+        If there is no such builder, or it cannot build the network.
     """
     named = named_builder(estimator)
     if named is not None:
@@ -94,7 +94,7 @@ def _ready(spec: Any, device: str | None) -> Builder:
 
 
 def _chosen(device: str | None, network: Network, solver: Solver, n_rows: int, batch_size: int) -> tuple[str, Builder]:
-    """Return the first candidate that suits the training, or else the first that can take it."""
+    """Return the first candidate that suits the training, or else the last that can train the network."""
     able: list[tuple[str, Builder]] = []
     refusals: dict[str, Exception] = {}
     for name in _CANDIDATES:
@@ -112,10 +112,10 @@ def _chosen(device: str | None, network: Network, solver: Solver, n_rows: int, b
         raise EngineNotInstalledError(f"builder='auto': none of its builders can train this network here.{reasons}")
     for refusal in refusals.values():
         if isinstance(refusal, EngineNotInstalledError):
-            _say_once(f"builder='auto' takes {able[-1][0]!r} instead of another builder that is not there: {refusal}")
+            _warn_once(f"builder='auto' takes {able[-1][0]!r} instead of another builder that is not there: {refusal}")
     return able[-1]
 
 
 @functools.cache
-def _say_once(message: str) -> None:
+def _warn_once(message: str) -> None:
     warnings.warn(message, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Sparse rows, and copying some of them into a batch: the Python side of ``sparse_adam_gather.h``."""
+"""Sparse rows, and the copy of some of them into a batch: the Python side of ``sparse_adam_gather.h``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class CSR:
     Parameters
     ----------
     splits : int32 ndarray of shape (n_rows + 1,)
-        Where each row's entries begin, and where the last row's end.
+        The start of each row's entries, and the end of the last row's.
     columns : int32 ndarray of shape (n_stored,)
         The column of each stored entry.
     values : float32 ndarray of shape (n_stored,)
-        Its value.
+        The value of each stored entry.
     """
 
     splits: Array
@@ -38,7 +38,7 @@ class _Gather(ctypes.Structure):
     _fields_ = (
         *[(name, ctypes.c_int64) for name in ("n_rows", "n_from", "n_stored", "n_features")],
         *[(name, ctypes.c_void_p) for name in ("rows", "from_splits", "from_columns", "from_values")],
-        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "room")],
+        *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "scratch")],
         ("bits", ctypes.c_int32),
     )
 
@@ -49,7 +49,7 @@ def check_array(name: str, array: Array, dtype: Any, shape: tuple[int, ...]) -> 
     Raises
     ------
     ValueError
-        If its dtype or shape differs, or its values do not lie in memory row by row.
+        If its dtype or shape differs, or it is not in C order.
     """
     if array.dtype != dtype or array.shape != shape or not array.flags.c_contiguous:
         order = "" if array.flags.c_contiguous else ", not in C order"
@@ -60,14 +60,14 @@ def check_array(name: str, array: Array, dtype: Any, shape: tuple[int, ...]) -> 
 
 
 def check_arrays(x: CSR) -> None:
-    """Refuse rows whose arrays have the wrong dtypes or lengths; their values are not looked at."""
+    """Refuse rows whose arrays have the wrong dtypes or lengths; their values are not checked."""
     check_array("splits", x.splits, np.int32, (max(x.splits.size, 1),))
     check_array("columns", x.columns, np.int32, (x.columns.size,))
     check_array("values", x.values, np.float32, (x.columns.size,))
 
 
 def check_whole(x: CSR, n_rows: int) -> None:
-    """Refuse rows of another number, or with ``splits`` that point outside the entries."""
+    """Refuse a wrong number of rows, and ``splits`` that point outside the entries."""
     check_arrays(x)
     falls = bool((x.splits[1:] < x.splits[:-1]).any())
     if len(x.splits) != n_rows + 1 or falls or x.splits[0] < 0 or x.splits[-1] > len(x.columns):
@@ -78,7 +78,7 @@ def check_whole(x: CSR, n_rows: int) -> None:
 
 
 def lengths_of(x: CSR, rows: Array) -> Array:
-    """Return the number of entries of each of some rows; refuse rows that are outside and impossible lengths."""
+    """Return the number of entries of each of some rows; refuse rows outside ``x`` and impossible lengths."""
     n_rows = len(x.splits) - 1
     if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
         raise ValueError(f"rows: expected numbers from 0 to {n_rows - 1}, got {rows.min()} to {rows.max()}.")
@@ -92,19 +92,19 @@ def lengths_of(x: CSR, rows: Array) -> Array:
 
 
 def gather(library: ctypes.CDLL, x: CSR, rows: Array, to: CSR, n_features: int) -> None:
-    """Copy rows, each in the order of its columns.
+    """Copy rows, each sorted by columns.
 
     Raises
     ------
     ValueError
-        If a row, or an index in it, is outside.
+        If a row is outside ``x``, or a column is outside the features.
     """
     bits = -(-int(n_features - 1).bit_length() // 2)
     counts = np.empty(2 << bits, np.int32)
-    room = np.empty(int(np.diff(to.splits).max(initial=0)), np.int64)
+    scratch = np.empty(int(np.diff(to.splits).max(initial=0)), np.int64)
     argument = _Gather(
         *(len(rows), len(x.splits) - 1, len(x.columns), n_features),
-        *[a.ctypes.data for a in (rows, x.splits, x.columns, x.values, to.splits, to.columns, to.values, room)],
+        *[a.ctypes.data for a in (rows, x.splits, x.columns, x.values, to.splits, to.columns, to.values, scratch)],
         bits,
     )
     if library.ffnn_gather(ctypes.byref(argument), ctypes.c_void_p(counts.ctypes.data)):

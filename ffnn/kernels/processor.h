@@ -1,13 +1,11 @@
-/* For all kernels: the processor's vectors, how it treats tiny numbers, the level of its instructions, and the check of
- * columns. */
+/* Shared by all kernels: vectors, subnormal numbers, the processor's instruction set, and a check of columns. */
 #include <stdint.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
-/* Vectors as wide as the registers: gcc puts wider ones through memory. As many units at a time as there are registers
- * for their sums. */
+/* Vectors are as wide as the registers, since gcc keeps wider ones in memory; VECS sums are in registers at a time. */
 #if defined(__AVX512F__)
 #define WIDTH 16
 #elif defined(__AVX__)
@@ -25,7 +23,7 @@ typedef float vec __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias))
 #define ONE_COPY __attribute__((noinline, noclone))
 #endif
 
-/* Numbers too small to be normal cost a hundred times the others; TensorFlow's kernels take them for zero, too. */
+/* Treat subnormal numbers as zero, as TensorFlow's kernels do: computing with them takes a hundred times as long. */
 INLINE unsigned int flush_tiny(void) {
 #if defined(__x86_64__)
     const unsigned int before = _mm_getcsr();
@@ -44,14 +42,14 @@ INLINE void restore_tiny(unsigned int before) {
 #endif
 }
 
-/* Whether a column is not one of so many; a negative one is larger than any, seen as unsigned. */
+/* Whether any column is outside 0 to n_features - 1; as unsigned numbers, negative columns are too large. */
 INLINE int any_outside(const int32_t *columns, int64_t n, int64_t n_features) {
     int found = 0;
     for (int64_t k = 0; k < n; k++) found |= (uint32_t)columns[k] >= (uint32_t)n_features;
     return found;
 }
 
-/* Whether the processor has what a level of x86-64 asks for, and the system keeps its registers. */
+/* Whether the processor supports a level of x86-64, and the system saves its registers. */
 int ffnn_runs(int level) {
 #if defined(__x86_64__)
     unsigned int a, b, c, d, kept;

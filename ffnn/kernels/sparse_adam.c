@@ -1,15 +1,15 @@
-/* One step of Adam in the weights that sparse rows meet, and the product of the next batch with what it made of them.
+/* A step of Adam in a weight matrix that is multiplied with sparse rows, and the product of the next batch.
  *
- * A weight matrix has a row a feature. A pass goes through the features once, in order. In a row it forms the gradient
- * from the entries of the batch at hand and the slope of the loss at the products, takes the step, and adds what the
- * stored entries of the next batch make of the row to the next products. So each weight and each of its two means comes
- * from memory once a step and goes back once; no gradient and no dense batch is ever in memory.
+ * The matrix has one row per feature. A pass goes through the features once, in order. For each row it computes the
+ * gradient, from the entries of the current batch and the gradients of the loss with respect to the products, takes the
+ * step, and multiplies the new row with the entries of the next batch. So a step reads and writes the weight and its
+ * two means once, and neither a gradient of the weight nor a dense batch is ever in memory.
  *
- * Rows that neither batch meets are left alone. What steps at a zero gradient would have done to a row is made up for
- * when a batch next meets it; ffnn/lazy_rows.py says how and gives the constants.
+ * Rows without entries in either batch are skipped. The steps that they postpone are taken when a batch next has
+ * entries for them; ffnn/lazy_rows.py has the formulas and the constants.
  *
- * Features are divided into lanes, whose products are summed by the caller in a fixed order. Threads take lanes as they
- * come. So results do not depend on the number of threads.
+ * Features are divided into lanes, whose products the caller adds in a fixed order. Each thread takes the next free
+ * lane. So results do not depend on the number of threads.
  */
 #include <math.h>
 #include <stdint.h>
@@ -17,20 +17,20 @@
 
 #include "processor.h"
 
-/* What a row of a batch has stored in one feature. */
+/* A stored entry of one feature: the row of the batch, and the value. */
 struct entry {
     int32_t row;
     float value;
 };
 
-/* A batch by features. Lane k has its parts of `features` and `starts` from k * (lane_size + 1) on: the features that the
- * batch meets, counted from the lane's first one and ended by one beyond them all, and where the entries of each begin. */
+/* A batch sorted by features. Lane k's parts of `features` and `starts` begin at k * (lane_size + 1): the features with
+ * entries, relative to the lane's first one and terminated by INT32_MAX, and the start of each feature's entries. */
 struct batch {
     int32_t *features, *starts;
     struct entry *entries;
 };
 
-/* An entry on its way from its row to its feature. */
+/* An entry while the batch is sorted. */
 struct triple {
     int32_t column, row;
     float value;
@@ -44,7 +44,7 @@ struct pass {
     int32_t *last;                 /* (n_features): the number of steps after which a row was up to date */
 
     struct batch batch, next;
-    const float *slopes; /* (n_rows, pitch): of the batch at hand; NULL where there is none */
+    const float *gradients; /* (n_rows, pitch): at the products of the current batch; NULL if there is none */
     int64_t pitch;
 
     int64_t n_next; /* rows of the next batch, as CSR with sorted columns */
@@ -53,26 +53,26 @@ struct pass {
     float *products; /* (n_lanes, n_next, pitch) */
 
     float step_size, mean_rest, square_rest, epsilon;
-    float bound;   /* of an entry of the gradient */
-    float decay;   /* of an L2 penalty */
-    float shrink;  /* what a step takes from a weight, as a share of it */
-    int32_t every; /* whether each step is one of all rows */
+    float bound;   /* the largest absolute value of an entry of the gradient */
+    float decay;   /* the weight decay, as an L2 penalty */
+    float shrink;  /* the fraction by which decoupled weight decay shrinks a weight */
+    int32_t every; /* whether each step changes all rows */
 
-    int32_t now; /* the number of steps when this pass is over */
-    int64_t n_ends; /* of segments; what is known of their steps is as the class StepHistory of lazy_rows.py has it */
+    int32_t now; /* the number of steps after this pass */
+    int64_t n_ends; /* the number of segments; this and the arrays below are those of StepHistory in lazy_rows.py */
     const int32_t *ends;
     const double *sums; /* (..., 2) */
-    const double *logs; /* NULL where no step shrinks a weight */
-    const double *mean_decays, *square_decays, *ratio_decays; /* the mean's and the square's by k idle steps, and the
-                                                                 first of the ratios; the second is the mean's */
+    const double *logs; /* NULL if no step shrinks the weights */
+    const double *mean_decays, *square_decays, *ratio_decays; /* after k steps, of the mean, the square, and the
+                                                                 first ratio; the second ratio is that of the mean */
 
-    int32_t *bounds; /* (n_lanes, n_next, 2): room for the part of each row that is a lane's */
-    int32_t *counts; /* (n_lanes, lane_size): room to count the entries of each feature */
-    struct triple *room, *more_room; /* as many as the next batch has entries */
-    int32_t lane;                    /* the next one that nobody has taken */
+    int32_t *bounds; /* scratch memory, (n_lanes, n_next, 2): each lane's part of each row */
+    int32_t *counts; /* scratch memory, (n_lanes, lane_size): the number of entries of each feature */
+    struct triple *triples, *more_triples; /* scratch memory for the entries of the next batch */
+    int32_t lane;                          /* the next lane to compute */
 };
 
-/* From how many there are of each, where each begins. */
+/* Replace counts by the sums of the counts before them. */
 static void running_totals(int32_t *counts, int32_t n) {
     for (int32_t d = 0, total = 0; d < n; d++) {
         int32_t here = counts[d];
@@ -84,53 +84,40 @@ static void running_totals(int32_t *counts, int32_t n) {
 #include "sparse_adam_by_feature.h"
 #include "sparse_adam_gather.h"
 
-/* So many features are gone through at a time, some units after the others, so that their weights stay in the cache
- * from the step to the products. */
+/* The number of features in a block: the step and the products follow each other block by block, for some units at a
+ * time, so that the weights stay in the cache. */
 #define BLOCK 256
-/* Rows ahead of the one at hand whose weights are asked for. */
+/* How many rows ahead weights are prefetched. */
 #define AHEAD 4
 
-/* What idle steps do to a row until some step, that of the end of a segment at most. */
-struct idle {
-    float kept, first, second, mean, square;
-    int32_t until;
-    int64_t segment; /* that of the next steps */
-};
+static int any_nonzero(const float *values, int n) {
+    int found = 0;
+    for (int t = 0; t < n; t++) found |= values[t] != 0;
+    return found;
+}
 
-static int64_t segment_of(const struct pass *p, int32_t then) {
+/* Take the postponed steps since step `then` in some units of a row, segment by segment. There is one copy of this
+ * function, so that all callers round in the same way: no result may depend on which of them updates a row. */
+ONE_COPY static void catch_up(const struct pass *p, int32_t then, int64_t at, int n) {
+    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
+    const float epsilon = p->epsilon;
+    if (!p->logs && !any_nonzero(v, n) && !any_nonzero(m, n)) return; /* no batch has had this feature yet */
     int64_t segment = p->n_ends;
     while (segment > 0 && p->ends[segment - 1] > then) segment--;
-    return segment;
-}
-
-static struct idle idle_of(const struct pass *p, int32_t then, int64_t segment) {
-    const int32_t end = p->ends[segment], to = end < p->now ? end : p->now, gap = to - then;
-    const double kept = p->logs ? exp(p->logs[to + segment] - p->logs[then + segment]) : 1;
-    const double *from = p->sums + 2 * (then + segment), *rest = p->sums + 2 * (to + segment);
-    return (struct idle){(float)kept,
-                         (float)(kept * from[0] - p->ratio_decays[gap] * rest[0]),
-                         (float)(kept * from[1] - p->mean_decays[gap] * rest[1]),
-                         (float)p->mean_decays[gap],
-                         (float)p->square_decays[gap],
-                         to,
-                         segment + 1};
-}
-
-/* One copy of this, so that it rounds alike wherever it is called from: nothing may depend on who brings a row up to
- * date. */
-ONE_COPY static void catch_up(const struct pass *p, const struct idle *idle, int64_t at, int n) {
-    float *restrict w = p->weight + at, *restrict m = p->mean + at, *restrict v = p->square + at;
-    struct idle f = *idle;
-    const float epsilon = p->epsilon;
-    for (;;) {
+    for (; then != p->now; segment++) {
+        const int32_t end = p->ends[segment], to = end < p->now ? end : p->now, gap = to - then;
+        const double shrunk = p->logs ? exp(p->logs[to + segment] - p->logs[then + segment]) : 1;
+        const double *from = p->sums + 2 * (then + segment), *rest = p->sums + 2 * (to + segment);
+        const float first = (float)(shrunk * from[0] - p->ratio_decays[gap] * rest[0]);
+        const float second = (float)(shrunk * from[1] - p->mean_decays[gap] * rest[1]);
+        const float kept = (float)shrunk, mean = (float)p->mean_decays[gap], square = (float)p->square_decays[gap];
         for (int t = 0; t < n; t++) {
             float root = sqrtf(v[t]), share = root / (root + epsilon), step = m[t] / (root + epsilon);
-            w[t] = f.kept * w[t] - step * (f.first * share + f.second * (1 - share));
-            m[t] *= f.mean;
-            v[t] *= f.square;
+            w[t] = kept * w[t] - step * (first * share + second * (1 - share));
+            m[t] *= mean;
+            v[t] *= square;
         }
-        if (f.until == p->now) break;
-        f = idle_of(p, f.until, f.segment);
+        then = to;
     }
 }
 
@@ -151,42 +138,41 @@ INLINE void step(const struct pass *p, const float *restrict gradient, int64_t a
     }
 }
 
-/* Where a feature's entries are. */
+/* The entries of a feature. */
 struct span {
     const struct entry *from, *to;
 };
 
-/* A feature, and what happens to its row. */
+/* A feature, and the work in its row. */
 struct feature {
     int64_t j;
-    struct span met;
-    int waited;
-    struct idle idle;
+    struct span entries; /* in the current batch */
+    int32_t last; /* the number of steps after which its row was up to date */
+    int postponed;
 };
 
-/* The step, and what idle steps have done, in some units of a feature's row; n_vecs is a constant wherever this is
- * inlined. */
-INLINE void move(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
+/* Take the step, or the postponed steps, in some units of a feature's row; n_vecs is constant in each inlined copy. */
+INLINE void update_row(const struct pass *p, const struct feature *f, int64_t u, int n_vecs) {
     const int64_t at = f->j * p->n_units + u;
-    if (p->slopes && (f->met.from < f->met.to || p->every)) {
+    if (p->gradients && (f->entries.from < f->entries.to || p->every)) {
         vec sums[VECS];
         float gradient[VECS * WIDTH];
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) sums[t] = (vec){0};
-        for (const struct entry *e = f->met.from; e < f->met.to; e++) {
-            const vec *slope = (const vec *)(p->slopes + e->row * p->pitch + u);
+        for (const struct entry *e = f->entries.from; e < f->entries.to; e++) {
+            const vec *of_row = (const vec *)(p->gradients + e->row * p->pitch + u);
 #pragma GCC unroll 8
-            for (int t = 0; t < n_vecs; t++) sums[t] += e->value * slope[t];
+            for (int t = 0; t < n_vecs; t++) sums[t] += e->value * of_row[t];
         }
 #pragma GCC unroll 8
         for (int t = 0; t < n_vecs; t++) ((vec *)gradient)[t] = sums[t];
         step(p, gradient, at, n_vecs * WIDTH);
-    } else if (f->waited) {
-        catch_up(p, &f->idle, at, n_vecs * WIDTH);
+    } else if (f->postponed) {
+        catch_up(p, f->last, at, n_vecs * WIDTH);
     }
 }
 
-/* Add to some units of the next products what the entries of a block make of its weights. */
+/* Add the products of a block's entries to some units of the next products. */
 INLINE void multiply(const struct pass *p, const int32_t *bounds, int64_t u, int n_vecs, float *products) {
     for (int64_t i = 0; i < p->n_next; i++) {
         const int32_t from = bounds[2 * i], to = bounds[2 * i + 1];
@@ -204,19 +190,19 @@ INLINE void multiply(const struct pass *p, const int32_t *bounds, int64_t u, int
     }
 }
 
-/* Both for fewer units than a vector has. */
+/* Do both for the last units, which are fewer than a vector has. */
 static void last_units(const struct pass *p, const struct feature *block, int n, const int32_t *bounds, int64_t u,
                        float *products) {
     const int n_units = (int)(p->n_units - u);
     for (const struct feature *f = block; f < block + n; f++) {
         const int64_t at = f->j * p->n_units + u;
-        if (p->slopes && (f->met.from < f->met.to || p->every)) {
+        if (p->gradients && (f->entries.from < f->entries.to || p->every)) {
             float gradient[WIDTH] = {0};
-            for (const struct entry *e = f->met.from; e < f->met.to; e++)
-                for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->slopes[e->row * p->pitch + u + t];
+            for (const struct entry *e = f->entries.from; e < f->entries.to; e++)
+                for (int t = 0; t < n_units; t++) gradient[t] += e->value * p->gradients[e->row * p->pitch + u + t];
             step(p, gradient, at, n_units);
-        } else if (f->waited) {
-            catch_up(p, &f->idle, at, n_units);
+        } else if (f->postponed) {
+            catch_up(p, f->last, at, n_units);
         }
     }
     for (int64_t i = 0; i < p->n_next; i++)
@@ -229,26 +215,26 @@ INLINE void prefetch(const struct pass *p, const struct feature *f, int64_t u, i
     const int64_t at = f->j * p->n_units + u;
     for (int t = 0; t < n_vecs; t++) {
         __builtin_prefetch(p->weight + at + t * WIDTH, 1);
-        if (!p->slopes && !f->waited) continue;
+        if (!p->gradients && !f->postponed) continue;
         __builtin_prefetch(p->mean + at + t * WIDTH, 1);
         __builtin_prefetch(p->square + at + t * WIDTH, 1);
     }
 }
 
-/* A lane's features in order, with the entries of both batches. */
+/* The position in a lane's features, in the current and in the next batch. */
 struct walk {
     int64_t low, high, j;
     const int32_t *features, *starts, *next_features, *next_starts;
 };
 
 static int next_feature(const struct pass *p, struct walk *walk, struct feature *f) {
-    int32_t met = p->slopes ? *walk->features : INT32_MAX, next = p->n_next ? *walk->next_features : INT32_MAX;
-    int32_t c = met < next ? met : next;
-    if (p->every && p->slopes) c = walk->j < walk->high ? (int32_t)(walk->j++ - walk->low) : INT32_MAX;
+    int32_t current = p->gradients ? *walk->features : INT32_MAX, next = p->n_next ? *walk->next_features : INT32_MAX;
+    int32_t c = current < next ? current : next;
+    if (p->every && p->gradients) c = walk->j < walk->high ? (int32_t)(walk->j++ - walk->low) : INT32_MAX;
     if (c == INT32_MAX) return 0;
     *f = (struct feature){.j = walk->low + c};
-    if (met == c) {
-        f->met = (struct span){p->batch.entries + walk->starts[0], p->batch.entries + walk->starts[1]};
+    if (current == c) {
+        f->entries = (struct span){p->batch.entries + walk->starts[0], p->batch.entries + walk->starts[1]};
         walk->features++;
         walk->starts++;
     }
@@ -256,8 +242,8 @@ static int next_feature(const struct pass *p, struct walk *walk, struct feature 
         walk->next_features++;
         walk->next_starts++;
     }
-    f->waited = !p->every && met != c && p->last[f->j] != p->now;
-    if (f->waited) f->idle = idle_of(p, p->last[f->j], segment_of(p, p->last[f->j]));
+    f->last = p->last[f->j];
+    f->postponed = !p->every && current != c && f->last != p->now;
     return 1;
 }
 
@@ -266,7 +252,7 @@ static int64_t first_of(const struct pass *p, int64_t lane) {
     return first < p->n_features ? first : p->n_features;
 }
 
-static void go_through(const struct pass *p, int64_t lane) {
+static void pass_lane(const struct pass *p, int64_t lane) {
     const int64_t low = first_of(p, lane), high = first_of(p, lane + 1);
     const int64_t at = lane * (p->lane_size + 1);
     int32_t *bounds = p->bounds + 2 * lane * p->n_next;
@@ -298,12 +284,12 @@ static void go_through(const struct pass *p, int64_t lane) {
         for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) {
             for (int k = 0; k < n; k++) {
                 if (k + AHEAD < n) prefetch(p, block + k + AHEAD, u, VECS);
-                move(p, block + k, u, VECS);
+                update_row(p, block + k, u, VECS);
             }
             multiply(p, bounds, u, VECS, products);
         }
         for (; u + WIDTH <= p->n_units; u += WIDTH) {
-            for (int k = 0; k < n; k++) move(p, block + k, u, 1);
+            for (int k = 0; k < n; k++) update_row(p, block + k, u, 1);
             multiply(p, bounds, u, 1, products);
         }
         if (u < p->n_units) last_units(p, block, n, bounds, u, products);
@@ -312,25 +298,16 @@ static void go_through(const struct pass *p, int64_t lane) {
     }
 }
 
-/* Whether idle steps do nothing to a row, as no batch has ever met its feature. */
-static int is_at_rest(const struct pass *p, int64_t at) {
-    for (int64_t t = 0; t < p->n_units; t++)
-        if (p->square[at + t] != 0 || p->mean[at + t] != 0) return 0;
-    return !p->logs;
-}
-
-static void make_up(const struct pass *p, int64_t lane) {
+static void settle_lane(const struct pass *p, int64_t lane) {
     for (int64_t j = first_of(p, lane); j < first_of(p, lane + 1); j++) {
         const int64_t at = j * p->n_units;
         const int32_t then = p->last[j];
         if (then == p->now) continue;
         p->last[j] = p->now;
-        if (is_at_rest(p, at)) continue;
-        const struct idle idle = idle_of(p, then, segment_of(p, then));
-        int64_t u = 0; /* the parts of a row that a pass takes */
-        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, &idle, at + u, VECS * WIDTH);
-        for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, &idle, at + u, WIDTH);
-        if (u < p->n_units) catch_up(p, &idle, at + u, (int)(p->n_units - u));
+        int64_t u = 0; /* in the same parts of a row as in a pass */
+        for (; u + VECS * WIDTH <= p->n_units; u += VECS * WIDTH) catch_up(p, then, at + u, VECS * WIDTH);
+        for (; u + WIDTH <= p->n_units; u += WIDTH) catch_up(p, then, at + u, WIDTH);
+        if (u < p->n_units) catch_up(p, then, at + u, (int)(p->n_units - u));
     }
 }
 
@@ -344,8 +321,8 @@ static void each_lane(struct pass *p, void (*function)(const struct pass *, int6
     restore_tiny(before);
 }
 
-/* Take part in a pass; each thread calls it once, with the same argument. */
-void ffnn_pass(struct pass *p) { each_lane(p, go_through); }
+/* Run a pass; each thread calls this once, with the same argument. */
+void ffnn_pass(struct pass *p) { each_lane(p, pass_lane); }
 
-/* Take part in bringing all rows up to date. */
-void ffnn_settle(struct pass *p) { each_lane(p, make_up); }
+/* Bring all rows up to date; each thread calls this once, with the same argument. */
+void ffnn_settle(struct pass *p) { each_lane(p, settle_lane); }

@@ -1,4 +1,4 @@
-"""Adam in a weight that is multiplied with sparse rows, one pass a step: the Python side of ``sparse_adam.c``."""
+"""Adam for a weight that is multiplied with sparse rows, one pass per step: the Python side of ``sparse_adam.c``."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["AdamArrays", "SparseAdam"]
 
 
-#: The most and the fewest parts of the features, of which each thread takes one; more threads find no work.
+#: The largest and smallest number of lanes, the parts of the features that threads take one at a time.
 LANES, FEWEST_LANES = 16, 2
-#: Bytes of the products of a batch, of which each lane makes its own; there are fewer lanes where they would take more.
+#: The most bytes for the products of a batch, which each lane has; with larger products there are fewer lanes.
 PRODUCTS = 2**27
-#: Values beside the units of a row of products: a power of two would put all rows in the same places of the cache.
+#: The padding of rows of products: a row length that is a power of two would map all rows to the same cache lines.
 _PAD = 16
 _TRIPLE = np.dtype([("column", np.int32), ("row", np.int32), ("value", np.float32)])
-#: The arrays of a batch that was fetched.
+#: The arrays of a fetched batch.
 _FETCHED = (("columns", np.int32), ("values", np.float32))
 
 
 @dataclass(frozen=True)
 class AdamArrays:
-    """A weight and Adam's two means of it, each a float32 ndarray of shape (n_features, n_units), changed in place."""
+    """A weight and Adam's two means, changed in place: float32 ndarrays of shape (n_features, n_units)."""
 
     weight: Array
     mean: Array
@@ -49,7 +49,7 @@ class _Pass(ctypes.Structure):
         *[(name, ctypes.c_int64) for name in ("n_features", "n_units", "n_lanes", "lane_size")],
         *[(name, ctypes.c_void_p) for name in ("weight", "mean", "square", "last")],
         *[(name, ctypes.c_void_p) for name in ("features", "starts", "entries")],
-        *[(name, ctypes.c_void_p) for name in ("next_features", "next_starts", "next_entries", "slopes")],
+        *[(name, ctypes.c_void_p) for name in ("next_features", "next_starts", "next_entries", "gradients")],
         ("pitch", ctypes.c_int64),
         ("n_next", ctypes.c_int64),
         *[(name, ctypes.c_void_p) for name in ("splits", "columns", "values", "products")],
@@ -60,19 +60,19 @@ class _Pass(ctypes.Structure):
         ("n_ends", ctypes.c_int64),
         *[(name, ctypes.c_void_p) for name in ("ends", "sums", "logs")],
         *[(name, ctypes.c_void_p) for name in ("mean_decays", "square_decays", "ratio_decays")],
-        *[(name, ctypes.c_void_p) for name in ("bounds", "counts", "room", "more_room")],
+        *[(name, ctypes.c_void_p) for name in ("bounds", "counts", "triples", "more_triples")],
         ("lane", ctypes.c_int32),
     )
 
 
 class _Transposed:
-    """A batch by features, as C left it for the next pass."""
+    """A batch sorted by features, which C prepares for the next pass."""
 
     def __init__(self, n_starts: int) -> None:
         self._features, self._starts = (np.empty(n_starts, np.int32) for _ in range(2))
         self.entries = np.zeros(0, np.int64)
 
-    def make_room(self, n_stored: int) -> None:
+    def reserve(self, n_stored: int) -> None:
         if len(self.entries) < n_stored:
             self.entries = np.empty(n_stored + n_stored // 8, np.int64)
 
@@ -82,11 +82,11 @@ class _Transposed:
 
 
 class SparseAdam:
-    """Takes the steps of one fit, and records how long each row has waited.
+    """Takes the steps of one fit, and records the steps that rows postpone.
 
-    A pass takes the step of the current batch and returns the product of the next batch, which was fetched, with the
-    weight after that step. So an epoch is ``begin``, a pass without gradients, and a pass a batch; nothing is fetched
-    before the last pass. If that was not the last step of the epoch, ``hold`` and ``fetch`` go on with it.
+    A pass takes the step of the current batch and returns the product of the next batch, fetched before, with the
+    updated weight. So an epoch is ``begin``, a pass without gradients, and one pass per batch; nothing is fetched
+    before the last one. If the epoch comes in parts, ``hold`` and ``fetch`` start the next part.
 
     Parameters
     ----------
@@ -98,16 +98,16 @@ class SparseAdam:
 
     def __init__(self, solver: Adam, n_features: int, n_units: int) -> None:
         library, lazy_rows = load("sparse_adam"), solver.lazy_rows()
-        assert library is not None  # takes() has been asked
+        assert library is not None  # callers check takes()
         assert lazy_rows is not None
         self._library = library
         self._decays = {**lazy_rows.decays, "ratio": lazy_rows.ratios[0]}
         self._history = StepHistory(lazy_rows)
         self._plan: EpochPlan | None = None
         self._step, self._shrinks = -1, False
-        self._shrank = False  # in a step that rows wait for
+        self._shrank = False  # in a postponed step
         self._n_rows = 0  # of the current batch
-        self._arrays: dict[str, Array] = {}  # what the pointers of the pass point to
+        self._arrays: dict[str, Array] = {}  # the arrays that the pass points to
         self._pass = _Pass(
             n_features=n_features,
             n_units=n_units,
@@ -132,20 +132,20 @@ class SparseAdam:
     def takes(solver: Solver) -> bool:
         """Return whether the kernel takes this solver's steps, and there is a library for this processor."""
         return (
-            type(solver) in (Adam, AdamW)  # a subclass may step otherwise
-            and solver.clip_norm is None  # the norm of a gradient that is never whole
+            type(solver) in (Adam, AdamW)  # a subclass may override the step
+            and solver.clip_norm is None  # the whole gradient is never in memory, so its norm is unknown
             and solver.lazy_rows() is not None
             and load("sparse_adam") is not None
         )
 
     @property
     def is_full(self) -> bool:
-        """Whether rows should be settled before another epoch begins: see :attr:`StepHistory.is_full`."""
+        """Whether rows should be settled before the next epoch; see :attr:`StepHistory.is_full`."""
         return self._history.is_full
 
     @property
     def waiting(self) -> bool:
-        """Whether rows may be waiting for steps."""
+        """Whether rows may have postponed steps."""
         return self._history.now > 0
 
     def begin(self, arrays: AdamArrays, plan: EpochPlan, *, decays: bool, shrinks: bool) -> None:
@@ -158,7 +158,7 @@ class SparseAdam:
         plan : EpochPlan
             The epoch.
         decays : bool
-            Whether an L2 penalty acts on the weight, so that no row may wait; waiting rows must be settled before.
+            Whether an L2 penalty acts on the weight, so that no row may postpone steps; rows must be settled before.
         shrinks : bool
             Whether decoupled weight decay acts on the weight.
         """
@@ -176,7 +176,7 @@ class SparseAdam:
             self._look_back()
 
     def fetch(self, x: CSR, rows: Array | None = None) -> None:
-        """Copy the next batch, some rows of a data set or all of it; never during a pass.
+        """Copy the next batch, some rows of a data set or all of it; must not be called during a pass.
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class SparseAdam:
         Raises
         ------
         ValueError
-            If an array has another dtype, or a row or an index is outside.
+            If an array has another dtype, a row is outside ``x``, or a column outside the features.
         """
         rows = np.arange(len(x.splits) - 1, dtype=np.int32) if rows is None else rows
         check_arrays(x)
@@ -201,7 +201,7 @@ class SparseAdam:
         self._pass.n_next = len(rows)
 
     def advance(self, gradients: Array | None, threads: Threads) -> Array | None:
-        """Take a step, and return the product of the batch that was fetched, if there is one.
+        """Take a step, and return the product of the fetched batch, if there is one.
 
         Parameters
         ----------
@@ -209,21 +209,21 @@ class SparseAdam:
             The gradient of the mean loss with respect to the products that the last call returned; None before the
             first step of an epoch.
         threads : Threads
-            The threads that compute.
+            The threads.
 
         Returns
         -------
         float32 ndarray of shape (n_rows, n_units), or None
         """
         p = self._pass
-        p.slopes = None
+        p.gradients = None
         if gradients is not None:
             self._next_step(gradients)
         self._batch, self._next = self._next, self._batch
         n_stored = int(self._arrays["splits"][-1]) if p.n_next else 0
-        self._next.make_room(n_stored)
-        for room in ("room", "more_room"):
-            self._buffer(room, _TRIPLE, n_stored)
+        self._next.reserve(n_stored)
+        for name in ("triples", "more_triples"):
+            self._buffer(name, _TRIPLE, n_stored)
         self._buffer("bounds", np.int32, p.n_lanes * p.n_next * 2)
         products = self._buffer("products", np.float32, p.n_lanes * p.n_next * p.pitch)
         p.features, p.starts, p.entries = self._batch.pointers
@@ -245,11 +245,11 @@ class SparseAdam:
         p.shrink = plan.learning_rates[self._step] * plan.weight_decay if self._shrinks else 0.0
         p.now += not p.every
         check_array("gradients", gradients, np.float32, (self._n_rows, p.n_units))
-        padded = self._buffer("slopes", np.float32, len(gradients) * p.pitch).reshape(len(gradients), p.pitch)
+        padded = self._buffer("gradients", np.float32, len(gradients) * p.pitch).reshape(len(gradients), p.pitch)
         padded[:, : p.n_units] = gradients
 
     def settle(self, arrays: AdamArrays, threads: Threads) -> None:
-        """Take the steps that rows have waited for."""
+        """Take the postponed steps of all rows."""
         self.hold(arrays)
         self._look_back()
         self._pass.now = self._history.now
@@ -260,7 +260,7 @@ class SparseAdam:
         self._let_go()
 
     def hold(self, arrays: AdamArrays) -> None:
-        """Hold the weight and its means; the last pass lets go of them."""
+        """Set the weight and its means; the last pass releases them."""
         named = {"weight": arrays.weight, "mean": arrays.mean, "square": arrays.square}
         for name, array in named.items():
             check_array(name, array, np.float32, (self._pass.n_features, self._pass.n_units))
@@ -287,7 +287,7 @@ class SparseAdam:
             setattr(self._pass, name, array.ctypes.data)
 
     def _buffer(self, name: str, kind: Any, size: int) -> Array:
-        """Return an array of a size that the pass points to; the same as before where it is large enough."""
+        """Return an array of at least a size to which the pass points, the previous one if it is large enough."""
         buffer = self._arrays.get(name)
         if buffer is None or len(buffer) < size:
             buffer = np.empty(size + size // 8, kind)

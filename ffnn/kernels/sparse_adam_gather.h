@@ -1,23 +1,24 @@
-/* Rows that are copied from a data set into a batch, each in the order of its columns. */
+/* Copies rows of a data set into a batch, each sorted by columns. */
 
-/* Rows on their way from a data set to a batch. Kept in step with the class _Gather of csr.py. */
+/* The arguments of ffnn_gather. Kept in step with the class _Gather of csr.py. */
 struct gather {
-    int64_t n_rows, n_from, n_stored, n_features; /* of the batch; rows and entries of the data set, and its width */
+    int64_t n_rows;                       /* of the batch */
+    int64_t n_from, n_stored, n_features; /* the data set's rows, entries and columns */
     const int32_t *rows;
     const int32_t *from_splits, *from_columns;
     const float *from_values;
     const int32_t *splits; /* (n_rows + 1), of the batch */
     int32_t *columns;
     float *values;
-    struct entry *room; /* as many as the longest row has entries */
-    int32_t bits;       /* twice so many hold a column */
+    struct entry *scratch; /* as long as the longest row of the batch */
+    int32_t bits;       /* half the bits of a column's number */
 };
 
-/* Sort a row by columns, in two passes by digits, which leave entries of one column in their order. */
+/* Sort a row by columns: a stable radix sort in two passes. */
 static void sort(const struct gather *g, const int32_t *columns, const float *values, int32_t n, int32_t to,
                  int32_t *counts) {
     const int32_t digits = 1 << g->bits, mask = digits - 1;
-    struct entry *room = g->room;
+    struct entry *scratch = g->scratch;
     memset(counts, 0, 2 * digits * sizeof *counts);
     for (int32_t k = 0; k < n; k++) {
         counts[columns[k] & mask]++;
@@ -25,11 +26,11 @@ static void sort(const struct gather *g, const int32_t *columns, const float *va
     }
     running_totals(counts, digits);
     running_totals(counts + digits, digits);
-    for (int32_t k = 0; k < n; k++) room[counts[columns[k] & mask]++] = (struct entry){columns[k], values[k]};
+    for (int32_t k = 0; k < n; k++) scratch[counts[columns[k] & mask]++] = (struct entry){columns[k], values[k]};
     for (int32_t k = 0; k < n; k++) {
-        int32_t at = to + counts[digits + (room[k].row >> g->bits)]++;
-        g->columns[at] = room[k].row;
-        g->values[at] = room[k].value;
+        int32_t at = to + counts[digits + (scratch[k].row >> g->bits)]++;
+        g->columns[at] = scratch[k].row;
+        g->values[at] = scratch[k].value;
     }
 }
 
@@ -39,8 +40,8 @@ static int is_sorted(const int32_t *columns, int32_t n) {
     return sorted;
 }
 
-/* Copy rows, each in the order of its columns. `counts` has room for two tables of digits. Return 0; or 1 once a row, or
- * an index in it, turns out to be outside of the data set. */
+/* Copy rows, each sorted by columns; `counts` holds two tables of digits. Return 0, or 1 at the first row that is
+ * outside the data set or has a column outside it. */
 int ffnn_gather(const struct gather *g, int32_t *counts) {
     for (int64_t i = 0; i < g->n_rows; i++) {
         const int32_t row = g->rows[i], to = g->splits[i], n = g->splits[i + 1] - to;

@@ -1,34 +1,34 @@
-/* The product of sparse rows with a weight matrix, which has a row a feature.
+/* The product of sparse rows with a weight matrix, which has one row per feature.
  *
- * Some features' weights fit into the cache; each of a group of rows takes what it has stored there before the next ones
- * are fetched. A row's sums are those of its entries in their order, whatever the rows beside it and the number of
- * threads: no bit depends on these.
+ * Features are processed in ranges whose weights fit into the cache: all rows of a group use a range before the next
+ * one is fetched. A row's sums are formed in the order of its entries, so no bit of them depends on the other rows or
+ * on the number of threads.
  */
 #include <stdint.h>
 #include <string.h>
 
 #include "processor.h"
 
-/* Rows that share the weights in the cache, and bytes of these. */
+/* The rows of a group, and the bytes of weights in the cache. */
 #define GROUP 64
 #define CACHED (1 << 19)
-/* Entries that a row is to have among some features; to look for fewer takes longer than to fetch weights again. */
+/* The least mean number of a row's entries in a range; with fewer, the search costs more than fetching weights. */
 #define FEWEST 4
-/* Entries ahead of the one at hand whose weights are asked for. */
+/* How many entries ahead weights are prefetched. */
 #define AHEAD 8
 
 /* Kept in step with the class _Products of sparse_products.py. */
 struct products {
     int64_t n_rows, n_features, n_units;
-    const int32_t *splits, *columns; /* CSR; columns in order are fast, in any order they are right */
+    const int32_t *splits, *columns; /* CSR, in any order of columns; sorted columns are faster */
     const float *values;
     const float *weight; /* (n_features, n_units) */
     float *products;     /* (n_rows, n_units) */
-    int32_t lane;        /* the next group of rows that nobody has taken */
-    int32_t outside;     /* set where a column is not one of the features */
+    int32_t lane;        /* the next group of rows to compute */
+    int32_t outside;     /* set if a column is not one of the features */
 };
 
-/* Add to some units of a row what some entries make of their weights; n_vecs is a constant wherever this is inlined. */
+/* Add the products of some entries to some units of a row; n_vecs is constant in each inlined copy. */
 INLINE void add(const struct products *p, int32_t from, int32_t to, int32_t end, int64_t u, int n_vecs, float *row) {
     vec sums[VECS], *product = (vec *)(row + u);
 #pragma GCC unroll 8
@@ -87,7 +87,7 @@ static void multiply(const struct products *p, int64_t first, int64_t n) {
     }
 }
 
-/* Take part in the product; each thread calls it once, with the same argument. */
+/* Compute the product; each thread calls this once, with the same argument. */
 void ffnn_products(struct products *p) {
     const unsigned int before = flush_tiny();
     for (;;) {

@@ -14,7 +14,7 @@ from ffnn.model import Array
 __all__ = ["is_there", "multiply"]
 
 
-#: Rows that a thread takes at a time, as in C.
+#: The rows of a group, as in C.
 _GROUP = 64
 
 
@@ -34,7 +34,7 @@ def is_there() -> bool:
 
 
 def multiply(x: CSR, weight: Array, products: Array, n_threads: int) -> None:
-    """Write the product of sparse rows with a weight; no row of it depends on the rows beside it.
+    """Write the product of sparse rows with a weight; each row of it depends on one row of ``x`` only.
 
     Parameters
     ----------
@@ -43,17 +43,17 @@ def multiply(x: CSR, weight: Array, products: Array, n_threads: int) -> None:
     weight : float32 ndarray of shape (n_features, n_units)
         The weight.
     products : float32 ndarray of shape (n_rows, n_units)
-        The array to write to; in C order, as all the others.
+        The array to write to; in C order, like the others.
     n_threads : int
-        The most threads that may compute.
+        The largest number of threads.
 
     Raises
     ------
     ValueError
-        If an array has another dtype or shape, or an index is outside.
+        If an array has another dtype or shape, or a column is outside the features.
     """
     library = load("sparse_products")
-    assert library is not None  # is_there() has been asked
+    assert library is not None  # callers check is_there()
     check_array("weight", weight, np.float32, (len(weight), products.shape[1]))
     check_array("products", products, np.float32, products.shape)
     check_whole(x, len(products))

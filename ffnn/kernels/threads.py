@@ -1,4 +1,4 @@
-"""Threads that run one function of a library, which divides the work among them."""
+"""Threads that call one function of a library, which divides the work among them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Threads"]
 
 
 class Threads:
-    """A team of threads that includes the caller's.
+    """A team of threads, including the caller's.
 
     Parameters
     ----------
     n_threads : int
-        Their number, the caller included.
+        Their number, including the caller.
     """
 
     def __init__(self, n_threads: int) -> None:

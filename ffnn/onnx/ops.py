@@ -12,7 +12,7 @@ import numpy as np
 
 from ffnn.exceptions import ExportError
 from ffnn.onnx.tensor import Graph, OnnxTensor
-from ffnn.ops import NumpyOps
+from ffnn.ops import NumpyOps, Tensor
 
 __all__ = ["OnnxOps"]
 
@@ -22,8 +22,6 @@ _UNARY = {
     "sigmoid": "Sigmoid", "sign": "Sign", "sin": "Sin", "sqrt": "Sqrt", "tanh": "Tanh",
 }  # fmt: skip
 _numpy = NumpyOps()
-
-Tensor = Any
 
 
 class OnnxOps:

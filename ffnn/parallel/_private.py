@@ -1,7 +1,7 @@
 """joblib's private names that ffnn uses.
 
-joblib documents how a backend is registered, and not what it derives from. Its own distributed backends (Dask's, Ray's)
-import these, so they stay.
+joblib documents how to register a backend, but not its base class. The distributed backends of Dask and Ray import
+these names, so they are unlikely to change.
 """
 
 from __future__ import annotations

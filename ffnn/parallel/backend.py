@@ -5,18 +5,23 @@ from __future__ import annotations
 import concurrent.futures
 import copy
 import functools
+import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
 from ffnn.executor import BaseExecutor
 from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from ffnn.parallel.foreign import adapt, unwrap
+from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
+
+if TYPE_CHECKING:
+    from ffnn.parallel.journal.resume import ResumedTasks
 
 __all__ = ["FfnnBackend", "make_executor"]
 
@@ -35,7 +40,9 @@ class FfnnBackend(ParallelBackendBase):
     executor : str or concurrent.futures.Executor, default="multiprocessing"
         A registered executor's name, or an executor, which then stays the caller's to shut down.
     nesting_level, inner_max_num_threads : optional
-        joblib's own.
+        joblib's own parameters.
+    journal : Journal, str or os.PathLike, optional
+        The journal, or its folder: finished tasks are recorded there, and recorded ones are not run again.
     **options
         The named executor's options.
 
@@ -57,9 +64,11 @@ class FfnnBackend(ParallelBackendBase):
         executor: str | concurrent.futures.Executor = "multiprocessing",
         nesting_level: int | None = None,
         inner_max_num_threads: int | None = None,
+        journal: Journal | str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
+        self._journal = as_journal(journal)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
@@ -68,6 +77,7 @@ class FfnnBackend(ParallelBackendBase):
     def _clear(self) -> None:
         self._progress = Progress(False, self._executor)
         self._hashes = Hashes()
+        self._resumed: ResumedTasks | None = None
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
@@ -83,7 +93,7 @@ class FfnnBackend(ParallelBackendBase):
         return self._executor.n_workers
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Return the number of tasks that joblib should keep at hand; with 1, joblib would run them in this process."""
+        """Return the number of tasks that joblib dispatches in advance; with 1, joblib would run them here."""
         if n_jobs == 0:
             raise ValueError("n_jobs must not be 0; pass None or -1 for all workers, or 1 to run here in sequence.")
         if n_jobs == 1:
@@ -96,7 +106,7 @@ class FfnnBackend(ParallelBackendBase):
         Raises
         ------
         joblib._parallel_backends.FallbackToBackend
-            joblib's way to replace a backend; it carries the one that the ``Parallel`` configures and uses instead.
+            joblib's way to replace a backend; it carries the backend that the ``Parallel`` then uses.
         """
         if not self._is_configured:
             own = copy.copy(self)
@@ -112,11 +122,18 @@ class FfnnBackend(ParallelBackendBase):
         self._aborted = False
         self._progress = Progress(self._show, self._executor)
         self._hashes = Hashes(watchful=getattr(self.parallel, "return_generator", False))
+        if self._journal is not None:
+            from ffnn.parallel.journal.resume import ResumedTasks
+
+            self._resumed = ResumedTasks(self._journal)
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
     def stop_call(self) -> None:
         """Note that the call is over."""
         self._hashes = Hashes()
+        if self._resumed is not None:
+            self._resumed.close()
+            self._resumed = None
         self._progress.close()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
@@ -124,9 +141,9 @@ class FfnnBackend(ParallelBackendBase):
         name = _name(func)
         if name is not None:
             func.__qualname__ = name  # for messages; it does not travel
-        future = self._track(func)
-        future.add_done_callback(functools.partial(self._done, func, callback))
-        return future
+        if self._resumed is not None:
+            return self._resumed.submit(func, callback, self._run, self._note_recorded)
+        return self._run(func, callback)
 
     def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
         """Return a finished future's result, or raise its exception."""
@@ -148,6 +165,15 @@ class FfnnBackend(ParallelBackendBase):
         """Return the backend for calls nested in a task: sequential, within its worker's share of the machine."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
+    def _run(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
+        future = self._track(func)
+        future.add_done_callback(functools.partial(self._done, func, callback))
+        return future
+
+    def _note_recorded(self, func: Any) -> None:
+        note = getattr(self.executor, "note_recorded", self._progress.note_recorded)  # a pool shows its own progress
+        note(func)
+
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():
             future = self._executor.submit(func)
@@ -156,7 +182,7 @@ class FfnnBackend(ParallelBackendBase):
             self._futures.add(future)
             aborted = self._aborted
         future.add_done_callback(self._untrack)
-        if aborted:  # by another thread, just now
+        if aborted:  # by another thread, a moment ago
             future.cancel()
         return future
 
@@ -175,7 +201,7 @@ class FfnnBackend(ParallelBackendBase):
             if again is not None:
                 try:
                     second = self._track(again)
-                except RuntimeError:  # the executor was shut down meanwhile
+                except RuntimeError:  # the executor has been shut down
                     report(future)
                     return
                 # if this fails for another reason, report the first failure
@@ -209,7 +235,7 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
     ValueError
         If no executor has that name, or an option has a bad value.
     PluginLoadError
-        If the plugin cannot be imported, or is no executor.
+        If the plugin cannot be imported, or is not an executor.
     """
     if isinstance(executor, str):
         kind = registry.load("executor", executor, "executor")
@@ -218,8 +244,8 @@ def make_executor(executor: str | concurrent.futures.Executor, options: dict[str
         if isinstance(made, concurrent.futures.Executor):
             return adapt(made)
         raise PluginLoadError(
-            f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is no concurrent.futures.Executor; "
-            f"the plugin's class must derive from it."
+            f"executor={executor!r} is {kind.__module__}.{kind.__qualname__}, which is not a "
+            f"concurrent.futures.Executor; the plugin's class must derive from it."
         )
     if not isinstance(executor, concurrent.futures.Executor):
         names = ", ".join(map(repr, registry.names("executor")))

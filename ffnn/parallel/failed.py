@@ -1,14 +1,14 @@
-"""A candidate whose worker was lost becomes scikit-learn's ``error_score``.
+"""Gives a candidate whose worker was lost scikit-learn's ``error_score``.
 
 scikit-learn turns an exception in ``fit`` into ``error_score``, but a lost worker raises nothing there. So
 the same batch is run again with a :class:`FailedEstimator` in place of the estimator, whose ``fit`` raises the
 error: scikit-learn then builds the failed result itself, or raises it under ``error_score="raise"``. joblib has
-no public hook for this; the code relies on a batch having ``items`` of (function, args, kwargs).
+no public hook for this; this module assumes that a batch has ``items`` of (function, args, kwargs).
 
-One function of scikit-learn's fits an estimator and knows ``error_score``: ``_fit_and_score``, which searches,
-``cross_validate``, ``learning_curve``, ``validation_curve`` and others call. No other function may receive a
-:class:`FailedEstimator`: one that saves its estimator would save it. (``cross_val_predict`` and ``learning_curve`` with
-``exploit_incremental_learning`` raise what ``fit`` raises, and so does a lost worker there.)
+Only one function of scikit-learn fits an estimator and handles ``error_score``: ``_fit_and_score``, which is called by
+searches, ``cross_validate``, ``learning_curve``, ``validation_curve`` and others. No other function may receive a
+:class:`FailedEstimator`: it might save it as if it were the user's estimator. (``cross_val_predict``, and
+``learning_curve`` with ``exploit_incremental_learning``, raise the errors of ``fit``, and so those of lost workers.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class FailedEstimator(BaseEstimator):
         self.error = error
 
     def set_params(self, **params: Any) -> FailedEstimator:
-        """Accept the parameters of the estimator that this one stands for."""
+        """Accept the parameters of the estimator that this one replaces."""
         return self
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> FailedEstimator:
@@ -59,5 +59,5 @@ def failing_batch(batch: Any, error: Exception) -> Any | None:
         kwargs = {**kwargs, "estimator": failed}
     again = copy.copy(batch)
     again.items = [(function, args, kwargs)]
-    again.is_rerun = True  # it is not counted as one more task
+    again.is_rerun = True  # so that progress does not count it as another task
     return again

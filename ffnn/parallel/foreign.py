@@ -6,6 +6,7 @@ import concurrent.futures
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
+from ffnn._utils.base_executor import NO_SHARING
 from ffnn.executor import BaseExecutor
 from ffnn.parallel.tasks.budget import cpu_count
 
@@ -22,7 +23,7 @@ def _forwarded(name: str) -> Any:
 
 
 class ForeignExecutor(BaseExecutor):
-    """A ``concurrent.futures.Executor`` with the optional part of an executor added; what it has itself is used.
+    """Adds the optional part of an executor to a ``concurrent.futures.Executor``, whose own attributes take precedence.
 
     Parameters
     ----------
@@ -49,6 +50,12 @@ class ForeignExecutor(BaseExecutor):
         """Call the executor's own ``prepare``, if it has one."""
         if hasattr(self.wrapped, "prepare"):
             self.wrapped.prepare()
+
+    def share(self) -> None:
+        """Call the executor's own ``share``, if it has one."""
+        if not hasattr(self.wrapped, "share"):
+            raise TypeError(NO_SHARING.format(type(self.wrapped).__name__))
+        self.wrapped.share()
 
     def diagnose(self) -> Sequence[Any] | None:
         """Call the executor's own ``diagnose``, if it has one."""

@@ -1,7 +1,7 @@
 """The standard streams of this process, for the output of workers and for messages about them.
 
-Printing must not end a search: a stream may be None, closed, or a user's object that raises. Nor may it block one: if
-no process reads a pipe or a terminal, output to it is dropped after a while, and a line says how much.
+Printing must not end a search: a stream may be None, closed, or a user's object that raises. Nor may it block a search:
+if no process reads a pipe or a terminal, output to it is dropped after a while, and a line says how much.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ffnn.parallel.words import size_in_words
 __all__ = ["STDERR", "STDOUT", "Stream", "report_dropped_output", "warn"]
 
 _PATIENCE = 5.0  # seconds without a reader after which output is dropped
-_PIECE = 1024  # characters; in any encoding they fit into a pipe with room (4096 bytes)
+_PIECE = 1024  # characters; in any encoding they fit into a pipe that is ready for writing (4096 bytes)
 
 
 class Stream:
@@ -55,7 +55,7 @@ class Stream:
     def flush(self) -> None:
         """Flush the stream, unless that could block."""
         with contextlib.suppress(Exception):
-            if _blocking_descriptor(self._stream) is None:  # else it is flushed with every write
+            if _blocking_descriptor(self._stream) is None:  # otherwise every write flushes it
                 self._stream.flush()
 
     def take_dropped(self) -> str:

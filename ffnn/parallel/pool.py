@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import numbers
 import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -13,18 +14,25 @@ import numpy as np
 from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
+from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.sharing.pipelines import SharedCall
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SHARED = 4 << 30  # bytes that a host keeps with share=True
+_LEAST_SHARED = 1 << 20
+
 
 def pool(
     name: str | concurrent.futures.Executor = "multiprocessing",
     *,
     progress: bool | None = None,
+    share: bool | int = False,
+    journal: Journal | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -35,6 +43,13 @@ def pool(
         A registered executor's name, or an executor.
     progress : bool or None, default=None
         Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    share : bool or int, default=False
+        Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
+        parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
+        4 GiB.
+    journal : str, os.PathLike or Journal, optional
+        A folder in which every task that joblib runs on the pool is recorded as soon as it is done. What is recorded is
+        not run again: run an interrupted search a second time, and it resumes. See :class:`ffnn.Journal`.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -48,6 +63,8 @@ def pool(
     ------
     TypeError, ValueError
         If the name or an option is wrong; nothing has been started then.
+    JournalError
+        If the folder cannot be used as a journal.
 
     Notes
     -----
@@ -61,17 +78,38 @@ def pool(
     """
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
+    limit, journal = _check_share(share), as_journal(journal)
     executor = make_executor(name, options)
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor))
+    if limit:
+        executor.share()
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor), journal, limit)
 
 
-def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Callable[..., FfnnBackend]:
+def _check_share(share: object) -> int:
+    """Return the number of bytes that each host may keep; 0 if its workers share nothing."""
+    if isinstance(share, bool | np.bool_):
+        return _SHARED if share else 0
+    example = f"Pass share=True for {_SHARED >> 30} GiB, or the number of bytes, for instance share={1 << 30}."
+    if not isinstance(share, numbers.Integral):
+        raise TypeError(
+            f"share must be True, False or a number of bytes; got {share!r} of type {type(share).__name__}. {example}"
+        )
+    if share < _LEAST_SHARED:
+        raise ValueError(f"share must be at least {_LEAST_SHARED} bytes; got {share!r}. {example}")
+    return int(share)
+
+
+def make_backend_factory(
+    name: str = "multiprocessing", *, journal: Journal | str | os.PathLike[str] | None = None, **options: Any
+) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
 
     Parameters
     ----------
     name : str, default="multiprocessing"
         A registered executor's name.
+    journal : str, os.PathLike or Journal, optional
+        As in :func:`pool`.
     **options
         The executor's options.
 
@@ -95,7 +133,7 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
     make_executor(name, options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
-        return FfnnBackend(**{"executor": name, **options, **more})
+        return FfnnBackend(**{"executor": name, "journal": journal, **options, **more})
 
     return factory
 
@@ -103,9 +141,13 @@ def make_backend_factory(name: str = "multiprocessing", **options: Any) -> Calla
 class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
-    def __init__(self, executor: BaseExecutor, progress: Progress) -> None:
+    def __init__(
+        self, executor: BaseExecutor, progress: Progress, journal: Journal | None = None, shared: int = 0
+    ) -> None:
         self._executor = executor
+        self._shared = shared
         self._progress = progress
+        self._journal = journal
         self._context: Any = None
         self._pid: int | None = None
 
@@ -127,7 +169,8 @@ class Pool(concurrent.futures.Executor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
         """Run ``fn(*args, **kwargs)`` on a worker; see :meth:`ffnn.executor.Executor.submit`."""
         self._pid = self._pid or os.getpid()
-        future = self._executor.submit(fn, *args, **kwargs)
+        call = SharedCall(fn, self._shared) if self._shared else fn
+        future: concurrent.futures.Future[T] = self._executor.submit(call, *args, **kwargs)
         self._progress.add(future, fn)
         return future
 
@@ -139,6 +182,11 @@ class Pool(concurrent.futures.Executor):
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
             self._progress.close()
+            self._journal = None  # whose files are closed with the last reference to it
+
+    def note_recorded(self, batch: Any) -> None:
+        """Count a batch of calls that is taken from the journal."""
+        self._progress.note_recorded(batch)
 
     def summary(self) -> str:
         """Return one line with the tasks done so far, the workers and the time."""
@@ -150,7 +198,7 @@ class Pool(concurrent.futures.Executor):
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
-        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self), n_jobs=-1)
+        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self, journal=self._journal), n_jobs=-1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

@@ -18,7 +18,7 @@ __all__ = ["Progress"]
 
 
 class Progress:
-    """Counts a pool's tasks, and shows them if asked to.
+    """Counts a pool's tasks, and shows them if wanted.
 
     Parameters
     ----------
@@ -38,20 +38,26 @@ class Progress:
         self._began: float | None = None
         self._ended = 0.0
         self._expected = 0
-        self._submitted = self._done = self._failed = self._cancelled = 0
-        self._seconds = 0.0  # of work: the durations of the tasks that ended by themselves
+        self._submitted = self._done = self._failed = self._cancelled = self._recorded = 0
+        self._seconds = 0.0  # the time of work: the durations of tasks that ended by themselves
 
     def add(self, future: concurrent.futures.Future[Any], call: Any) -> None:
         """Count a task when it is submitted and when it ends."""
         if getattr(call, "is_rerun", False):  # made by ffnn.parallel.failed for a task that was counted
             return
         with self._lock:
-            self._began = self._began or time.perf_counter()
-            if self._submitted >= self._expected:
-                self._expected = self._submitted + (_announced_total(call) or 1)
+            self._expect(call)
             self._submitted += 1
             self._refresh()
         future.add_done_callback(self._count)
+
+    def note_recorded(self, call: Any) -> None:
+        """Count a task whose result is taken from a journal."""
+        with self._lock:
+            self._expect(call)
+            self._recorded += 1
+            self._ended = time.perf_counter()
+            self._refresh(ended=1)
 
     def summary(self) -> str:
         """Return one line with the tasks done, the workers and the time."""
@@ -59,6 +65,7 @@ class Progress:
             took = (self._ended - self._began) if self._began is not None and self._ended else 0.0
             parts = [f"{self._done} done"]
             parts += [f"{count} {what}" for count, what in self._troubles() if count]
+            parts += [f"{self._recorded} more from the journal"] if self._recorded else []
             where = _where(self._executor)
             line = f"{plural(self._submitted, 'task')} on {where} in {took:.1f} s: " + ", ".join(parts)
             sent = self._executor.bytes_sent
@@ -77,8 +84,14 @@ class Progress:
         if bar is not None:
             with contextlib.suppress(Exception):  # a broken stream must not end a search
                 bar.close()
-        if self._show and not already and self._submitted:
+        if self._show and not already and self._submitted + self._recorded:
             STDERR.write(f"{self.summary()}\n")
+
+    def _expect(self, call: Any) -> None:
+        self._began = self._began or time.perf_counter()
+        known = self._submitted + self._recorded
+        if known >= self._expected:
+            self._expected = known + (_announced_total(call) or 1)
 
     def _count(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:
@@ -90,7 +103,7 @@ class Progress:
             else:
                 self._done += 1
             lost = isinstance(None if future.cancelled() else future.exception(), ExecutorError)
-            if isinstance(future, Future) and not lost:  # a lost worker, or restarting one, is not work
+            if isinstance(future, Future) and not lost:  # the time of lost workers and restarts is not work
                 self._seconds += future.seconds or 0.0
             self._refresh(ended=1)
 
@@ -111,12 +124,12 @@ class Progress:
             self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
         bar = self._bar
         over = self._done + self._failed + self._cancelled
-        bar.total = max(self._expected, self._submitted)
+        bar.total = max(self._expected, self._submitted + self._recorded)
         counts = [(min(self._executor.n_workers_left, self._submitted - over), "running"), *self._troubles()]
         bar.set_postfix_str(", ".join(f"{count} {what}" for count, what in counts if count), refresh=False)
         if ended:
             bar.update(ended)
-        elif self._submitted == 1:
+        elif self._submitted + self._recorded == 1:
             bar.refresh()
 
     def _troubles(self) -> list[tuple[int, str]]:

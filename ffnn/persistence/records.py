@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ffnn._utils._private import metadata_requests, set_metadata_requests
 from ffnn._version import __version__
 from ffnn.classifier import MLPClassifier
 from ffnn.estimator.base import BaseMLP
@@ -43,7 +44,7 @@ def describe(estimator: BaseMLP, writer: Writer) -> Json:
     """
     parameters = estimator.get_params(deep=False)
     attributes = {name: v for name, v in vars(estimator).items() if name not in (*parameters, *_SEPARATE_ATTRIBUTES)}
-    requests = getattr(estimator, "_metadata_request", None)
+    requests = metadata_requests(estimator)
     fitted: Fitted | None = getattr(estimator, "_fitted", None)
     return {
         "format": FORMAT,
@@ -51,7 +52,7 @@ def describe(estimator: BaseMLP, writer: Writer) -> Json:
         "estimator": type(estimator).__name__,
         "parameters": {name: writer.write(value, name) for name, value in parameters.items()},
         "attributes": {name: writer.write(value, name) for name, value in attributes.items()},
-        "requests": None if requests is None else writer.write(requests._serialize(), "metadata request"),
+        "requests": None if requests is None else writer.write(requests, "metadata request"),
         "fitted": None if fitted is None else _describe_fitted(fitted, writer),
     }
 
@@ -103,11 +104,7 @@ def restore(contents: Json, reader: Reader) -> BaseMLP:
     estimator = kind(**parameters)  # parameters added after the file was written have their defaults
     requested = reader.read(contents["requests"])
     if requested is not None:
-        requests: Any = estimator._get_metadata_request()
-        for method, asked in requested.items():
-            for parameter, alias in asked.items():
-                getattr(requests, method).add_request(param=parameter, alias=alias)
-        estimator._metadata_request = requests
+        set_metadata_requests(estimator, requested)
     if contents["fitted"] is not None:
         estimator._fitted = _fitted(contents["fitted"], reader)
         estimator.network_ = estimator._fitted.network
@@ -181,6 +178,8 @@ def _check_attributes(estimator: Any) -> None:
     check(output.estimator_type == kind, f"The file has a {kind} with the output of a {output.estimator_type}")
     check(estimator.n_features_in_ == n_features, "n_features_in_ is not the width of the network")
     check(_is_count(estimator.n_iter_), f"n_iter_ is {estimator.n_iter_!r}")
+    builder = getattr(estimator, "builder_", "")  # missing in files of earlier versions
+    check(isinstance(builder, str), f"builder_ is {builder!r}")
     check(all(type(loss) is float for loss in estimator.loss_curve_), "loss_curve_ has more than numbers")
     check(
         len(getattr(estimator, "feature_names_in_", range(n_features))) == n_features,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 # makes failed assertions show their values
-pytest.register_assert_rewrite(
-    *(f"ffnn.testing.{name}" for name in ("_suite", "builders", "executors", "inputs", "layers", "outputs"))
-)
+modules = (file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
+pytest.register_assert_rewrite(*(f"ffnn.testing.{name}" for name in modules))

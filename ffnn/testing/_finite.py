@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from ffnn.exceptions import UnsupportedError
-from ffnn.testing._suite import Problem, Suite, make_problem
+from ffnn.testing._suite import ModelSuite, Problem, make_problem
 
 __all__ = ["FiniteSuite"]
 
 
-class FiniteSuite(Suite):
+class FiniteSuite(ModelSuite):
     """A part of the suite of builders."""
-
-    def model(self, problem: Problem) -> Any:
-        """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # implemented in BuilderSuite
 
     def _problem(self, dtype: str) -> Problem:
         """Return a problem whose state has moving averages, too, if the builder has such layers."""

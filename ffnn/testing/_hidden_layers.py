@@ -9,19 +9,15 @@ import pytest
 
 from ffnn.layer import Context
 from ffnn.ops import NumpyOps
-from ffnn.testing._suite import OUTPUTS, Problem, Suite, make_problem, to_numpy
+from ffnn.testing._suite import OUTPUTS, ModelSuite, Problem, make_problem, to_numpy
 
 __all__ = ["HiddenLayersSuite"]
 
 SPARSE = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
 
-class HiddenLayersSuite(Suite):
+class HiddenLayersSuite(ModelSuite):
     """A part of the suite of builders."""
-
-    def model(self, problem: Problem) -> Any:
-        """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # implemented in BuilderSuite
 
     @SPARSE
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -31,7 +27,8 @@ class HiddenLayersSuite(Suite):
         batch = network.input.gather(ops, problem.x.arrays, np.arange(150), network.n_features)
         for layer, (n_stages, units) in enumerate(zip(network.hidden, (5, 4), strict=True)):
             values = model.forward(problem.x, layer)
-            assert (values.shape, values.dtype) == ((150, units), dtype)
+            assert values.shape == (150, units)
+            assert values.dtype == dtype
             expected = network.first(n_stages).apply(ops, batch, problem.initial_weights())
             np.testing.assert_allclose(values, expected, rtol=1e-4 if dtype == "float32" else 1e-10, atol=1e-5)
             np.testing.assert_array_equal(model.forward(problem.rows([149, 3]), layer), values[[149, 3]])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffnn.testing._suite import Problem, Suite, make_problem
+from ffnn.testing._suite import ModelSuite, make_problem
 
 __all__ = ["PrecisionSuite"]
 
@@ -16,12 +16,8 @@ SPARSE = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"
 BLOCKS = {"plain": ("dropout", "affine", "activation"), "normalised": ("affine", "batch_norm", "layer_norm", "prelu")}
 
 
-class PrecisionSuite(Suite):
+class PrecisionSuite(ModelSuite):
     """A part of the suite of builders."""
-
-    def model(self, problem: Problem) -> Any:
-        """Return a model with a state and the problem's data."""
-        raise NotImplementedError  # implemented in BuilderSuite
 
     @SPARSE
     @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.base import clone
 
+from ffnn.builder import Builder
 from ffnn.exceptions import EngineNotInstalledError, UnsupportedError
 from ffnn.input import Input
 from ffnn.layer import Context, Layer
-from ffnn.model import Array, Arrays, EpochPlan, Rows
+from ffnn.model import Array, Arrays, EpochPlan, Model, Rows, State
 from ffnn.network import Network, describe
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.output import Output
@@ -31,6 +31,7 @@ __all__ = [
     "OUTPUTS",
     "Array",
     "FixedDraws",
+    "ModelSuite",
     "Problem",
     "Suite",
     "assert_states_equal",
@@ -70,9 +71,6 @@ def unless_refused() -> Iterator[None]:
         pytest.skip(str(error))
 
 
-_FITS: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
-
-
 class Suite:
     """Base class of the suites; tests that take ``builder_name`` run once for each installed builder."""
 
@@ -80,13 +78,6 @@ class Suite:
         """Parametrize the tests that take ``builder_name``."""
         if "builder_name" in metafunc.fixturenames:
             metafunc.parametrize("builder_name", installed_builders())
-
-    def fitted_once(self, builder_name: str) -> Any:
-        """Return what `fitted` returns; the tests of a class share it, and leave it as it is."""
-        fits = _FITS.setdefault(type(self), {})
-        if builder_name not in fits:
-            fits[builder_name] = self.fitted(builder_name)  # type: ignore[attr-defined]  # of the suites that use it
-        return fits[builder_name]
 
 
 def engine_ops() -> Any:
@@ -254,6 +245,25 @@ def make_problem(
         targets=resolved.encode(y, dtype),
         weight=weight.astype(dtype),
     )
+
+
+class ModelSuite(Suite):
+    """A part of the suite of builders."""
+
+    name: ClassVar[str]
+    builder: ClassVar[Builder | None] = None
+
+    def make(self) -> Builder:
+        """Return the builder as a user would give it."""
+        made: Builder = registry.load("builder", self.name)() if self.builder is None else self.builder
+        return made
+
+    def model(self, problem: Problem, state: State | None = None) -> Model:
+        """Return a model with a state and the problem's data."""
+        model = self.make().model(problem.network, problem.solver)
+        model.set_state(state or State(problem.initial_weights()))
+        model.load(problem.x, problem.targets, problem.weight)
+        return model
 
 
 def weights_and_context(

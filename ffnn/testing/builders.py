@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,23 +38,6 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
     builder : Builder
         The builder to test; by default made without arguments.
     """
-
-    name: ClassVar[str]
-    builder: ClassVar[Builder | None] = None
-
-    # -- helpers
-
-    def make(self) -> Builder:
-        """Return the builder as a user would give it."""
-        made: Builder = registry.load("builder", self.name)() if self.builder is None else self.builder
-        return made
-
-    def model(self, problem: Problem, state: State | None = None) -> Model:
-        """Return a model with a state and the problem's data."""
-        model = self.make().model(problem.network, problem.solver)
-        model.set_state(state or State(problem.initial_weights()))
-        model.load(problem.x, problem.targets, problem.weight)
-        return model
 
     # -- a description
 
@@ -150,8 +133,8 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
                 up, down = ({**weights, name: array.copy()} for _ in range(2))
                 up[name][index] += 1e-6
                 down[name][index] -= 1e-6
-                slope = (problem.loss(up) - problem.loss(down)) / 2e-6
-                assert gradient[name][index] == pytest.approx(slope, rel=1e-4, abs=1e-8), (name, index)
+                difference = (problem.loss(up) - problem.loss(down)) / 2e-6
+                assert gradient[name][index] == pytest.approx(difference, rel=1e-4, abs=1e-8), (name, index)
 
     def test_a_gradient_takes_all_rows_of_a_large_data_set(self) -> None:
         problem = make_problem(n_rows=1000, hidden_units=())
@@ -289,11 +272,11 @@ def _numpy_step(
     gradients = clipped(NumpyOps(), list(gradient.values()), "float64", **plan.clipping)
     gradient = dict(zip(gradient, gradients, strict=True))
     for name, decays in model.trainable.items():
-        slope = gradient[name]
+        total = gradient[name]
         if decays and solver.decoupled:
             weights[name] = weights[name] * (1 - plan.learning_rates[0] * plan.weight_decay)
         elif decays:
-            slope = slope + plan.weight_decay * weights[name]
+            total = total + plan.weight_decay * weights[name]
         weights[name], slots[name] = solver.update(
-            NumpyOps(), weights[name], slope, slots[name], plan.step_sizes[0], "float64"
+            NumpyOps(), weights[name], total, slots[name], plan.step_sizes[0], "float64"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,18 +12,16 @@ import scipy.sparse
 from sklearn.base import clone
 
 from ffnn.classifier import MLPClassifier
-from ffnn.exceptions import UnsupportedError
 from ffnn.initializers import INITIALIZERS
 from ffnn.input import Input
 from ffnn.model import Rows
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
+from ffnn.testing._fitted import FittedSuite
 from ffnn.testing._suite import (
     Array,
     FixedDraws,
-    Suite,
     engine_ops,
-    installed_builders,
     to_numpy,
     unless_refused,
     weights_and_context,
@@ -33,7 +30,7 @@ from ffnn.testing._suite import (
 __all__ = ["InputSuite"]
 
 
-class InputSuite(Suite):
+class InputSuite(FittedSuite):
     """Tests that every input must pass.
 
     Attributes
@@ -167,21 +164,8 @@ class InputSuite(Suite):
         X, y = self.data()
         assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
         assert estimator.score(X, y) > 0.6
-        twin = pickle.loads(pickle.dumps(estimator))
-        np.testing.assert_array_equal(twin.predict_proba(X), estimator.predict_proba(X))
 
     def test_a_row_is_predicted_as_among_others(self, builder_name: str) -> None:
         estimator = self.fitted_once(builder_name)
         X, _ = self.data()
         np.testing.assert_array_equal(estimator.predict_proba(X[7:8]), estimator.predict_proba(X)[7:8])
-
-    def test_all_builders_predict_the_same(self) -> None:
-        X, _ = self.data()
-        first, *others = installed_builders()
-        estimator = pickle.loads(pickle.dumps(self.fitted_once(first)))
-        expected = estimator.predict_proba(X)
-        for other in others:
-            with suppress(UnsupportedError):
-                np.testing.assert_allclose(
-                    estimator.set_params(builder=other).predict_proba(X), expected, rtol=1e-5, atol=1e-7
-                )

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,18 +14,16 @@ import scipy.sparse
 from sklearn.base import clone
 
 from ffnn.classifier import MLPClassifier
-from ffnn.exceptions import UnsupportedError
 from ffnn.initializers import INITIALIZERS
 from ffnn.layer import Layer, Weight
 from ffnn.model import State
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
+from ffnn.testing._fitted import FittedSuite
 from ffnn.testing._suite import (
     Array,
     FixedDraws,
-    Suite,
     engine_ops,
-    installed_builders,
     make_problem,
     to_numpy,
     unless_refused,
@@ -35,10 +32,8 @@ from ffnn.testing._suite import (
 
 __all__ = ["LayerSuite"]
 
-SEED = np.array([3, 4], dtype=np.int32)
 
-
-class LayerSuite(Suite):
+class LayerSuite(FittedSuite):
     """Tests that every layer must pass.
 
     Attributes
@@ -229,8 +224,8 @@ class LayerSuite(Suite):
             up, down = ({**weights, name: array.copy()} for _ in range(2))
             up[name][index] += 1e-6
             down[name][index] -= 1e-6
-            slope = (problem.loss(up) - problem.loss(down)) / 2e-6
-            assert gradient[name][index] == pytest.approx(slope, rel=1e-4, abs=1e-8), name
+            difference = (problem.loss(up) - problem.loss(down)) / 2e-6
+            assert gradient[name][index] == pytest.approx(difference, rel=1e-4, abs=1e-8), name
 
     def values_but_units(self) -> dict[str, Any]:
         """Return the values that an estimator takes as parameters."""
@@ -240,20 +235,6 @@ class LayerSuite(Suite):
         estimator = self.fitted_once(builder_name)
         assert np.isfinite(estimator.loss_curve_).all()
         assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
-        twin = pickle.loads(pickle.dumps(estimator))
-        X, _ = self.data()
-        np.testing.assert_array_equal(twin.predict_proba(X), estimator.predict_proba(X))
-
-    def test_all_builders_predict_the_same(self) -> None:
-        X, _ = self.data()
-        first, *others = installed_builders()
-        estimator = pickle.loads(pickle.dumps(self.fitted_once(first)))
-        expected = estimator.predict_proba(X)
-        for other in others:
-            with suppress(UnsupportedError):
-                np.testing.assert_allclose(
-                    estimator.set_params(builder=other).predict_proba(X), expected, rtol=1e-5, atol=1e-7
-                )
 
     def data(self) -> tuple[Array, Array]:
         """Return samples of three classes that a small network can separate."""

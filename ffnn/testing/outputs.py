@@ -217,8 +217,8 @@ class OutputSuite(Suite):
             up, down = ({**weights, name: weights[name].copy()} for _ in range(2))
             up[name][i] += 1e-6
             down[name][i] -= 1e-6
-            slope = (problem.loss(up) - problem.loss(down)) / 2e-6
-            assert gradient[name][i] == pytest.approx(slope, rel=1e-4, abs=1e-8)
+            difference = (problem.loss(up) - problem.loss(down)) / 2e-6
+            assert gradient[name][i] == pytest.approx(difference, rel=1e-4, abs=1e-8)
 
     def data(self) -> tuple[Array, Array]:
         """Return samples from which the targets can be predicted, each twice."""

@@ -1,1 +1,1 @@
-"""The builders that come with ffnn beside the core's, one a module."""
+"""The builders that come with ffnn in addition to the core's, one per module."""

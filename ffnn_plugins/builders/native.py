@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeBuilder"]
 
-# What `suits` says no to, by CPU time against TensorFlow, measured on two cores with AVX-512, with Adam unless said
-# otherwise. Dense layers of 16 to 4,096 units took from a sixth of TensorFlow's time (16 units) to about as much (4,096
-# units) in batches of 16 to 512.
+# The limits of `suits`, from CPU times on two cores with AVX-512, with Adam unless another solver is named. Below
+# them, dense layers took from a sixth of TensorFlow's time (16 units) to about the same (4,096 units), in batches of 16
+# to 512; with both held to AVX2, too.
 
-#: From this many features on, sparse rows that are made dense took twice TensorFlow's time, which goes entry by entry
-#: there (50,000 features, 0.2 % stored, SGD, or Adam in float64). By stored entries both took about as much.
+#: From this number of features on, sparse rows that are made dense took twice the time of TensorFlow, which multiplies
+#: only the stored entries (50,000 features, 0.2 % stored, SGD, or Adam in float64).
 _WIDE = 10_000
-#: From this many rows a batch and weights a layer on, 1.6 times TensorFlow's time (1,024 by 1,024 in batches of 4,096,
-#: 2,048 by 2,048 and 4,096 by 4,096 in batches of 1,024; 2.1 times in float64).
+#: From this number of rows per batch and of weights per layer on, it took 1.6 times TensorFlow's time (1,024 by 1,024
+#: in batches of 4,096, 2,048 by 2,048 and 4,096 by 4,096 in batches of 1,024), in float64 2.1 times.
 _LARGE_BATCH = 1024
 _LARGE_LAYER = 2**20
-#: Rows times weights from which what is lost there is more, in ten epochs, than the four seconds that TensorFlow's
-#: import and its tracing take.
+#: The number of rows times weights from which that costs more, in ten epochs, than the four seconds for TensorFlow's
+#: import and tracing.
 _LONG = 1e10
-#: The stored entries of X that the kernel of Adam's steps cannot count.
+#: The number of stored entries of X from which the kernel for Adam cannot be used.
 _MOST_STORED = 2**31
 
 
@@ -38,16 +38,16 @@ class NativeBuilder(Builder):
     """Trains and predicts by kernels in C that come with ffnn, on the CPU.
 
     An epoch is one call into C. Nothing is traced, compiled or imported before the first one. Results do not depend on
-    the number of threads, but may differ in the last digit from processor to processor. Dropout draws from a stream
-    of its own, so that its masks are not those of the other builders.
+    the number of threads, but may differ in the last digit from processor to processor. The masks of dropout
+    are not those of the other builders.
 
-    It has the built-in activations, losses and solvers, and the layers and inputs that say what they are by a method
-    ``to_native``. Other networks are refused by name.
+    It supports the built-in activations, losses and solvers, and layers and inputs with a method ``to_native``. Other
+    networks are refused; the error names the part that is not supported.
 
     Parameters
     ----------
     device : str, optional
-        ``"cpu"`` or None, which are the same here.
+        ``"cpu"`` or None, which mean the same.
     """
 
     engine = "ffnn_plugins"
@@ -72,7 +72,7 @@ class NativeBuilder(Builder):
             )
 
     def import_engine(self) -> None:
-        from ffnn_plugins.builders._native import sparse  # noqa: F401  # and all that it imports
+        from ffnn_plugins.builders._native import sparse  # noqa: F401  # imports the others
 
     def check_network(self, network: Network, solver: Solver) -> None:
         from ffnn_plugins.builders._native.network import loss_of, ops_of, solver_of

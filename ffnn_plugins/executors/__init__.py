@@ -1,1 +1,1 @@
-"""The executors that come with ffnn, one a module."""
+"""The executors that come with ffnn, one per module."""

@@ -39,9 +39,9 @@ class ContainerExecutor(SlotExecutor):
     required_resources : mapping or None, default=None
         ``{"cpu": 2048, "memory": 4096}``, in 1/1024 of a CPU and in MiB, instead of `cpus` and `memory`.
     fresh : bool, default=False
-        Whether each task gets a container of its own; if not, one serves task after task.
+        Whether each task gets its own container; if not, a container runs task after task.
     engine : str, sequence of str or None, default=None
-        The engine's command: ``"docker"``, ``"podman --runtime runc"``; None is podman, or docker where that is
+        The engine's command: ``"docker"``, ``"podman --runtime runc"``; None is podman, or docker if podman is
         missing.
     python : str, default="python3"
         The Python in the image that has ffnn installed.

@@ -125,6 +125,7 @@ class DaskExecutor(Executor):
         self._connecting = threading.Lock()
         self._run: Run | None = None
         self._error: ExecutorError | None = None
+        self._shares = False
 
     @property
     def n_workers(self) -> int:
@@ -148,6 +149,10 @@ class DaskExecutor(Executor):
     def dashboard_link(self) -> str | None:
         """The address of Dask's dashboard; None before the first task."""
         return None if self._run is None else str(self._run.client.dashboard_link)
+
+    def share(self) -> None:
+        """Let the workers of each host share what they compute; before the first task."""
+        self._shares = True
 
     def prepare(self) -> None:
         """Connect, and wait for workers that have the same versions as this process.
@@ -195,7 +200,7 @@ class DaskExecutor(Executor):
     def _begin(self) -> Run:
         client = self._client or connect(self._address or self._cluster, self._security)
         try:
-            return Run(client, client is not self._client, self._limits)
+            return Run(client, client is not self._client, self._limits, self._shares)
         except BaseException:
             if client is not self._client:
                 client.close()

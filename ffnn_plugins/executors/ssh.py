@@ -56,8 +56,8 @@ class SSHExecutor(SlotExecutor):
 
     Notes
     -----
-    Everything crosses one SSH connection a host, so no other port need be open, here or there. A worker's GPU, where
-    a host has several, is its own.
+    There is one SSH connection per host, so no other port need be open, here or there. If a host has several GPUs, each
+    worker uses one of them.
     """
 
     def __init__(

@@ -81,7 +81,7 @@ class SparseInput(Input):
         return SparseRows(splits, columns, values, (n_rows, n_features))
 
     def structure(self) -> Hashable:
-        return type(self)  # how a batch meets the weights is the builder's to trace
+        return type(self)  # the path of a batch is part of the builder's key
 
 
 def _statistics(X: Any, batch_size: int) -> SparseStatistics:

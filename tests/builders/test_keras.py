@@ -15,6 +15,7 @@ import scipy.sparse
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.layer import Layer, Traits, Weight
+from tests.support.estimators import scores_of, state_of
 
 keras = pytest.importorskip("keras")
 pytestmark = [
@@ -103,10 +104,10 @@ def test_masks_are_the_other_builders(sparse, parameters):
 def test_weights_move_between_builders(target):
     fitted = estimator(target, dropout=0.2, n_epochs=3).fit(X, TARGETS[target])
     expected = fitted.predict(X)
-    scores = fitted._scores(X)
+    scores = scores_of(fitted, X)
     fitted.set_params(builder="tf")
     np.testing.assert_array_equal(fitted.predict(X), expected)
-    np.testing.assert_allclose(fitted._scores(X), scores, atol=1e-5)
+    np.testing.assert_allclose(scores_of(fitted, X), scores, atol=1e-5)
 
 
 def test_trains_on_where_the_other_builder_stopped():
@@ -172,7 +173,7 @@ def test_layer_without_a_native_form(tmp_path):
     model = fitted.model_
     assert "hidden1_scaled" in [layer.name for layer in model.layers]
     np.testing.assert_allclose(model.predict(X, verbose=0), fitted.predict_proba(X)[:, 1:], atol=1e-6)
-    assert "hidden1.scaled.factor" in fitted._state().weights
+    assert "hidden1.scaled.factor" in state_of(fitted).weights
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.predict(X, verbose=0), model.predict(X, verbose=0))

@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV
 import ffnn
 from ffnn import KerasBuilder, MLPClassifier
 from ffnn.exceptions import PersistenceError
+from tests.support.estimators import model_of
 
 keras = pytest.importorskip("keras")
 callbacks = keras.callbacks
@@ -220,9 +221,9 @@ def test_a_file_of_ffnn_cannot_have_them():
 
 def test_another_callback_is_no_other_model():
     mlp = classifier().fit(X, Y)
-    model = mlp._fitted.model(mlp.builder)
+    model = model_of(mlp)
     mlp.set_params(builder__callbacks=[callbacks.History()])
-    assert mlp._fitted.model(mlp.builder) is model
+    assert model_of(mlp) is model
 
 
 # --- what is refused
@@ -264,6 +265,7 @@ ON_JAX = """
 import keras, numpy as np
 from sklearn.datasets import load_iris
 from ffnn import KerasBuilder, MLPClassifier
+from tests.support.estimators import model_of
 X, y = load_iris(return_X_y=True)
 seen = []
 class Look(keras.callbacks.Callback):

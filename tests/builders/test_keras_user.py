@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders.keras import KerasBuilder
+from tests.support.estimators import model_of, state_of
 
 keras = pytest.importorskip("keras")
 pytestmark = [
@@ -62,7 +63,7 @@ def classifier(build, returns="auto", **parameters):
 
 
 def weights(fitted):
-    return fitted._state().weights
+    return state_of(fitted).weights
 
 
 # --- fitting
@@ -102,7 +103,7 @@ def test_equals_the_built_in_network():
     built = MLPClassifier((16,), builder="keras", dtype="float64", n_epochs=1, random_state=0).fit(X, BINARY)
     own = classifier(same, dtype="float64", n_epochs=1, learning_rate=1e-3, batch_size=64).fit(X, BINARY)
     for fitted, order in ((built, list(weights(built))), (own, list(weights(own)))):
-        model = fitted._current_model()
+        model = model_of(fitted)
         state = model.get_state()
         values = np.random.default_rng(1)
         for name in order:

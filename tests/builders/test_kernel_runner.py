@@ -11,6 +11,7 @@ import scipy.sparse
 from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
 from ffnn_plugins.inputs.sparse import SparseInput
 from ffnn_plugins.layers.affine import Affine
+from tests.support.estimators import model_of, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -38,12 +39,12 @@ def fit(batches, hidden_units=(24,), cls=MLPClassifier, y=Y, **kwargs):
 
 
 def steps_of(model):
-    return model._fitted._model.describe()["runner"]
+    return model_of(model).describe()["runner"]
 
 
 def assert_same(one, other, atol=5e-6):
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, atol=atol)
-    mine, theirs = one._state(), other._state()
+    mine, theirs = state_of(one), state_of(other)
     assert mine.step == theirs.step
     for name, array in (mine.weights | mine.slots).items():
         np.testing.assert_allclose((theirs.weights | theirs.slots)[name], array, atol=atol, err_msg=name)
@@ -86,9 +87,9 @@ def test_what_is_learned_otherwise_is_learned_as_well(builder):
     one, other = (fit(batches, builder=builder, block=block) for batches in ("dense", "stored"))
     assert steps_of(other) == "KernelRunner"
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, atol=1e-5)
-    (name,) = (name for name in one._state().weights if "variance" in name)
-    np.testing.assert_allclose(other._state().weights[name], one._state().weights[name], rtol=1e-3)
-    assert np.abs(one._state().weights[name] - 1).max() > 0.01
+    (name,) = (name for name in state_of(one).weights if "variance" in name)
+    np.testing.assert_allclose(state_of(other).weights[name], state_of(one).weights[name], rtol=1e-3)
+    assert np.abs(state_of(one).weights[name] - 1).max() > 0.01
 
 
 def test_with_a_norm_to_keep_the_steps_are_tensorflows():
@@ -144,10 +145,10 @@ def test_data_that_is_not_copied_gives_the_same(monkeypatch, dropout):
 
 def test_states_that_were_handed_out_stay_as_they_were():
     model = fit("stored")
-    state, copied = model._state(), pickle.loads(pickle.dumps(model))
+    state, copied = state_of(model), pickle.loads(pickle.dumps(model))
     before = {name: array.copy() for name, array in (state.weights | state.slots).items()}
     model.partial_fit(X, Y)
-    for kept in (state, copied._state()):
+    for kept in (state, state_of(copied)):
         for name, array in (kept.weights | kept.slots).items():
             np.testing.assert_array_equal(array, before[name])
     assert not np.array_equal(model.coefs_[0], before["hidden1.affine.weight"])

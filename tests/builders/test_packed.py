@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits
 from ffnn import Adam, AdamW, MLPClassifier, MLPRegressor
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout
+from tests.support.estimators import model_of, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +45,7 @@ def fit(make=MLPClassifier, **kwargs):
 
 
 def packs(model):
-    return model._fitted._model.describe()["packed"]
+    return model_of(model).describe()["packed"]
 
 
 def apart(monkeypatch, **kwargs):
@@ -60,7 +61,7 @@ def apart(monkeypatch, **kwargs):
 
 def assert_same(one, other, rtol=1e-5):
     np.testing.assert_allclose(other.loss_curve_, one.loss_curve_, rtol=rtol)
-    mine, theirs = one._state(), other._state()
+    mine, theirs = state_of(one), state_of(other)
     assert mine.step == theirs.step > 0
     for name, array in (mine.weights | mine.slots).items():
         np.testing.assert_allclose((theirs.weights | theirs.slots)[name], array, rtol=rtol, atol=1e-6, err_msg=name)
@@ -105,12 +106,12 @@ def test_what_is_read_after_each_epoch_is_up_to_date_and_goes_on():
 
 def test_weights_that_were_assigned_are_trained_on():
     model = fit(n_epochs=1)
-    variables = model._fitted._model.variables
+    variables = model_of(model).variables
     names = list(variables)
     model.predict(X[:1])  # the variables are up to date from here on
     variables[names[-1]].assign(np.full(10, 3.0, np.float32))
     model.partial_fit(X, Y)
-    assert model._state().weights[names[-1]] == pytest.approx(np.full(10, 3.0), abs=0.5)
+    assert state_of(model).weights[names[-1]] == pytest.approx(np.full(10, 3.0), abs=0.5)
 
 
 def test_threads_that_predict_at_once_after_a_fit_agree():

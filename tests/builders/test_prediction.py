@@ -13,6 +13,7 @@ from ffnn.builders._tensorflow import prediction
 from ffnn.kernels import sparse_products
 from ffnn.layer import Layer, Traits
 from ffnn_plugins.inputs.sparse import SparseInput
+from tests.support.estimators import model_of, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +55,8 @@ CASES = [
 @pytest.mark.parametrize("kwargs", CASES, ids=lambda value: "-".join(value) or "plain")
 def test_scores_are_those_of_dense_rows(builder, kwargs, calls):
     fitted, dense = (fit(batches, builder=builder, **kwargs) for batches in ("auto", "dense"))
-    dense._current_model().set_state(fitted._state())
-    found, expected = (e._current_model().forward(e._prepared(X)) for e in (fitted, dense))
+    model_of(dense).set_state(state_of(fitted))
+    found, expected = (model_of(e).forward(e.network_.input.prepare(X, e.network_.dtype)) for e in (fitted, dense))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     on_keras_alone = builder == "keras" and kwargs.get("hidden_units") == ()  # whose one layer takes dense rows
     assert calls == ([] if on_keras_alone else [N_ROWS])
@@ -74,7 +75,7 @@ class Scaled(Layer):
 def test_what_stages_before_the_weights_make_of_the_rows_is_multiplied(calls):
     fitted = fit(block=(Scaled(), "affine", "activation"), hidden_units=(7,))
     plain = fit(hidden_units=(7,))
-    plain._current_model().set_state(fitted._state())
+    model_of(plain).set_state(state_of(fitted))
     np.testing.assert_allclose(fitted.predict_proba(X), plain.predict_proba(3 * X), rtol=1e-5)
     assert calls == [N_ROWS, N_ROWS]
 
@@ -114,8 +115,9 @@ def test_what_the_kernel_does_not_take_goes_another_way(kwargs, calls):
 
 
 def test_rows_with_indices_of_64_bits_go_another_way(calls):
-    model = fit()._current_model()
-    rows = fit()._prepared(X)
+    estimator = fit()
+    model, network = model_of(estimator), estimator.network_
+    rows = network.input.prepare(X, network.dtype)
     expected = model.forward(rows)
     calls.clear()
     splits, columns, values = rows.arrays

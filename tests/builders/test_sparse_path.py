@@ -11,8 +11,8 @@ import scipy.sparse
 pytest.importorskip("tensorflow")
 
 from ffnn import MLPClassifier
+from ffnn.builders._sparse_path import paths_for
 from ffnn.builders._tensorflow.program import program_key
-from ffnn.builders._tensorflow.sparse_path import paths_for
 from ffnn.solvers import Adam
 from ffnn_plugins.inputs.sparse import SparseInput
 
@@ -56,8 +56,6 @@ def test_another_way_is_another_program():
 def test_a_path_that_takes_more_memory_than_dense_batches_comes_last(monkeypatch):
     X = wide(n_stored=4000)  # 20 %
     assert paths(X, 64) == ("kernel", "dense", "stored")
-    monkeypatch.setattr(
-        "ffnn.builders._tensorflow.sparse_path.NO_MATTER", 10**6
-    )  # a batch of some hundred megabytes, otherwise
+    monkeypatch.setattr("ffnn.builders._sparse_path.SMALL_BATCH", 10**6)  # a batch of some hundred megabytes, otherwise
     assert paths(X, 64) == ("dense", "kernel", "stored")
     assert paths(wide(), 64) == ("kernel", "stored", "dense")

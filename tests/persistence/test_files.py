@@ -22,7 +22,7 @@ import ffnn
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.exceptions import PersistenceError
 from ffnn.plugins import registry
-from tests.support.estimators import MULTI, NAMES, X, Y, assert_same, make
+from tests.support.estimators import MULTI, NAMES, X, Y, assert_same, make, scores_of
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {"binary": Y > 0, "multiclass": NAMES, "multilabel": MULTI, "regression": X[:, :2]}
@@ -46,7 +46,7 @@ def test_a_loaded_estimator_predicts_and_goes_on_as_the_saved_one(output, solver
     twin = there_and_back(estimator, tmp_path)
     assert_same(twin, estimator)
     np.testing.assert_array_equal(twin.predict(X), estimator.predict(X))
-    np.testing.assert_array_equal(twin._scores(X), estimator._scores(X))
+    np.testing.assert_array_equal(scores_of(twin, X), scores_of(estimator, X))
     if registry.load("solver", solver).stochastic:
         assert_same(twin.partial_fit(X, y), estimator.partial_fit(X, y))
         assert twin.n_iter_ == 3

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.testing._suite import assert_states_equal
 
-__all__ = ["MULTI", "NAMES", "PARAMETERS", "X", "Y", "assert_same", "make"]
+__all__ = ["MULTI", "NAMES", "PARAMETERS", "X", "Y", "assert_same", "make", "model_of", "scores_of", "state_of"]
 
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
@@ -19,6 +19,21 @@ PARAMETERS = {"hidden_units": (6,), "n_epochs": 2, "random_state": 0}
 def make(output="multiclass", **parameters):
     kind = MLPRegressor if output == "regression" else MLPClassifier
     return kind(**{**PARAMETERS, **parameters})
+
+
+def model_of(estimator):
+    """Return the model that trains: ``model_``, except on the Keras builder, whose ``model_`` is a copy of it."""
+    return estimator._current_model()
+
+
+def state_of(estimator):
+    """Return all that training has made of the model."""
+    return model_of(estimator).get_state()
+
+
+def scores_of(estimator, X):
+    """Return the scores of a classifier, or the predictions of a regressor."""
+    return estimator.decision_function(X) if hasattr(estimator, "decision_function") else estimator.predict(X)
 
 
 def assert_same(one, other):
@@ -32,7 +47,7 @@ def assert_same(one, other):
         assert type(a) is type(b)
         assert getattr(a, "dtype", None) == getattr(b, "dtype", None)
     if hasattr(one, "_fitted"):
-        assert_states_equal(one._fitted.state, other._fitted.state)
+        assert_states_equal(state_of(one), state_of(other))
         assert one._fitted.root_seed == other._fitted.root_seed
         assert one.network_.structure() == other.network_.structure()
         np.testing.assert_array_equal(one.network_.scalars(), other.network_.scalars())

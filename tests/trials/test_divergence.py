@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.exceptions import TrainingDivergedError
 from ffnn.testing._suite import assert_states_equal
+from tests.support.estimators import state_of
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 5))
@@ -37,11 +38,11 @@ def test_the_last_step_is_looked_at(builder, solver):
 def test_training_on_leaves_the_state_as_it_was(builder, method):
     norm = "layer_norm" if builder == "native" else "batch_norm"
     model = classifier(builder=builder, warm_start=True, block=("affine", norm, "activation")).fit(X, Y)
-    state, curve = model._fitted.state, list(model.loss_curve_)
+    state, curve = state_of(model), list(model.loss_curve_)
     model.set_params(learning_rate=1e38)
     with pytest.raises(TrainingDivergedError):
         getattr(model, method)(X, Y)
-    assert_states_equal(model._fitted.state, state)
+    assert_states_equal(state_of(model), state)
     assert (model.loss_curve_, model.n_iter_) == (curve, 1)
     getattr(model.set_params(learning_rate=1e-3), method)(X, Y)
     assert model.n_iter_ == 2

@@ -10,7 +10,7 @@ from ffnn.preprocessing import categorical_columns
 
 pandas = pytest.importorskip("pandas")
 polars = pytest.importorskip("polars")
-pytest.importorskip("pyarrow")
+pyarrow = pytest.importorskip("pyarrow")
 
 DATA = {
     "size": [1.0, 2.0, 3.0, 4.0] * 8,
@@ -28,6 +28,7 @@ def frames():
     yield "pandas, category", plain.astype({"colour": "category"})
     yield "pandas, nullable", plain.convert_dtypes()
     yield "pandas, pyarrow", plain.convert_dtypes(dtype_backend="pyarrow")
+    yield "pyarrow", pyarrow.table(DATA)
     yield "polars", polars.DataFrame(DATA)
     yield "polars, category", polars.DataFrame(DATA).with_columns(kind)
 

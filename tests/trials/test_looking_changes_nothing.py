@@ -11,6 +11,7 @@ import scipy.sparse
 from ffnn import SGD, Adam, AdamW, MLPClassifier, RMSprop
 from ffnn.schedules import Cosine
 from ffnn_plugins.inputs.sparse import SparseInput
+from tests.support.estimators import model_of, state_of
 
 pytestmark = pytest.mark.slow
 
@@ -25,6 +26,8 @@ CASES = {
     "fused, with decay": ({"solver": AdamW(), "weight_decay": 0.3, "learning_rate": Cosine(0.02)}, "KernelRunner"),
     "fused, with strong decay": ({"solver": AdamW(), "weight_decay": 8.0, "learning_rate": 0.05}, "KernelRunner"),
     "fused, with dropout": ({"dropout": 0.3, "builder": "keras"}, "KernelRunner"),
+    "native": ({"builder": "native"}, None),
+    "native, with decay": ({"builder": "native", "solver": AdamW(), "weight_decay": 0.3}, None),
     "stored, Adam": ({"dtype": "float64"}, "GraphRunner"),
     "stored, with decay": ({"dtype": "float64", "solver": AdamW(), "weight_decay": 0.3}, "GraphRunner"),
     "stored, SGD": ({"solver": SGD()}, "GraphRunner"),
@@ -33,13 +36,13 @@ CASES = {
 
 
 def model(name):
-    kwargs = {"hidden_units": (8,), "dtype": "float32", "learning_rate": 0.01} | CASES[name][0]
+    kwargs = {"hidden_units": (8,), "builder": "tf", "dtype": "float32", "learning_rate": 0.01} | CASES[name][0]
     layer = SparseInput("stored")
     return MLPClassifier(batch_size=8, n_epochs=N_EPOCHS, input_layer=layer, random_state=0, **kwargs)
 
 
 def assert_equal(one, other):
-    mine, theirs = one._state(), other._state()
+    mine, theirs = state_of(one), state_of(other)
     assert one.loss_curve_ == other.loss_curve_
     for name, array in (mine.weights | mine.slots).items():
         np.testing.assert_array_equal((theirs.weights | theirs.slots)[name], array, err_msg=name)
@@ -48,7 +51,7 @@ def assert_equal(one, other):
 @pytest.mark.parametrize("name", CASES)
 def test_a_fit_is_its_epochs_one_by_one_whoever_looks_on(name):
     quiet = model(name).fit(X, Y)
-    assert quiet._fitted._model.describe()["runner"] == CASES[name][1]
+    assert model_of(quiet).describe().get("runner") == CASES[name][1]
 
     def look(epoch, estimator, stats):
         if epoch != 1:
@@ -74,8 +77,8 @@ def test_a_long_wait_ends_where_a_dense_batch_would(solver, dtype):
         ).fit(X, Y)
         for batches in ("dense", "stored")
     )  # fmt: skip
-    for name, array in (one._state().weights | one._state().slots).items():
-        np.testing.assert_allclose((other._state().weights | other._state().slots)[name], array, atol=2e-5)
+    for name, array in (state_of(one).weights | state_of(one).slots).items():
+        np.testing.assert_allclose((state_of(other).weights | state_of(other).slots)[name], array, atol=2e-5)
 
 
 def test_rows_that_are_settled_now_and_then_end_the_same(monkeypatch):

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from benchmarks.suite.contest import Work
-from benchmarks.suite.works import digits, imports, larger, prediction, talk, wide
+from benchmarks.suite.works import (
+    cold,
+    dense,
+    digits,
+    imports,
+    larger,
+    prediction,
+    search,
+    talk,
+    talk_search,
+    wide,
+)
 
-WORKS: dict[str, Work] = {
-    work.key: work
-    for work in [*talk.WORKS, *digits.WORKS, *wide.WORKS, *prediction.WORKS, *larger.WORKS, *imports.WORKS]
-}
+MODULES = [talk, digits, wide, prediction, larger, imports, dense, cold, search, talk_search]
+WORKS: dict[str, Work] = {work.key: work for module in MODULES for work in module.WORKS}

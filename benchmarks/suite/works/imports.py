@@ -1,4 +1,4 @@
-"""What an import costs."""
+"""The cost of an import."""
 
 from __future__ import annotations
 

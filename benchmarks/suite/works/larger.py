@@ -13,7 +13,8 @@ from benchmarks.suite import data
 from benchmarks.suite.contest import Bar, Check, Measurement, Size, Work
 from benchmarks.suite.stopwatch import anonymous_mb, engine_seconds, watched
 
-CHUNKS, MAPPED = "ffnn, partial_fit over chunks of CSR", "ffnn, fit of a memory-mapped X"
+BUILDERS = ("tf", "native")
+CHUNKS, MAPPED = "partial_fit over chunks of CSR", "fit of a memory-mapped X"
 SKLEARN = "scikit-learn, partial_fit over chunks of CSR"
 BEYOND = "memory beyond the first chunk, of a chunk"
 COPIED = "memory beyond the baseline, of X"
@@ -64,10 +65,22 @@ def learner(contestant: str) -> Any:
         from sklearn.neural_network import MLPClassifier as SklearnMLP
 
         return SklearnMLP((64,), batch_size=64, alpha=0.0, random_state=0)
+    return ffnn(contestant)
+
+
+def ffnn(contestant: str, **parameters: Any) -> Any:
+    """Return ffnn's estimator on the builder that the contestant names, its engine imported."""
     from ffnn import MLPClassifier
 
-    engine_seconds()
-    return MLPClassifier((64,), batch_size=64, random_state=0)
+    builder = contestant.split(", ")[1]
+    if builder == "tf":
+        engine_seconds()
+    return MLPClassifier((64,), batch_size=64, builder=builder, random_state=0, **parameters)
+
+
+def named(builder: str, what: str) -> str:
+    """Return the name of a contestant."""
+    return f"ffnn, {builder}, {what}"
 
 
 def chunks(contestant: str, size: Size) -> Measurement:
@@ -101,25 +114,19 @@ def chunks(contestant: str, size: Size) -> Measurement:
     return Measurement({"a chunk": float(np.median(seconds[1:]))}, figures, checks)
 
 
-def mapped(size: Size) -> Measurement:
+def mapped(contestant: str, size: Size) -> Measurement:
     """Train one epoch on the whole file, after a little of it."""
     import numpy as np
 
-    from ffnn import MLPClassifier
-
-    engine_seconds()
     X = np.load(mapped_path(size), mmap_mode="r")
     y = np.concatenate([target(X[start : start + 10_000]) for start in range(0, len(X), 10_000)])
 
-    def model() -> Any:
-        return MLPClassifier((64,), batch_size=64, n_epochs=1, random_state=0)
-
-    few = 2_048
-    losses = [model().fit(rows, y[:few]).loss_curve_[0] for rows in (X[:few], np.array(X[:few]))]
+    few, model = 2_048, ffnn(contestant, n_epochs=1)
+    losses = [model.fit(rows, y[:few]).loss_curve_[0] for rows in (X[:few], np.array(X[:few]))]
     baseline = anonymous_mb()
     start = time.perf_counter()
     with watched() as watch:
-        fitted = model().fit(X, y)
+        fitted = model.fit(X, y)
     seconds = time.perf_counter() - start
     accuracy = float(np.mean(fitted.predict(X[:few]) == y[:few]))
     checks = [Check("difference of the loss from that of an array in memory", abs(losses[0] - losses[1]), 1e-6)]
@@ -131,7 +138,18 @@ def mapped(size: Size) -> Measurement:
 
 def run(contestant: str, size: Size, _number: int) -> Measurement:
     """Train, and watch the memory."""
-    return mapped(size) if contestant == MAPPED else chunks(contestant, size)
+    return mapped(contestant, size) if contestant.endswith(MAPPED) else chunks(contestant, size)
+
+
+def bars(builder: str) -> list[Bar]:
+    """Return the bars of a builder."""
+    made = []
+    for what, figure, limit in ((CHUNKS, BEYOND, 2.0), (MAPPED, COPIED, 0.25)):
+        name = named(builder, what)
+        made.append(
+            Bar("S6", f"{name}: {figure}", lambda r, n=name, f=figure: r.median(n, f), limit, at_least=False)  # type: ignore[misc]
+        )
+    return made
 
 
 WORKS = [
@@ -139,13 +157,10 @@ WORKS = [
         "larger",
         "larger than memory, (64,)",
         run,
-        [CHUNKS, SKLEARN, MAPPED],
+        [*(named(builder, CHUNKS) for builder in BUILDERS), SKLEARN, *(named(builder, MAPPED) for builder in BUILDERS)],
         SIZES,
-        [
-            Bar("S6", f"chunks of CSR: {BEYOND}", lambda results: results.median(CHUNKS, BEYOND), 2.0, at_least=False),
-            Bar("S6", f"mapped X: {COPIED}", lambda results: results.median(MAPPED, COPIED), 0.25, at_least=False),
-        ],
+        [bar for builder in BUILDERS for bar in bars(builder)],
         prepare,
-        forked=[CHUNKS, MAPPED],
+        forked=[named("tf", CHUNKS), named("tf", MAPPED)],
     )
 ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.suite import data
-from benchmarks.suite.contest import PEAK, Bar, Check, Measurement, Size, Work, faster
+from benchmarks.suite.contest import PEAK, Bar, Check, Measurement, Size, Work, faster, within
+from benchmarks.suite.levels import hold, on_avx2
 from benchmarks.suite.stopwatch import engine_seconds, median_seconds, peak_mb
 
+NATIVE = "ffnn, native"
 DENSE, TALK, ROW, SPARSE_ROW = "dense X", "the talk's test set", "one dense row", "one CSR row"
 SIZES = {
     "full": {"rows": 100_000, "repeats": 5, "calls": 300},
@@ -18,10 +20,10 @@ SIZES = {
 
 def make(contestant: str) -> Any:
     """Return an estimator of one epoch."""
-    if contestant == "ffnn, tf":
+    if contestant.startswith("ffnn"):
         from ffnn import MLPClassifier
 
-        return MLPClassifier((256,), n_epochs=1, random_state=0)
+        return MLPClassifier((256,), n_epochs=1, builder=contestant.removeprefix("ffnn, "), random_state=0)
     from sklearn.neural_network import MLPClassifier as SklearnMLP
 
     return SklearnMLP((256,), batch_size=64, max_iter=1, random_state=0)
@@ -40,6 +42,7 @@ def run(contestant: str, size: Size, number: int) -> Measurement:
     """Train a little, then predict, warm."""
     import numpy as np
 
+    contestant = hold(contestant)
     if contestant == "ffnn, tf":
         engine_seconds()
     rng = np.random.default_rng(number)
@@ -69,7 +72,7 @@ WORKS = [
         "prediction",
         "prediction, (256,): 100,000 × 1,000 dense, the talk's 500 × 50,000 CSR, one row",
         run,
-        ["ffnn, tf", "scikit-learn"],
+        ["ffnn, tf", NATIVE, on_avx2(NATIVE), "scikit-learn"],
         SIZES,
         [
             *[
@@ -78,6 +81,10 @@ WORKS = [
             ],
             milliseconds(ROW),
             milliseconds(SPARSE_ROW),
+            *[
+                within("G6", f"{name}: one dense row, of scikit-learn's time", (name, ROW), ("scikit-learn", ROW), 1.3)
+                for name in (NATIVE, on_avx2(NATIVE))
+            ],
         ],
         data.make_talk,
         forked=["ffnn, tf"],

@@ -39,7 +39,7 @@ def equality() -> list[Check]:
 
     X, y = data.corpus(2_000, 20_000, 20, 7, skew=3.0)
     fitted = [
-        MLPClassifier((32,), batch_size=64, n_epochs=3, dtype="float32", random_state=0).fit(rows, y)
+        MLPClassifier((32,), batch_size=64, n_epochs=3, builder="tf", dtype="float32", random_state=0).fit(rows, y)
         for rows in (X, X.toarray())
     ]
     weights = zip(*[[*model.coefs_, *model.intercepts_] for model in fitted], strict=True)
@@ -63,7 +63,7 @@ def run(contestant: str, size: Size, number: int) -> Measurement:
     from ffnn import MLPClassifier
 
     engine = engine_seconds()
-    model = MLPClassifier(HIDDEN, batch_size=64, n_epochs=EPOCHS, random_state=number)
+    model = MLPClassifier(HIDDEN, batch_size=64, n_epochs=EPOCHS, builder="tf", random_state=number)
     start = time.perf_counter()
     model.fit(X, y)
     measured = Measurement({FIT: time.perf_counter() - start}, {PEAK: peak_mb(), "import of the engine s": engine})

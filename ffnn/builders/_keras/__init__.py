@@ -1,6 +1,6 @@
 """The builder ``keras``. Nothing here is public.
 
-``network`` makes a Keras model of a description, with ``layer`` for the stages that Keras has no layer for. On
-TensorFlow the model trains by ``tensorflow``; on JAX and torch by ``jax`` and ``torch``, which share ``host`` and
-``engine``. ``user`` is for a model of the user's own.
+``network`` makes a Keras model from a description, with a ``layer`` for the stages that Keras has no layer for. The
+model trains with ``tensorflow``, ``jax`` or ``torch``, depending on Keras's backend; the last two share ``host`` and
+``engine``. ``user`` is for models made by the user.
 """

@@ -7,7 +7,11 @@ from typing import Any
 
 import keras
 
-__all__ = ["all_layers", "free_value", "overrides", "seed_unseeded"]
+__all__ = ["FIRST_PROFILED_BATCH", "all_layers", "drop_model", "free_value", "overrides", "seed_unseeded"]
+
+#: The attribute of ``keras.callbacks.TensorBoard`` with the first batch of its ``profile_batch``, 0 for no profile;
+#: without it the parameter is not checked.
+FIRST_PROFILED_BATCH = "_start_batch"
 
 
 def all_layers(model: Any) -> Iterator[Any]:
@@ -24,7 +28,7 @@ def all_layers(model: Any) -> Iterator[Any]:
 
 
 def seed_unseeded(generator: Any) -> None:
-    """Give a generator that has no seed one: on torch, Keras draws dropout from torch's global stream otherwise.
+    """Set the seed of a generator without one: on torch, Keras would draw dropout from torch's global generator.
 
     ``keras.random.SeedGenerator._initial_seed``; without it the generator stays as it is, and a fit on torch is not
     repeatable.
@@ -34,12 +38,21 @@ def seed_unseeded(generator: Any) -> None:
 
 
 def free_value(variable: Any) -> None:
-    """Free the memory of a variable whose own value is never read.
+    """Free the memory of a variable's value, which is never read.
 
     ``keras.Variable._value``; without it the memory stays in use.
     """
     if hasattr(variable, "_value"):
         variable._value = None
+
+
+def drop_model(callback: Any) -> None:
+    """Remove the model from a callback.
+
+    ``keras.callbacks.Callback._model``; without it the callback keeps the model in memory.
+    """
+    if hasattr(callback, "_model"):
+        callback._model = None
 
 
 def overrides(method: Any) -> bool:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ffnn.builders._keras._private import overrides
+from ffnn.builders._keras._private import FIRST_PROFILED_BATCH, drop_model, overrides
 from ffnn.builders._keras.source import assign
 from ffnn.model import State
 from ffnn.training.listeners import Listener, Run
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["KerasCallbacks", "check_callback"]
 
 _SCHEDULES = "Give the estimator learning_rate=: ffnn.Cosine(1e-3), ffnn.Stepwise(...), or a function"
-#: Keras's own callbacks that act on its optimizer or loop, which are not used here, and what to do instead.
+#: Keras's callbacks that need its optimizer or training loop, which are not used here, and the alternatives.
 _UNSUITED = {
     "LearningRateScheduler": _SCHEDULES,
     "ReduceLROnPlateau": _SCHEDULES,
     "SwapEMAWeights": "Use early_stopping=True to keep the weights of the best epoch",
     "BackupAndRestore": "Use warm_start=True, or partial_fit, and joblib.dump the estimator after each call",
 }
-#: Parameters of Keras's own callbacks that would ask for every batch: the allowed value, and its attribute.
+#: Parameters of Keras's callbacks that could require a call per batch: the allowed value, and its attribute.
 _EPOCHWISE: dict[str, dict[str, tuple[Any, str]]] = {
     "ModelCheckpoint": {"save_freq": ("epoch", "save_freq")},
     "OrbaxCheckpoint": {"save_freq": ("epoch", "save_freq")},
     "TensorBoard": {
         "update_freq": ("epoch", "update_freq"),
-        "profile_batch": (0, "_start_batch"),
+        "profile_batch": (0, FIRST_PROFILED_BATCH),
         "write_steps_per_second": (False, "write_steps_per_second"),
     },
 }
@@ -43,14 +43,14 @@ _LOGS = {"validation_loss": "val_loss", "validation_score": "val_score"}
 
 
 class _Used(list[Any]):
-    """The callbacks of a training. They hold files, writers and models, so that none is pickled or copied."""
+    """The callbacks of a training; pickled and copied as an empty list, since they hold files, writers and models."""
 
     def __reduce__(self) -> Any:
         return _Used, ()
 
 
 def check_callback(callback: Any, name: str) -> None:
-    """Refuse an object that is no callback, or a callback for events that never happen here.
+    """Refuse an object that is not a callback, or a callback for events that do not occur here.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def check_callback(callback: Any, name: str) -> None:
             if isinstance(callback, getattr(keras.callbacks, found, ())) and value != expected:
                 raise ValueError(
                     f"{name} is a {kind} with {parameter}={value!r}; expected {expected!r}: an epoch is one call into "
-                    "the engine, and nobody is called in between."
+                    "the engine, so nothing can be called in between."
                 )
     for hook in _BATCH_HOOKS:
         method = getattr(callback, hook)
-        # what Keras's own do there, they do only where the parameters above ask for it, or on NaN, which is an error
+        # Keras's own callbacks use these only for the parameters above, or on NaN, which is an error here anyway
         if overrides(method) and not str(method.__module__).startswith("keras."):
             raise ValueError(
                 f"{name} is a {kind} with a method {hook}, which is never called: an epoch is one call into the "
@@ -105,11 +105,11 @@ class KerasCallbacks(Listener):
     def __init__(self, callbacks: Sequence[Any], run: Run) -> None:
         self._given = callbacks
         self._run = run
-        self._trained = cast("ScopedModel", run.model)  # as all models of the Keras builder are
+        self._trained = cast("ScopedModel", run.model)  # all models of the Keras builder are
         self._callbacks = _Used()
         self._shown: Any = None
         self._state = State({})
-        self._stale = True  # whether the callbacks' model may have old weights
+        self._stale = True  # whether the callbacks' model may lack the current weights
         self._logs: dict[str, float] = {}
 
     def begin(self) -> None:
@@ -117,10 +117,10 @@ class KerasCallbacks(Listener):
         for i, callback in enumerate(self._given):
             try:
                 self._callbacks.append(copy.deepcopy(callback))
-            except Exception as error:  # a stranger's object may raise anything
+            except Exception as error:  # a user's object may raise anything
                 raise TypeError(
-                    f"KerasBuilder.callbacks[{i}]={callback!r} cannot be copied, and each fit trains with copies: "
-                    f"{type(error).__name__}: {error}. Open files and the like in on_train_begin."
+                    f"KerasBuilder.callbacks[{i}]={callback!r} cannot be copied, but each fit needs a copy: "
+                    f"{type(error).__name__}: {error}. Open files and connections in on_train_begin."
                 ) from error
         run = self._run
         run.attributes["callbacks_"] = self._callbacks
@@ -128,7 +128,7 @@ class KerasCallbacks(Listener):
             shown = self._shown = self._trained.native
             shown.stop_training = False
             if not hasattr(shown, "optimizer"):
-                shown.optimizer = None  # as some of Keras's own ask
+                shown.optimizer = None  # some of Keras's callbacks read it
             for callback in self._callbacks:
                 callback.set_model(shown)
                 callback.set_params({"epochs": run.epochs.stop, "steps": run.n_batches, "verbose": int(run.verbose)})
@@ -151,13 +151,13 @@ class KerasCallbacks(Listener):
 
     def end(self) -> None:
         """Call ``on_train_end``."""
-        self._stale = True  # the best epoch's weights may be back
+        self._stale = True  # the best epoch's weights may have been restored
         self._tell("on_train_end", dict(self._logs))
 
     def close(self) -> None:
         """Remove the model from the callbacks, which stay with the estimator."""
         for callback in self._callbacks:
-            callback._model = None
+            drop_model(callback)
         self._shown = None
 
     def _tell(self, hook: str, *arguments: Any) -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 from keras import ops
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._keras.ops import KerasOps
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import Variables
 from ffnn.network import Network
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 from ffnn.solver import Solver, StochasticSolver, clipped
 
-__all__ = ["Batch", "Engine", "Step", "Tensor"]
-
-Tensor = Any
+__all__ = ["Batch", "Engine", "Step"]
 
 
 class Batch(NamedTuple):
@@ -39,7 +38,7 @@ class Step(NamedTuple):
     step_size : scalar tensor
         The learning rate times the bias correction.
     shrinkage : scalar tensor
-        The share of a weight that decoupled weight decay takes.
+        The fraction by which decoupled weight decay shrinks a weight.
     decay : scalar tensor
         The weight decay.
     clipping : dict of str to scalar tensor
@@ -79,15 +78,15 @@ class Engine(ABC):
     def loss(
         self, weights: Sequence[Tensor], extras: Sequence[Tensor], batch: Batch, seed: Tensor | None = None
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the sum of a batch's losses, their total weight, and the new extras; with a seed, in training."""
-        training = None if seed is None else (None, seed, batch.weight)
+        """Return the sum of a batch's losses, their total weight, and the new extras; with a seed, for training."""
+        training = None if seed is None else StepInputs(None, seed, batch.weight)
         scores, new_extras, penalty = self.template(weights, extras, batch.x, training=training)
         loss, total_weight = self.network.output.loss(self.ops, scores, batch.targets, batch.weight)
         return (loss if penalty is None else loss + penalty * total_weight), total_weight, new_extras
 
     @staticmethod
     def mean(loss: Tensor, total_weight: Tensor) -> Tensor:
-        """Return the mean loss; that of a batch of missing labels alone is 0."""
+        """Return the mean loss, which is 0 for a batch with missing labels only."""
         return loss / ops.where(total_weight == 0, ops.ones_like(total_weight), total_weight)
 
     def update(
@@ -124,10 +123,10 @@ class Engine(ABC):
     def picked(self, variables: Variables, x: Tensor, pick: Tensor) -> Tensor:
         """Return the sum of one score over a dense batch: the score for which ``pick`` has a 1."""
         if self.prefix.stages:
-            # here and not on the host: NumPy gives no gradients
+            # not on the host, since NumPy has no gradients
             x = self.prefix.apply(self.ops, self.network.entering(self.ops, x), {})
             x = x.dense(self.ops) if isinstance(x, SparseRows) else x
-        return ops.sum(self.template(variables.weights, variables.extras, x)[0] * pick)
+        return ops.sum(self.template(variables.weights, variables.extras, x).scores * pick)
 
     @abstractmethod
     def scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:

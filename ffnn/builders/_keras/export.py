@@ -55,7 +55,7 @@ def save_keras(builder: Builder, network: Network, weights: Arrays, path: Path) 
         keras.models.load_model(path)
     except OSError:
         raise
-    except Exception as error:  # whatever Keras says of functions and layers that it cannot write down
+    except Exception as error:  # Keras raises various errors for functions and layers that it cannot save
         raise ExportError(
             f"format='keras': Keras cannot read back what it writes of the model: {type(error).__name__}: {error} "
             "Register the user's functions and layers with keras.saving.register_keras_serializable, or use "
@@ -87,6 +87,6 @@ def own_model_scores(builder: Builder, network: Network) -> Any:
 
     def scores(weights: Mapping[str, Any], x: Any) -> Any:
         values = [weights[name] for name in names]
-        return template(values[:n], values[n:], x)[0]
+        return template(values[:n], values[n:], x).scores
 
     return scores

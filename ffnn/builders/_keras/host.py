@@ -1,4 +1,4 @@
-"""A network's model as Keras layers on an engine that is given one batch at a time, made on the host in NumPy."""
+"""A network's model as Keras layers on an engine that takes one batch at a time, prepared on the host in NumPy."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from keras import ops
 
 from ffnn.builders._devices import in_scope
-from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step
 from ffnn.builders._keras.source import Source
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.model import Array, Arrays, EpochPlan, Rows, State
 from ffnn.network import Network
-from ffnn.ops import NumpyOps, SparseRows
+from ffnn.ops import NumpyOps, SparseRows, Tensor
 from ffnn.solver import Solver, StochasticSolver
 
 __all__ = ["GRADIENT_ROWS", "TILE_ROWS", "HostModel"]
 
-#: As in the ``tf`` builder: rows a tile of a prediction, and rows a pass of the full-batch gradient.
+#: The rows that are predicted at a time, and those of a pass of the full-batch gradient, as in the ``tf`` builder.
 TILE_ROWS = 64
 GRADIENT_ROWS = 256
 
@@ -52,10 +52,10 @@ class HostModel(ABC):
 
     @abstractmethod
     def make_engine(self) -> Engine:
-        """Return the engine, for the stages after those that act on sparse rows on the host."""
+        """Return the engine, which computes all stages but those that act on sparse rows."""
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Return the context that sets the model's device, and in which arrays keep the network's dtype."""
+        """Return the context that sets the model's device, and in which new arrays have the network's dtype."""
         return nullcontext() if self._device is None else keras.device(self._device)
 
     @in_scope
@@ -70,8 +70,8 @@ class HostModel(ABC):
         solver = self._solver
         initial = solver.slots if isinstance(solver, StochasticSolver) else {}
         slots = [
-            [np.full(*spec[:1], value, dtype=spec[1]) for value in initial.values()]
-            for name, spec in self._specs.items()
+            [np.full(shape, value, dtype) for value in initial.values()]
+            for name, (shape, dtype) in self._specs.items()
             if name in self.trainable
         ]
         fill_slots(state, solver, self.trainable, slots, lambda array, value: np.copyto(array, value))
@@ -114,7 +114,7 @@ class HostModel(ABC):
 
     @staticmethod
     def _array(value: Array, dtype: str) -> Tensor:
-        # a copy: an engine may share memory with a NumPy array that others change
+        # a copy: engines may share memory with a NumPy array, which its owner may change
         return ops.convert_to_tensor(np.array(value, dtype=dtype))
 
     def _rows(self, arrays: Sequence[Array], rows: Array, seed: Array | None, n_stages: int | None = None) -> Tensor:
@@ -198,7 +198,7 @@ class HostModel(ABC):
     @property
     @in_scope
     def native(self) -> Any:
-        """A new ``keras.Model`` with the current weights, which belongs to the caller."""
+        """A new ``keras.Model`` with the current weights; changing it does not change this model."""
         return self._source.public(self.get_state().weights)
 
 

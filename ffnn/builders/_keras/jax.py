@@ -9,12 +9,13 @@ from typing import Any
 import jax
 
 from ffnn.builders._cache import BoundedCache
-from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step
 from ffnn.builders._keras.host import HostModel
 from ffnn.builders._keras.source import Source
 from ffnn.builders._keras.template import Template
 from ffnn.builders._state import Variables
 from ffnn.network import Network
+from ffnn.ops import Tensor
 from ffnn.solver import Solver
 
 __all__ = ["KerasJaxModel"]
@@ -60,7 +61,7 @@ class _JaxEngine(Engine):
         return loss, total_weight, gradients
 
     def _scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:
-        return self.template(variables.weights, variables.extras, x, n_stages=n_stages)[0]
+        return self.template(variables.weights, variables.extras, x, n_stages=n_stages).scores
 
 
 class KerasJaxModel(HostModel):

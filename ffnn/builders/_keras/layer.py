@@ -38,16 +38,16 @@ def weighing_rows(weight: Any) -> Iterator[None]:
 class NetworkLayer(keras.layers.Layer):
     """Calls the ``forward`` of a layer or an input of ffnn.
 
-    A ``.keras`` file with such a layer loads where this class and the wrapped one are imported first.
+    To load a ``.keras`` file with such a layer, import this class and the wrapped one first.
 
     Parameters
     ----------
     wrapped : Layer or Input
         The description.
     n_inputs : int
-        The number of values a row that enter.
+        The number of input values per row.
     traced : bool, default=False
-        Whether the layer's scalars are variables, to which a template gives values in each call, or constants.
+        Whether the layer's scalars are variables, which get their values in each call, rather than constants.
     """
 
     def __init__(self, wrapped: Layer | Input, n_inputs: int, *, traced: bool = False, **kwargs: Any) -> None:
@@ -112,7 +112,7 @@ class NetworkLayer(keras.layers.Layer):
 
 
 def _described(value: Any) -> Any:
-    """Return a layer or an input, and the layers inside of it, as values that a file can hold."""
+    """Return a layer or an input, with the layers inside it, as values that can be saved."""
     if isinstance(value, tuple):
         return [_described(item) for item in value]
     if isinstance(value, BaseEstimator):
@@ -136,7 +136,7 @@ def _made(value: Any) -> Any:
 
 
 def _find(path: str) -> Any:
-    """Return the class of a saved layer; a file may name only what is imported already or comes with ffnn.
+    """Return the class of a saved layer, if it is already imported or is part of ffnn: a file must not import code.
 
     Raises
     ------

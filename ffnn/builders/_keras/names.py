@@ -1,7 +1,7 @@
-"""Names for the layers and variables of a user's Keras model that do not depend on what was built before it.
+"""Names for the layers and variables of a user's Keras model that do not depend on the models built before it.
 
-Keras numbers the layers that have no name of their own through the whole process: the same model is ``dense`` at first
-and ``dense_7`` later. A state that travels needs names that stay.
+Keras numbers unnamed layers consecutively in a process: the same layer is ``dense`` at first and ``dense_7`` later. A
+state that is used in another process needs stable names.
 """
 
 from __future__ import annotations

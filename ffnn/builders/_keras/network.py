@@ -26,10 +26,12 @@ def split(network: Network, *, on_host: bool) -> tuple[Network, tuple[Stage, ...
     network : Network
         The description.
     on_host : bool
-        Whether the first part runs in NumPy: then it has no weights, since NumPy gives no gradients.
+        Whether the first part runs in NumPy, which has no gradients, so that it must have no weights.
     """
     n = 0
-    for stage in network.stages[:-1] if network.input.sparse else ():  # one is left: a model has a layer
+    for stage in (
+        network.stages[:-1] if network.input.sparse else ()
+    ):  # one stage is left, since a Keras model needs a layer
         takes = stage.layer.traits.sparse
         state = any(not weight.trainable for weight in stage.weights.values())
         if not takes or state or (on_host and stage.weights):
@@ -48,16 +50,17 @@ def network_template(network: Network, prefix: Network, stages: Sequence[Stage],
     prefix, stages
         The result of :func:`split`.
     traced : bool
-        Whether the network's scalars, such as dropout rates, are arguments of the template or constants of its layers.
+        Whether the network's scalars, such as dropout rates, are arguments of the template rather than constants of its
+        layers.
 
     Raises
     ------
     TypeError
-        If the native layers of a stage have other variables than its ``weights()``.
+        If the Keras layers of a stage have other variables than its ``weights()``.
     """
     with python_random(0):
         model, values = _keras_model(network, stages, stages[0].n_inputs, name="template", traced=traced)
-    model.autocast = False  # its layers have their dtype; the model's own, Keras's default, would round the batch
+    model.autocast = False  # else the model would cast the batch to Keras's default dtype; its layers have theirs
     all_weights = {name: weight for stage in stages for name, weight in stage.weights.items()}
     weights = {name: weight for name, weight in all_weights.items() if weight.trainable}
     extras = {name: weight for name, weight in all_weights.items() if not weight.trainable}
@@ -94,8 +97,8 @@ def _keras_model(
         stage_name = stage.name.replace(".", "_")
         dtype = network.dtype_of(stage)
         if dtype != network.dtype:
-            dtype = f"mixed_{dtype}"  # what Keras calls float32 for its variables
-        # Keras's own layers would fix the one and ignore the other
+            dtype = f"mixed_{dtype}"  # Keras's name for layers with float32 variables
+        # Keras's own layers would make scalars constant and ignore the weights of rows
         traits = stage.layer.traits
         wrap = (traced and traits.scalars) or (name == "template" and traits.weighs_rows)
         y = NotImplemented if wrap else stage.layer.to_keras(keras, x, stage_name, dtype)
@@ -111,6 +114,6 @@ def _check_variables(stages: Sequence[Stage], expected: list[Any], variables: Se
     if arrived != [tuple(shape) for shape in expected]:
         layers = ", ".join(f"{type(stage.layer).__name__} ({stage.name})" for stage in stages)
         raise TypeError(
-            f"The Keras layers of {layers} have {kind} variables of shapes {arrived}; expected {expected}, as their "
-            "weights() says, in that order. Let to_keras return NotImplemented where Keras has no such layer."
+            f"The Keras layers of {layers} have {kind} variables of shapes {arrived}; expected {expected}, in "
+            "the order of their weights(). Let to_keras return NotImplemented where Keras has no such layer."
         )

@@ -9,16 +9,16 @@ from typing import Any
 import keras
 from keras import ops
 
-__all__ = ["KerasOps", "backend_ops"]
+from ffnn.ops import Tensor
 
-Tensor = Any
+__all__ = ["KerasOps", "backend_ops"]
 
 
 class _Seed(keras.random.SeedGenerator):
     """A given seed as a generator: Keras's random functions take integers or generators, but no tensors."""
 
     def __init__(self, value: Tensor) -> None:
-        self._value = value  # no state of its own, hence no variable
+        self._value = value  # without a variable for the state
 
     def next(self, ordered: bool = True) -> Tensor:
         return self._value
@@ -30,7 +30,7 @@ class KerasOps:
     def __getattr__(self, name: str) -> Any:
         return getattr(ops, name)
 
-    # Keras takes the common dtype of float64 and a Python number, or of float64 and its own float32, to be float32
+    # Keras promotes float64 and a Python number, or float64 and its float32, to float32
 
     def maximum(self, x: Tensor, y: Tensor) -> Tensor:
         return ops.maximum(*_alike(x, y))
@@ -65,7 +65,7 @@ class KerasOps:
         return ops.one_hot(x, n, dtype=dtype)
 
     def sigmoid_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
-        # this form overflows nowhere, and it is smooth where a score is 0, as that of an empty row is at first
+        # this form never overflows, and is smooth at a score of 0, the initial score of an empty row
         return -targets * ops.log_sigmoid(scores) - (1 - targets) * ops.log_sigmoid(-scores)
 
     def softmax_cross_entropy(self, scores: Tensor, targets: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ _lock = threading.RLock()
 
 @contextmanager
 def python_random(seed: int) -> Iterator[None]:
-    """Seed the layers made inside the context from ``seed``, and restore the state of Python's generator."""
+    """Seed Python's generator, from which Keras draws the seeds of new layers; restore its state at the end."""
     with _lock:
         state = random.getstate()
         random.seed(seed)
@@ -31,9 +31,9 @@ def python_random(seed: int) -> Iterator[None]:
 
 
 def redraw(model: Any, rng: np.random.Generator) -> list[Any]:
-    """Return a model's weights, with new draws where an initializer without a seed had drawn them.
+    """Return a model's weights; those drawn by an initializer without a seed are drawn anew.
 
-    Other weights, such as those trained before, stay as they are.
+    Other weights, such as pretrained ones, are kept.
     """
     initializers = {}
     for layer in all_layers(model):

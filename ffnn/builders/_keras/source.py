@@ -1,4 +1,4 @@
-"""Where a Keras model comes from: a network's description, or a function of the user's."""
+"""The source of Keras models: a network's description, or the user's function."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class NetworkSource:
     def __init__(self, network: Network) -> None:
         self._network = network
         self.traced_key: Hashable = network.structure()
-        # on the host the rates are fixed in Keras's layers
+        # on the host, dropout rates are constants of Keras's layers
         self.key: Hashable = (self.traced_key, tuple(network.scalars()))
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:

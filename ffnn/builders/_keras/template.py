@@ -1,7 +1,7 @@
-"""A Keras model as a pure function of variables that it does not own.
+"""A Keras model as a pure function of its variables.
 
-Keras never frees all of a model, so a new one for every fit would leak. There is one model an architecture, a template,
-and each fit has arrays of its own that take the place of the model's variables in a call.
+Keras never frees a model completely, so a new one for every fit would leak memory. There is one model per architecture,
+the template; each fit has its own arrays, which replace the model's variables during a call.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._keras._private import all_layers, free_value, seed_unseeded
 from ffnn.builders._keras.layer import weighing_rows
 from ffnn.builders._state import Specs
+from ffnn.ops import Tensor
 
 __all__ = ["Template", "is_seed"]
 
-Tensor = Any
 Link = Callable[[Tensor], Tensor]
 
 
@@ -37,18 +38,18 @@ class Template:
     model : keras.Model
         The model whose layers compute; the values of its own variables are not used.
     names : sequence of str
-        The names of its trained variables, then those of its extras: the weights that no gradient trains.
+        The names of its trained variables, followed by those of its extras, which are not trained by gradients.
     decays : sequence of bool
         Whether weight decay acts on each trained variable.
     dtype : str
-        Of the scores.
+        The dtype of the scores.
     first_random : int
         The number of random stages before the model's first layer: the model's k-th random generator draws with the
         seed of the network's random stage ``first_random + k``.
     to_scores : callable, optional
         The function that turns the model's outputs into scores.
     scalars : sequence of keras.Variable, optional
-        The model's variables that stand for the network's last scalars, in order.
+        The model's variables for the network's last scalars, in order.
     values : sequence of KerasTensor, optional
         The model's values after each of its stages, if it has stages.
     """
@@ -94,23 +95,12 @@ class Template:
         extras: Sequence[Tensor],
         x: Tensor,
         *,
-        training: tuple[Tensor | None, Tensor, Tensor] | None = None,
+        training: StepInputs | None = None,
         n_stages: int | None = None,
-    ) -> tuple[Tensor, list[Tensor], Tensor | None]:
-        """Return the scores of a dense batch, the new values of the extras, and the sum of the layers' losses or None.
+    ) -> Outputs:
+        """Return the scores of a dense batch, the new extras, and the sum of the layers' losses, if any, as penalty.
 
-        Parameters
-        ----------
-        weights, extras : sequence of tensor
-            The values of the trained variables and of the extras.
-        x : tensor of shape (n_rows, n_features)
-            The batch.
-        training : tuple of (scalars, seed, row_weight), optional
-            The inputs of a training step: the network's scalars, of shape (n_scalars,), or None where they are fixed
-            in the layers; the step's seed, of shape (2,); and the sample weights, of shape (n_rows,). By default the
-            model predicts.
-        n_stages : int, optional
-            Return the values after this many stages instead of the scores.
+        The arguments are those of :class:`~ffnn.builders._tensorflow.forward.Forward`.
 
         Raises
         ------
@@ -118,7 +108,7 @@ class Template:
             If ``n_stages`` is given for a model without stages.
         """
         if n_stages is not None:
-            return self._after(n_stages, weights, extras, x), [], None
+            return Outputs(self._after(n_stages, weights, extras, x), [], None)
         scalars, seed, row_weight = (None, None, None) if training is None else training
         values = self._values(weights, extras, seed, scalars)
         with self._lock, keras.StatelessScope(values, collect_losses=True, initialize_variables=False) as scope:
@@ -128,7 +118,7 @@ class Template:
             scores = self._to_scores(outputs) if self._to_scores else outputs
             penalty = ops.cast(sum(losses), self._dtype) if losses else None
         updates = [scope.get_current_value(v) for v in self._extras]
-        return ops.cast(scores, self._dtype), updates, penalty
+        return Outputs(ops.cast(scores, self._dtype), updates, penalty)
 
     def _after(self, n_stages: int, weights: Sequence[Tensor], extras: Sequence[Tensor], x: Tensor) -> Tensor:
         """Return the values after some stages, in prediction."""
@@ -138,7 +128,7 @@ class Template:
                 "Take them from model_: keras.Model(model_.inputs, model_.layers[i].output)."
             )
         if n_stages <= 0:
-            return x  # all of them came before the model
+            return x  # all of these stages come before the model
         values = self._values(weights, extras, None, None)
         with self._lock:
             if n_stages not in self._parts:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._devices import in_scope
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._keras.source import Source
 from ffnn.builders._tensorflow import ops
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.model import ProgramModel
 from ffnn.builders._tensorflow.program import Program, program_key
 from ffnn.model import Arrays
@@ -24,6 +25,8 @@ _programs: BoundedCache[Program] = BoundedCache(64)
 
 class KerasTensorFlowModel(ProgramModel):
     """A network, or a user's own Keras model, on TensorFlow."""
+
+    builder = "keras"
 
     def __init__(self, network: Network, solver: Solver, source: Source, device: str | None = None) -> None:
         self._source = source
@@ -39,12 +42,12 @@ class KerasTensorFlowModel(ProgramModel):
     @property
     @in_scope
     def native(self) -> Any:
-        """A new ``keras.Model`` with the current weights, which belongs to the caller."""
+        """A new ``keras.Model`` with the current weights; changing it does not change this model."""
         return self._source.public(self.get_state().weights)
 
 
 def _architecture(network: Network, source: Source) -> Architecture:
-    """Return the network with a forward pass of Keras layers, after those stages that act on sparse rows."""
+    """Return the network with a forward pass of Keras layers; the stages that act on sparse rows come before them."""
     prefix, template = source.parts(on_host=False)
     names = list(prefix.weights)
     n = len(names)
@@ -59,7 +62,7 @@ def _architecture(network: Network, source: Source) -> Architecture:
             x = part.apply(ops, x, named, context, start=prefix.n_entry)
             x = x.dense(ops) if hasattr(x, "dense") else x
         rest = None if n_stages is None else n_stages - len(prefix.stages)
-        return Outputs(*template(weights[n:], extras, x, training=training, n_stages=rest))
+        return template(weights[n:], extras, x, training=training, n_stages=rest)
 
     template.release()
     return Architecture(

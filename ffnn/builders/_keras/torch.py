@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from ffnn.builders._keras.engine import Batch, Engine, Step, Tensor
+from ffnn.builders._keras.engine import Batch, Engine, Step
 from ffnn.builders._keras.host import HostModel
 from ffnn.builders._state import Variables
+from ffnn.ops import Tensor
 
 __all__ = ["KerasTorchModel"]
 
@@ -27,7 +28,7 @@ class _TorchEngine(Engine):
 
     def scores(self, variables: Variables, x: Tensor, n_stages: int | None) -> Tensor:
         with torch.no_grad():
-            return self.template(variables.weights, variables.extras, x, n_stages=n_stages)[0]
+            return self.template(variables.weights, variables.extras, x, n_stages=n_stages).scores
 
     def input_gradient(self, variables: Variables, x: Tensor, pick: Tensor) -> Tensor:
         leaf = x.detach().requires_grad_()

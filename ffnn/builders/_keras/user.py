@@ -38,13 +38,13 @@ class UserSource:
         The meaning of the models' outputs.
     """
 
-    may_pad = False  # its batch normalization may count rows of weight 0
+    may_pad = False  # Keras's batch normalization counts rows of weight 0
 
     def __init__(self, network: Network, build: Callable[[Network], Any], returns: str) -> None:
         self._network = network
         self._build = build
         self._returns = returns
-        # a template takes the first one, if it is the first of its architecture
+        # used for the template, if there is none of this architecture yet
         self._model: Any = self._make(0)
         if getattr(self._model, "compiled", False):
             warnings.warn(
@@ -63,7 +63,7 @@ class UserSource:
             tuple(self._names),
             *((tuple(v.shape), v.dtype, v.trainable) for v in self._model.variables),
         )
-        self.traced_key: Any = self.key  # fmt: skip
+        self.traced_key: Any = self.key
 
     def parts(self, *, on_host: bool) -> tuple[Network, Template]:
         network, model = self._network, self._model
@@ -142,7 +142,7 @@ class UserSource:
         if last is None and self._returns == "auto":
             raise ValueError(
                 f"{self._where}: the last layer of a {type(model).__name__} cannot be seen. "
-                "Say what it returns: KerasBuilder(..., returns='scores') or returns='probabilities'."
+                "Set KerasBuilder(..., returns='scores') or returns='probabilities'."
             )
         found = None if last is None else _activation(last)
         if found not in (None, wanted):
@@ -165,8 +165,8 @@ class UserSource:
 
 def _meaning(network: Network) -> str:
     if network.output.activation == "sigmoid" and network.n_outputs == 1:
-        return "one value a row: two classes need one score, through a sigmoid"
-    return "one value a row and " + ("class" if network.output.activation else "target")
+        return "one value per row: two classes need one score, through a sigmoid"
+    return "one value per row and " + ("class" if network.output.activation else "target")
 
 
 def _last(model: Any) -> Any:

@@ -11,14 +11,13 @@ import tensorflow as tf
 from ffnn.builders._tensorflow import ops
 from ffnn.model import Arrays
 from ffnn.network import Network
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["save_tensorflow"]
 
-#: A model's error for rows that the estimator would refuse, followed by TensorFlow's "Tensor had NaN values".
+#: The error for rows that the estimator would refuse; TensorFlow appends "Tensor had NaN values".
 _NOT_FINITE = "X: expected finite numbers"
 
-Tensor = Any
 Scores = Callable[[Mapping[str, Tensor], Any], Tensor]
 
 
@@ -60,9 +59,9 @@ def network_scores(network: Network) -> Scores:
 def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, scores: Scores | None = None) -> None:
     """Write a SavedModel.
 
-    Its signature ``serving_default`` takes ``X`` of shape (n_rows, n_features); where the network was trained on sparse
-    rows there is another, ``csr``, which takes the arrays of a SciPy CSR matrix: ``indptr``, ``indices`` and ``data``,
-    without duplicate entries.
+    Its signature ``serving_default`` takes ``X`` of shape (n_rows, n_features). If the network was trained on sparse
+    rows, the signature ``csr`` takes the arrays ``indptr``, ``indices`` and ``data`` of a SciPy CSR matrix without
+    duplicate entries.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def save_tensorflow(network: Network, weights: Arrays, dtype: str, path: Path, s
     weights : dict of str to ndarray
         The learned weights.
     dtype : str
-        The dtype of the X that the model takes.
+        The dtype of the model's X.
     path : Path
         The folder.
     scores : callable, optional

@@ -1,4 +1,4 @@
-"""The forward pass from the product of sparse rows with the first weight on, where a kernel computed that product."""
+"""The forward pass after the first product, if a kernel has computed the product of sparse rows and a weight."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any, NoReturn
 
 import tensorflow as tf
 
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
-from ffnn.ops import Ops, SparseRows
+from ffnn.builders._forward import Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
+from ffnn.ops import Ops, SparseRows, Tensor
 
 __all__ = ["forward_from_product"]
-
-Tensor = Any
 
 
 def forward_from_product(
@@ -42,7 +41,7 @@ def forward_from_product(
         As for :class:`~ffnn.builders._tensorflow.forward.Forward`.
     """
     n_features = architecture.network.n_features
-    # nothing is computed with either: they stand where a network expects sparse rows and their weight
+    # placeholders for the sparse rows and the weight; nothing is computed with them
     weight = tf.zeros((n_features, product.shape[1]), product.dtype)
     nothing = tf.zeros(0, product.dtype)
     x = _MultipliedRows(nothing, nothing, nothing, (tf.shape(product)[0], n_features), weight, product)
@@ -53,7 +52,7 @@ def forward_from_product(
 
 @dataclass(frozen=True, eq=False)
 class _MultipliedRows(SparseRows):
-    """Sparse rows of which nothing is known but their product with one weight."""
+    """Sparse rows that are known only by their product with one weight."""
 
     weight: Tensor
     product: Tensor
@@ -69,6 +68,6 @@ class _MultipliedRows(SparseRows):
 
     def _refuse(self) -> NoReturn:
         raise TypeError(
-            "A layer whose weight has by_feature=True must take sparse rows by x.matmul(ops, weight) alone. "
+            "A layer whose weight has by_feature=True must use sparse rows in x.matmul(ops, weight) only. "
             "Set by_feature=False, or input_layer=SparseInput('dense')."
         )

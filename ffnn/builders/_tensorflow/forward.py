@@ -4,52 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Specs
+from ffnn.ops import Tensor
 
 if TYPE_CHECKING:
     from ffnn.network import Network
 
-__all__ = ["Architecture", "Forward", "Outputs", "StepInputs"]
-
-Tensor = Any
-
-
-class StepInputs(NamedTuple):
-    """The inputs of a training step's forward pass, beside the batch.
-
-    Parameters
-    ----------
-    scalars : tensor of shape (n_scalars,)
-        The network's scalars, such as dropout rates.
-    seed : int32 tensor of shape (2,)
-        The step's seed.
-    row_weight : tensor of shape (n_rows,)
-        The sample weights.
-    """
-
-    scalars: Tensor
-    seed: Tensor
-    row_weight: Tensor
-
-
-class Outputs(NamedTuple):
-    """The result of a forward pass.
-
-    Parameters
-    ----------
-    scores : tensor of shape (n_rows, n_outputs)
-        The scores, or the values of the stage at which the pass was stopped.
-    extras : list of tensor
-        The new values of the extras.
-    penalty : scalar tensor or None
-        A term added to the mean loss.
-    """
-
-    scores: Tensor
-    extras: list[Tensor]
-    penalty: Tensor | None
+__all__ = ["Architecture", "Forward"]
 
 
 class Forward(Protocol):
@@ -69,7 +33,7 @@ class Forward(Protocol):
         Parameters
         ----------
         weights, extras : sequence of tensor
-            The weights that the gradient trains, and those that are learned otherwise, such as moving means.
+            The weights trained by gradients, and those that are learned in other ways, such as moving means.
         x : tensor or SparseRows of shape (n_rows, n_features)
             The batch, after the entry stages.
         training : StepInputs, optional
@@ -91,13 +55,13 @@ class Architecture:
     forward : Forward
         The forward pass, without the entry stages.
     entry : Network
-        The first stages, if they act on sparse rows and have no weights. They are applied when a batch is made.
+        The first stages, if they act on sparse rows and have no weights; they are applied when a batch is made.
     specs : mapping of str to (shape, dtype)
         All weights: the trained ones first, then the extras.
     decays : mapping of str to bool
         The trained weights, and whether weight decay acts on each.
     by_feature : sequence of str
-        The trained weights that have a row a feature and are multiplied with sparse rows.
+        The trained weights that have one row per feature and are multiplied with sparse rows.
     may_pad : bool
         Whether a batch may be padded with rows of weight 0 without changing the results of the others.
     """

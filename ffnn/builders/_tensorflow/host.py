@@ -1,4 +1,4 @@
-"""The number of threads that our own kernels may use beside TensorFlow."""
+"""The number of threads for ffnn's kernels in a process that uses TensorFlow."""
 
 from __future__ import annotations
 

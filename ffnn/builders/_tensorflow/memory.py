@@ -1,8 +1,8 @@
 """Memory that NumPy, TensorFlow and compiled kernels share without a copy.
 
 TensorFlow uses an array's memory for a tensor if its address is a multiple of 64. It never writes to such memory:
-operations that change a variable in place copy it first. A kernel may write to a variable's memory while nobody else
-holds it.
+operations that change a variable in place copy it first. A kernel may write to a variable's memory while TensorFlow has
+no other reference to it.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _ALIGNMENT = 64
 def tensor_of(array: Array) -> Any:
     """Return an array as a tensor, which may share its memory: the array must not change while the tensor is in use.
 
-    ``tf.constant`` would copy it, mostly twice.
+    ``tf.constant`` would copy it, usually twice.
     """
     return tf.raw_ops.Identity(input=array)
 
 
 class StagingBuffer:
-    """Memory for arrays that TensorFlow cannot use where they are: each is copied here in turn.
+    """Memory into which arrays are copied that TensorFlow cannot use in place, one after the other.
 
-    TensorFlow would allocate new memory for each, which costs more than the copy.
+    TensorFlow would allocate new memory for each array, which costs more than the copy.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class StagingBuffer:
 
     def tensor_of(self, array: Array) -> Any:
         """Return an array as a tensor that is valid until the next call."""
-        if not array.ctypes.data % _ALIGNMENT or tf.config.list_logical_devices("GPU"):  # which may copy from it later
+        if not array.ctypes.data % _ALIGNMENT or tf.config.list_logical_devices("GPU"):  # a GPU may copy it later
             return tensor_of(array)
         if self._array is None or self._array.dtype != array.dtype or self._array.size < array.size:
             self._array = _aligned(np.empty, (array.size,), array.dtype)
@@ -63,7 +63,7 @@ def variable_of(array: Array, dtype: str) -> Any:
 
 
 def filled_variable(shape: Sequence[int], dtype: str, value: float) -> Any:
-    """Return a variable filled with one value, which is not trained.
+    """Return a variable filled with one value.
 
     Zeros take no memory until they are written to, and most rows of a very large weight may never be.
     """
@@ -79,17 +79,17 @@ def view_of(tensor: Any) -> Array:
 
 
 def memory_of(variable: Any) -> Array:
-    """Return a variable's memory, for a kernel to write to; let go of it before TensorFlow changes the variable.
+    """Return a variable's memory for a kernel to write to; drop the array before TensorFlow changes the variable.
 
     Raises
     ------
     RuntimeError
-        If TensorFlow gives a copy, as a variable in which some rows have been assigned does.
+        If TensorFlow returns a copy, as it does after some rows of the variable have been assigned.
     """
     view = view_of(variable.value())
     if view.ctypes.data != view_of(variable.value()).ctypes.data:
         raise RuntimeError(
-            "TensorFlow copies the first weights whenever they are read, so that no kernel can step in them. "
+            "TensorFlow copies the first weights whenever they are read, so the kernel cannot update them in place. "
             "Set input_layer=SparseInput(batches='dense'), and report this with the version of TensorFlow."
         )
     return view

@@ -7,17 +7,19 @@ import itertools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._cache import BoundedCache
 from ffnn.builders._devices import in_scope
+from ffnn.builders._forward import Outputs, StepInputs
 from ffnn.builders._state import Variables, check_weights, fill_slots
 from ffnn.builders._tensorflow import ops
+from ffnn.builders._tensorflow._private import free_functions
 from ffnn.builders._tensorflow.data.training_data import PIECE, TrainingData, pieces_of
-from ffnn.builders._tensorflow.forward import Architecture, Outputs, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.builders._tensorflow.program import Program, initial_slots, program_key
 from ffnn.layer import Context
@@ -28,14 +30,14 @@ from ffnn.solver import Solver
 
 __all__ = ["ProgramModel", "TensorFlowModel"]
 
-# a program that was dropped is traced again when it is needed again
-_programs: BoundedCache[Program] = BoundedCache(64)
+# a program takes about 3.5 MB; one that was dropped is traced again when it is needed again
+_programs: BoundedCache[Program] = BoundedCache(6, free_functions)
 
 
 class ProgramModel:
     """The variables of one fit.
 
-    The program takes them as arguments and captures none, so fits in several threads share it safely.
+    The program takes them as arguments and captures none, so fits in several threads can share it.
 
     Parameters
     ----------
@@ -49,6 +51,9 @@ class ProgramModel:
         The device's full name; by default TensorFlow chooses.
     """
 
+    #: The name of the builder.
+    builder: ClassVar[str]
+
     def __init__(self, network: Network, solver: Solver, program: Program, device: str | None = None) -> None:
         self._device = device
         self._network = network
@@ -61,7 +66,7 @@ class ProgramModel:
         self._variables = Variables([], [], [])
         self._memory: Any = None  # of the program's runner
         self._step = 0
-        # deferred work is settled between epochs: another thread may predict meanwhile
+        # another thread may predict between epochs, and so settle postponed work
         self._lock = threading.RLock()
         self._data: TrainingData | None = None
 
@@ -133,14 +138,14 @@ class ProgramModel:
             self._memory = runner.memory()
         runner.begin_epoch(variables, plan, self._memory)
         total = total_weight = 0.0
-        for part, data, padding in self._data.parts(plan, pad=runner.pads(plan)):
-            loss, weight = runner.train_epoch(variables, data, self._scalars, part, self._memory, padding)
+        for part in self._data.parts(plan, pad=runner.pads(plan)):
+            loss, weight = runner.train(variables, part, self._scalars, self._memory)
             total, total_weight = total + loss, total_weight + weight
         self._step += plan.n_batches
         return total / total_weight if total_weight else 0.0
 
     def _settle(self) -> None:
-        """Do the work that epochs deferred."""
+        """Do the work that epochs have postponed."""
         with self._lock:
             if self._memory is not None and self._program.runner is not None:
                 self._program.runner.settle(self._variables, self._memory)
@@ -180,12 +185,12 @@ class ProgramModel:
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def describe(self) -> dict[str, Any]:
-        """Return how the model computes: ``runner``, ``path`` and ``packed``, as the program describes itself."""
-        return self._program.describe()
+        """Return how the model computes: ``builder``, and ``runner``, ``path`` and ``packed`` as the program says."""
+        return {"builder": self.builder, **self._program.describe()}
 
     @property
     def native(self) -> Any:
-        """The model itself: TensorFlow's users have no other name for it."""
+        """The model itself: TensorFlow has no model class of its own."""
         return self
 
     @property
@@ -196,6 +201,8 @@ class ProgramModel:
 
 class TensorFlowModel(ProgramModel):
     """A network as a raw TensorFlow graph."""
+
+    builder = "tf"
 
     def __init__(self, network: Network, solver: Solver, device: str | None = None) -> None:
         key = program_key(network.structure(), network, solver)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any
+from ffnn.ops import Tensor
 
 abs = tf.abs
 add_bias = tf.nn.bias_add

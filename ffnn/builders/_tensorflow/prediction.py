@@ -21,20 +21,19 @@ from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
 from ffnn.model import Array, Rows
-from ffnn.ops import NumpyOps, SparseRows
+from ffnn.ops import NumpyOps, SparseRows, Tensor
 
 __all__ = ["Prediction"]
 
-Tensor = Any
 
-#: Rows go through the network in multiples of this number, filled up: with any other number some kernels round
-#: otherwise, and a row's scores would depend on the number of rows beside it.
+#: Rows are predicted in multiples of this number, filled up if necessary. With other numbers some kernels round
+#: differently, and a row's scores would depend on the number of rows predicted with it.
 STEP_ROWS = 64
-#: The most rows at a time, and the most values in them; where no copy is needed, only the values count.
+#: The most rows at a time, and the most values in them; only the values are limited if no copy is needed.
 MOST_ROWS = 1024
 MOST_VALUES = 2**23
-#: Up to this many sparse rows, of at least this many features, meet few of the weights and are not made dense. Without
-#: the kernel, this is the one place where the number of rows may change a score's last digit.
+#: At most this many sparse rows, with at least this many features, touch few of the weights and are not made dense.
+#: Only here, and only without the kernel, may the number of rows change a score's last digit.
 FEW_ROWS = 8
 WIDE = 10_000
 _HOST = NumpyOps()
@@ -48,13 +47,13 @@ class Prediction:
     architecture : Architecture
         The network.
     batches, sparse_batches : Batches
-        The maker of batches, and one that leaves sparse rows sparse.
+        The maker of batches, and one whose batches stay sparse.
     by_feature : sequence of int
-        The positions of the trained weights that have a row a feature and meet the entries of sparse rows.
+        The positions of the trained weights that have one row per feature and are multiplied with sparse rows.
     assigns_rows : bool
-        Whether training assigns to some rows of those weights; TensorFlow then copies such a variable to read it.
+        Whether training assigns single rows of those weights; TensorFlow then copies the variable whenever it is read.
     prefers_kernel : bool
-        Whether the kernel is expected to be the fastest way to train, and so to predict.
+        Whether the kernel is expected to be the fastest for training, and so for predictions.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Prediction:
         self._tile = n_rows // STEP_ROWS * STEP_ROWS
         self._scores = TracedFunction(self._score)
         self._gradients = TracedFunction(self._gradient)
-        self._rest = TracedFunction(self._continue, sequential=True)
+        self._traced_rest = TracedFunction(self._after_product, sequential=True)
 
     def scores(self, variables: Variables, arrays: tuple[Any, ...], n_rows: int, layer: int | None = None) -> Any:
         """Return the scores of all rows, or the values of a hidden layer."""
@@ -92,8 +91,8 @@ class Prediction:
         return self._scores((variables,), (arrays, tf.constant(n_rows, tf.int32)), n_stages, at_once).numpy()
 
     def on_host(self, x: Rows) -> bool:
-        """Return whether rows are best left to :meth:`scores_on_host`."""
-        return self._on_host and (self._takes(x.arrays) or self._are_few(x.n_rows))
+        """Return whether :meth:`scores_on_host` is the faster method for these rows."""
+        return self._on_host and (self._kernel_takes(x.arrays) or self._are_few(x.n_rows))
 
     def scores_on_host(
         self, variables: Variables, arrays: tuple[Any, ...], n_rows: int, layer: int | None = None
@@ -109,23 +108,23 @@ class Prediction:
             n_here = min(at_once, n_rows - start)
             here = arrays if n_here == n_rows else network.input.take(arrays, slice(start, start + n_here))
             product = self._product(here, n_here, weight)
-            values.append(self._rest((rest,), (tf.constant(product),), n_stages).numpy()[:n_here])
+            values.append(self._traced_rest((rest,), (tf.constant(product),), n_stages).numpy()[:n_here])
         return values[0] if len(values) == 1 else np.concatenate(values)
 
     def _product(self, arrays: tuple[Any, ...], n_rows: int, weight: Array) -> Array:
-        """Return the product of some rows with the first weight; the kernel's is filled up with rows of zeros."""
+        """Return the product of some rows with the first weight; the kernel's is padded with rows of zeros."""
         network = self._network
         x = network.input.whole(_HOST, arrays, n_rows, network.n_features)
         x = self._sparse_batches.entry.apply(_HOST, x, {})
-        if not self._takes(arrays):
+        if not self._kernel_takes(arrays):
             return scipy.sparse.csr_array((x.values, x.columns, x.splits), (n_rows, network.n_features)) @ weight
         product = np.zeros((-(-n_rows // STEP_ROWS) * STEP_ROWS, weight.shape[1]), np.float32)
-        may = n_threads() if n_rows > STEP_ROWS else 1  # asking takes a good part of the time of one row
+        may = n_threads() if n_rows > STEP_ROWS else 1  # asking takes nearly as long as one row
         values = np.ascontiguousarray(x.values, np.float32)  # a stage may have changed their dtype
         sparse_products.multiply(CSR(x.splits, x.columns, values), weight, product[:n_rows], may)
         return product
 
-    def _takes(self, arrays: tuple[Any, ...]) -> bool:
+    def _kernel_takes(self, arrays: tuple[Any, ...]) -> bool:
         """Return whether the kernel takes these rows."""
         return self._by_kernel and arrays[0].dtype == np.int32
 
@@ -152,13 +151,13 @@ class Prediction:
         if at_once and self._network.input.sparse:
             columns, x = compact(self._sparse_batches.enter(self._whole(arrays, n_rows)))
             x = x if self._batches.stored else x.dense(ops)
-            return self._apply(self._met(variables, columns), x, n_stages)
+            return self._apply(self._with_touched_rows(variables, columns), x, n_stages)
         if at_once:
             return self._apply(variables, self._whole(arrays, n_rows), n_stages)
         width = self._network.n_outputs if n_stages is None else self._network.stages[n_stages - 1].n_outputs
         return self._by_tile(scores, n_rows, width)
 
-    def _continue(self, rest: Variables, product: Tensor, n_stages: int | None) -> Tensor:
+    def _after_product(self, rest: Variables, product: Tensor, n_stages: int | None) -> Tensor:
         (k,), (weights, extras, _) = self._by_feature, rest
         return forward_from_product(
             self._architecture, k, product=product, weights=weights, extras=extras, n_stages=n_stages
@@ -174,7 +173,7 @@ class Prediction:
                 tape.watch(x)
                 entering = network.entering(ops, x)
                 entering = self._batches.enter(entering) if isinstance(entering, SparseRows) else entering
-                # a row's scores depend on that row alone, so the sum over rows mixes nothing
+                # each row's scores depend on that row alone, so the gradient of the sum has the gradient of each row
                 score = tf.reduce_sum(self._scores_of(variables, entering) * pick)
             return tape.gradient(score, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
@@ -187,15 +186,15 @@ class Prediction:
         """Return the scores of a batch after the entry stages."""
         if isinstance(x, SparseRows):
             columns, x = compact(x)
-            variables = self._met(variables, columns)
+            variables = self._with_touched_rows(variables, columns)
         return self._apply(variables, x, n_stages)
 
-    def _met(self, variables: Variables, columns: Tensor) -> Variables:
-        """Return the variables with only those rows of the first weights that a batch meets."""
-        # to gather from a variable, and not from its value, would make TensorFlow copy it whenever it is read
+    def _with_touched_rows(self, variables: Variables, columns: Tensor) -> Variables:
+        """Return the variables with only those rows of the first weights that a batch touches."""
+        # gathering from the variable itself would make TensorFlow copy it whenever it is read
         rows = [w if self._assigns_rows else w.value() for w in variables.weights]
-        met = [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
-        return variables._replace(weights=met)
+        touched = [tf.gather(r, columns) if k in self._by_feature else r for k, r in enumerate(rows)]
+        return variables._replace(weights=touched)
 
     def _apply(self, variables: Variables, x: Any, n_stages: int | None) -> Tensor:
         weights, extras, _ = variables
@@ -206,7 +205,7 @@ class Prediction:
             start = i * self._tile
             size = tf.minimum(self._tile, n_rows - start)
             n_filled = (size + STEP_ROWS - 1) // STEP_ROWS * STEP_ROWS
-            rows = tf.minimum(start + tf.range(n_filled), n_rows - 1)  # with copies of the last row
+            rows = tf.minimum(start + tf.range(n_filled), n_rows - 1)  # filled up with copies of the last row
             return i + 1, tiles.write(i, function(rows)[:size])
 
         n_tiles = (n_rows + self._tile - 1) // self._tile

@@ -1,7 +1,7 @@
-"""The programs that train on TensorFlow: an epoch, a gradient and a prediction, each one call into the engine.
+"""Traced programs on TensorFlow: an epoch, a gradient and a prediction, each one call into the engine.
 
-The ``tf`` builder and the Keras builder, where Keras runs on TensorFlow, share them. They differ in the forward pass:
-the network over raw operations for one, a Keras model for the other.
+The ``tf`` builder and the Keras builder on TensorFlow share them. They differ only in the forward pass: raw operations
+for one, a Keras model for the other.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ffnn.builders._sparse_path import paths_for
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
@@ -21,19 +22,18 @@ from ffnn.builders._tensorflow.epoch.runner import EpochRunner
 from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.memory import filled_variable
 from ffnn.builders._tensorflow.prediction import Prediction
-from ffnn.builders._tensorflow.sparse_path import paths_for
 from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.builders._tensorflow.warm_up import warm_up
 from ffnn.kernels.sparse_adam import SparseAdam
 from ffnn.network import Network
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam
 
 __all__ = ["GRADIENT_ROWS", "Program", "initial_slots", "program_key"]
 
-Tensor = Any
 
-#: Rows in a pass of the full-batch gradient, which bound its memory.
+#: The number of rows in a pass of the full-batch gradient, which bounds its memory.
 GRADIENT_ROWS = 256
 
 
@@ -45,7 +45,7 @@ def initial_slots(solver: Solver, weights: Sequence[Any]) -> list[list[Any]]:
 
 
 def program_key(structure: Hashable, network: Network, solver: Solver) -> Hashable:
-    """Return a program's key: all that is traced, the path of sparse rows, and the solver."""
+    """Return a program's key: the traced structure, the paths of sparse rows, and the solver."""
     return (structure, paths_for(network.input, network.n_features), solver.structure(), SparseAdam.takes(solver))
 
 
@@ -67,9 +67,9 @@ class Program:
         self._layout: PackedLayout | None = None
         by_feature = [k for k, name in enumerate(architecture.decays) if name in architecture.by_feature]
         paths = paths_for(network.input, network.n_features)
-        can = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
-        possible = [path for path in paths if can[path]]
-        # all but the kernel's steps run as TensorFlow operations
+        takes = {"kernel": KernelRunner.takes(network, solver, by_feature), "stored": bool(by_feature), "dense": True}
+        possible = [path for path in paths if takes[path]]
+        # predictions and gradients use TensorFlow's operations, whatever trains
         stored = next(path for path in possible if path != "kernel") == "stored"
         self._batches = Batches(architecture, stored=stored)
         sparse_batches = Batches(architecture, stored=True)
@@ -95,7 +95,7 @@ class Program:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return the runner of epochs, by its class's name, the path of batches, and whether weights are packed."""
+        """Return the class name of the runner of epochs, the path of batches, and whether weights are packed."""
         runner = None if self.runner is None else type(self.runner).__name__
         path = "kernel" if isinstance(self.runner, KernelRunner) else "stored" if self._batches.stored else "dense"
         return {"runner": runner, "path": path, "packed": self._layout is not None}

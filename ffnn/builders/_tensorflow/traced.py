@@ -1,4 +1,4 @@
-"""Functions that are traced once for any number of rows."""
+"""Functions that TensorFlow traces once for any number of rows."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["TracedFunction"]
 class TracedFunction:
     """A function of variables and tensors, traced once for any length of the tensors' first axes.
 
-    So the folds of a search share one trace. The variables are arguments and not captured: fits share the program and
-    nothing else.
+    So the folds of a search share one trace. Variables are arguments and are not captured, so fits share the program
+    and nothing else.
 
     Parameters
     ----------
     function : callable
         ``function(*variables, *arguments, *constants)``.
     sequential : bool
-        Whether operations run one after the other, each on as many cores as it likes, rather than as soon as their
-        inputs are there. Small operations then take half the time, as no thread hands them to another.
+        Whether operations run one after the other, each on any number of cores, rather than as soon as their inputs
+        are ready. This halves the time of small operations, which then need not be handed from thread to thread.
     optimized : bool
         Whether TensorFlow optimizes the graph of a sequential function. For a small network that takes as long as ten
-        epochs and makes them no faster.
+        epochs, and does not make them faster.
     compiled : bool
-        Whether XLA compiles the function, for the shapes that it is given.
+        Whether XLA compiles the function for each shape of the arguments.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class TracedFunction:
         self._function = tf.function(function, autograph=False, jit_compile=compiled or None)
         self._compiled = compiled
         self._concrete: dict[Hashable, Any] = {}
-        # a GPU's copies to and from the host must be able to wait beside the rest
+        # on a GPU, copies to and from the host must not block other operations
         self._sequential = sequential and not tf.config.list_logical_devices("GPU")
         self._optimized = optimized
 
@@ -52,21 +52,21 @@ class TracedFunction:
         arguments : tuple
             Nested tensors, of the same ranks in each call.
         constants : hashable
-            Python values, of which each combination is traced on its own.
+            Python values; each combination has its own trace.
         """
         if self._sequential:
             try:
                 with single_threaded(optimize=self._optimized):
                     return self._call(variables, arguments, constants)
             except (tf.errors.UnimplementedError, tf.errors.FailedPreconditionError):
-                # an operation that cannot run sequentially; TensorFlow finds out before any has run
+                # an operation cannot run sequentially; TensorFlow raises before any has run
                 self._sequential = False
                 self._concrete.clear()
                 self._function = tf.function(self._function.python_function, autograph=False)
         return self._call(variables, arguments, constants)
 
     def _call(self, variables: tuple[Any, ...], arguments: tuple[Any, ...], constants: tuple[Hashable, ...]) -> Any:
-        # TensorFlow's own lookup and its checks of each argument take longer than a small prediction
+        # TensorFlow's own lookup and checks of arguments take longer than a small prediction
         shape, tensors = _shape if self._compiled else _relaxed, list[Any]()
         key = (constants, _form(arguments, shape, tensors), *map(type, variables))
         concrete = self._concrete.get(key)

@@ -1,4 +1,4 @@
-"""TensorFlow's one-time work in a process, done while Python prepares the first fit."""
+"""Does TensorFlow's one-time work in a process while Python prepares the first fit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["warm_up"]
 def warm_up() -> None:
     """Start a thread that makes TensorFlow prepare its matrix products.
 
-    Its CPU kernels write their machine code when a matrix is multiplied for the first time, which takes as long as some
-    epochs of a small network. Meanwhile Python can describe and trace the network.
+    Its CPU kernels generate machine code at the first matrix product, which takes as long as a few epochs of a small
+    network. Python can describe and trace the network at the same time.
     """
     threading.Thread(target=_multiply, name="ffnn-warm-up").start()
 

@@ -41,8 +41,8 @@ class Command:
     supervisor : str
         The path of the supervisor's program.
     selector : selectors.BaseSelector
-        Where the streams are registered; the data of a key is a function to call, which returns True if a
-        command may have ended.
+        The selector in which the streams are registered; the data of a key is a function to call, which returns True
+        if a command may have ended.
     say : callable
         Called with the kind of a frame and its payload.
     """
@@ -65,7 +65,7 @@ class Command:
         self._last = False  # whether the input ends after the pending data
         self._ended: float | None = None
         self._kill_at: float | None = None
-        self._credit = frames.WINDOW  # bytes of output that the client takes now
+        self._credit = frames.WINDOW  # bytes of output that the client accepts now
         self._held = False  # whether output waits for credit
         self._wanted = True
         self._outputs = {self._process.stdout: frames.DATA, self._process.stderr: frames.STDERR}
@@ -143,11 +143,11 @@ class Command:
         if not data:
             self._hang_up(stream)
             return True  # it may have ended
-        if kind == frames.STDERR or self._credit > 0:  # otherwise the client does not want it
+        if kind == frames.STDERR or self._credit > 0:  # otherwise the client does not want the output
             self._say(kind, data)
         if kind == frames.DATA:
             self._credit -= len(data)
-            if limited and self._credit <= 0:  # the command waits in turn, when its pipe is full
+            if limited and self._credit <= 0:  # then the command waits, too, once its pipe is full
                 self._held = True
                 self._selector.unregister(stream)
         return False
@@ -157,7 +157,7 @@ class Command:
         if self._held:
             self._held = False
             if self._ended is not None:
-                self._ended = time.monotonic()  # its last output is read for a while from now on
+                self._ended = time.monotonic()  # keep reading for a while, for the command's last output
             self._register(self._process.stdout)
 
     def _register(self, stream: Any) -> None:
@@ -218,10 +218,10 @@ def _start(order: dict[str, Any], supervisor: str) -> Any:
             start_new_session=True,
         )
     except OSError as error:
-        code = 127 if error.errno == errno.ENOENT else 126  # as a shell has it
+        code = 127 if error.errno == errno.ENOENT else 126  # a shell's convention
         raise CannotRun(f"cannot run {argv[0]}: {error.strerror}", code) from error
 
 
 def _enlarge(pipe: int) -> None:
-    with contextlib.suppress(OSError):  # the user's share of pipe memory is used up: slower, not wrong
+    with contextlib.suppress(OSError):  # the user's limit of pipe memory is reached: slower, but not wrong
         fcntl.fcntl(pipe, 1031, 1 << 20)  # F_SETPIPE_SZ

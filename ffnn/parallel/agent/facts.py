@@ -28,7 +28,7 @@ def facts() -> dict[str, Any]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except Exception:  # the password database does not know it; which exception depends on the version
+    except Exception:  # the password database lacks it; the exception depends on the version
         return str(os.getuid())
 
 
@@ -67,7 +67,7 @@ def _gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None:
         found = [path for path in glob.glob("/dev/nvidia[0-9]*") if path[len("/dev/nvidia") :].isdigit()]
-        return [str(index) for index in range(len(found))]  # CUDA counts what it sees from 0
+        return [str(index) for index in range(len(found))]  # CUDA counts the visible devices from 0
     names = [name.strip() for name in visible.split(",")]
     invalid = (index for index, name in enumerate(names) if name in ("", "-1"))
-    return names[: next(invalid, len(names))]  # CUDA, too, ignores what follows an invalid one
+    return names[: next(invalid, len(names))]  # like CUDA, ignore everything after an invalid entry

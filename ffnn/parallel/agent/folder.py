@@ -13,11 +13,13 @@ import time
 from typing import Any
 
 CHANGED = "the data changed while it was sent"  # the error of data that does not match its name
-STALE = 60.0  # seconds after which a folder that nobody locks is a leftover
+STALE = 60.0  # seconds after which an unlocked folder is a leftover
 
 
 class Folder:
     """A folder of mode 0700, locked as long as its agent lives; ``data`` in it is the store.
+
+    Workers share what they compute in ``shared``.
 
     Attributes
     ----------
@@ -35,7 +37,10 @@ class Folder:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.data = os.path.join(self.path, "data")
         os.mkdir(self.data)
-        os.chmod(self.data, 0o755)  # the parent keeps others out; containers mount this folder alone
+        os.chmod(self.data, 0o755)  # the parent folder keeps others out; containers mount only this one
+        shared = os.path.join(self.path, "shared")
+        os.mkdir(shared)
+        os.chmod(shared, 0o777)  # a container's account is another one, which the parent keeps out elsewhere
         self.supervisor = os.path.join(self.path, "supervisor.py")
 
     def drop(self, name: str) -> None:
@@ -50,7 +55,7 @@ class Folder:
 
 
 class Upload:
-    """Data on its way into the store: the file appears under its name once it is complete and matches its digest.
+    """An upload to the store: the file appears under its name once it is complete and matches its digest.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """The protocol of a client and an agent: frames of a kind, a channel, a size, and that many bytes.
 
-A channel is one command, or one piece of data on its way into the store; channel 0 is the agent itself.
+A channel is one command, or one upload to the store; channel 0 is the agent itself.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ STORED = 10  # agent: None, or the reason why it could not be stored
 DROP = 11  # client: the store may delete this data
 PING = 12
 PONG = 13
-GRANT = 14  # client: so many bytes of a command's standard output have been read, and so many more may be sent
+GRANT = 14  # client: how many bytes of a command's standard output were read; as many more may be sent
 
-WINDOW = 1 << 21  # bytes of a command's standard output that may be on their way, or wait for the client to read them
+WINDOW = 1 << 21  # bytes of a command's standard output that may be in transit or unread by the client
 
 
 class Reader:
-    """Reads available bytes into one buffer: allocating a large one for every read costs more than the read."""
+    """Reads available bytes into one buffer: allocating a large buffer for every read would cost more than the read."""
 
     def __init__(self, size: int = 4 * CHUNK) -> None:
         self._memory = memoryview(bytearray(size))
@@ -48,7 +48,7 @@ def write_all(descriptor: int, data: bytes, patience: float | None = None) -> No
     Raises
     ------
     OSError
-        If the other end is closed, or reads nothing for `patience` seconds.
+        If the other end is closed, or does not read for `patience` seconds.
     """
     view = memoryview(data)
     while view:

@@ -14,7 +14,7 @@ from ffnn.parallel.agent.command import AFTER, GIVE_UP, CannotRun, Command
 from ffnn.parallel.agent.facts import facts
 from ffnn.parallel.agent.folder import Folder, Upload
 
-LOOK_AGAIN = 0.5  # seconds between two looks at the lease
+LOOK_AGAIN = 0.5  # seconds between two checks of the lease
 
 
 class LeaseExpired(Exception):
@@ -58,7 +58,7 @@ class Agent:
             while True:
                 busy = self._serve(LOOK_AGAIN)
                 silent = self._lease is not None and not busy and time.monotonic() - self._heard > self._lease
-                # this process may have been suspended, with frames of the client still unread
+                # this process may have been suspended, and frames of the client may be unread
                 if (silent and not self._serve(0.0)) or os.getppid() != self._parent:
                     return
         except LeaseExpired:
@@ -73,7 +73,7 @@ class Agent:
         for key, _ in events:
             if self._selector.get_map().get(key.fileobj) is key:  # unless another event has closed it
                 look = bool(key.data()) or look
-        if look:  # asks the system about every command
+        if look:  # it asks the system about every command
             self._look()
         return bool(events)
 
@@ -186,7 +186,7 @@ def main() -> None:
     source, sink = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
-    os.dup2(2, 1)  # what is printed by mistake disturbs no frame
+    os.dup2(2, 1)  # stray prints must not corrupt the frames
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     Agent(source, sink).run()

@@ -1,12 +1,12 @@
-"""Runs one command and lets nothing of it outlive the lease: ``python supervisor.py [--after JSON] COMMAND...``.
+"""Runs one command, whose processes cannot outlive the lease: ``python supervisor.py [--after JSON] COMMAND...``.
 
-The lease is the standard input, which the command shares: when its other end is closed, by whatever death,
-the command and all its descendants are killed, even if they hold Python's lock, ignore signals, or have left
-the process group. The exit status is the command's. ``--after`` names another command, as a list in JSON, that is run
-when the first has ended, however it did: what a program left behind that only asks somebody else to run something.
+The lease is the standard input, which the command shares: when its other end is closed, for whatever reason, the
+command and all its descendants are killed, even if they hold Python's lock, ignore signals, or have left the process
+group. The exit status is the command's. ``--after`` names another command, as a list in JSON, which is always run when
+the first has ended: it cleans up after programs that only ask a service to run something.
 
-A program of its own, of the standard library alone, which imports nothing of ffnn, so that it starts in
-milliseconds and can be sent to a machine that has no ffnn.
+This program uses only the standard library and imports nothing of ffnn, so it starts in milliseconds and can be sent to
+a machine that has no ffnn.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ import sys
 import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
-LOOK_AGAIN = 1.0  # seconds between two looks whether the parent has changed
+LOOK_AGAIN = 1.0  # seconds between two checks whether the parent has changed
 GIVE_UP = 5.0  # seconds to get rid of the descendants
-STOPPED = 20.0  # seconds that the command may stand still under SIGSTOP; what runs it takes another then
-AFTER = 30.0  # seconds for what is to be done afterwards
+STOPPED = 20.0  # seconds that the command may be stopped by SIGSTOP; then its client starts another
+AFTER = 30.0  # seconds for the command of --after
 
 
 def prctl(option: int, value: int) -> None:
@@ -37,7 +37,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def descendants(root: int) -> list[int]:
-    """List the process ids below one, by Linux's /proc."""
+    """List the ids of a process's descendants, from Linux's /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         if name.isdigit():
@@ -45,7 +45,7 @@ def descendants(root: int) -> list[int]:
                 with open(f"/proc/{name}/stat", "rb") as file:
                     parent = int(file.read().rpartition(b")")[2].split()[1])
             except (OSError, ValueError, IndexError):
-                continue  # it has ended meanwhile
+                continue  # it has just ended
             children.setdefault(parent, []).append(int(name))
     found: list[int] = []
     todo = [root]
@@ -57,7 +57,7 @@ def descendants(root: int) -> list[int]:
 
 
 def kill_all(group: int) -> None:
-    """Kill the command's process group and whatever else has come from it."""
+    """Kill the command's process group and all other descendants."""
     until = time.monotonic() + GIVE_UP
     while time.monotonic() < until:
         for target, kill in [(group, os.killpg), *((pid, os.kill) for pid in descendants(os.getpid()))]:
@@ -98,7 +98,7 @@ def watch(command: Command, wake: int) -> None:
     """Wait until the command ends, is stopped for too long, or the lease ends."""
     parent = os.getppid()
     poll = select.poll()
-    poll.register(0, 0)  # the end of the lease (POLLHUP) is reported without being asked for; data is not
+    poll.register(0, 0)  # poll always reports the end of the lease (POLLHUP), but data only on request
     poll.register(wake, select.POLLIN)
     while True:
         events = poll.poll(LOOK_AGAIN * 1000)
@@ -151,7 +151,7 @@ def end_like(status: int) -> None:
         if os.getpid() == 1 and number == signal.SIGKILL:
             report_memory_kills()
         os.kill(os.getpid(), number)
-        os._exit(128 + number)  # still here: the first process of a container cannot kill itself
+        os._exit(128 + number)  # the first process of a container cannot kill itself by a signal
     os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
 
@@ -167,18 +167,18 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphaned descendants become this process's children
 
-    # nothing runs in threads here, so the hook is safe; a thread's end would also count as its parent's death
+    # no other threads run here, so the hook is safe; the end of the thread would count as the parent's death
     def die_with_me() -> None:
         os.setpgrp()
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     try:
-        process = subprocess.Popen(argv, preexec_fn=die_with_me)  # kept: its end would collect the child
+        process = subprocess.Popen(argv, preexec_fn=die_with_me)  # referenced, as its finalizer collects the child
     except OSError as error:
         print(f"cannot run {argv[0]}: {error.strerror}", file=sys.stderr)
-        sys.exit(127 if error.errno == errno.ENOENT else 126)  # as a shell has it
+        sys.exit(127 if error.errno == errno.ENOENT else 126)  # a shell's convention
     command = Command(process.pid)
-    os.close(1)  # the end of the command's output must be seen
+    os.close(1)  # so that readers see the end of the command's output
     watch(command, wake)
     kill_all(command.pid)
     if after:

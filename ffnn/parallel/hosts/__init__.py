@@ -1,1 +1,1 @@
-"""Hosts: where they are, the agent that is kept alive on each, and the data that has crossed to it."""
+"""Hosts: how they are reached, the agent on each, and the data that has been sent there."""

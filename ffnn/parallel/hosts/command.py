@@ -1,4 +1,4 @@
-"""The properties of a host, and the commands to run on it: what provisioners and connections exchange."""
+"""The properties of a host, and the commands to run on it: the types that provisioners and connections exchange."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Facts:
     gpus : tuple of str
         The NVIDIA GPUs, as ``CUDA_VISIBLE_DEVICES`` would name them.
     folder : str
-        The folder of this run on the host, of mode 0700, which goes away with the agent; ``data`` in it is the store.
+        The folder of this run on the host, of mode 0700, which is removed with the agent; ``data`` in it is the store,
+        ``shared`` what workers compute for each other.
     time : float
         The host's clock: seconds since 1970.
     """
@@ -42,8 +43,13 @@ class Facts:
 
     @property
     def store(self) -> str:
-        """The folder of the data that has crossed to the host."""
+        """The folder of the data that has been sent to the host."""
         return f"{self.folder}/data"
+
+    @property
+    def shared(self) -> str:
+        """The folder of what the workers of the host share."""
+        return f"{self.folder}/shared"
 
 
 @dataclass(frozen=True)
@@ -57,9 +63,9 @@ class Command:
     environment : mapping of str to str
         Variables added to the agent's environment; sent over the agent's standard input, never on a command line.
     inherit : bool
-        Whether the agent's environment is kept; if not, `environment` is all there is.
+        Whether the command inherits the agent's environment; if not, `environment` is the whole environment.
     after : sequence of str
-        A command that is run when the first one has ended, however it did (to remove a container, say); may be empty.
+        A command that is always run when the first one has ended, for instance to remove a container; may be empty.
     """
 
     argv: Sequence[str]

@@ -1,6 +1,6 @@
 """A connection to an agent: it starts commands on the host and sends data to its store.
 
-A thread reads and dispatches incoming frames. It pings the agent and declares it lost after too long a silence.
+A thread reads and dispatches incoming frames, pings the agent, and considers it lost when it is silent for too long.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Connection:
     silence : float
         Seconds of silence after which the agent is considered lost.
     lease : float or None
-        Seconds of silence after which the agent considers this process gone; None if it always sees the end of its
-        input.
+        Seconds of silence after which the agent considers this process gone; None if the end of its input always
+        reaches it.
 
     Attributes
     ----------
@@ -258,7 +258,7 @@ class Connection:
                 self._changed.notify_all()
         elif kind == frames.STORED:
             then = self._puts.pop(channel, None)
-            if then is not None:  # else it was called when the host was lost
+            if then is not None:  # otherwise it was called when the host was lost
                 then(json.loads(payload))
         elif process is None:
             return

@@ -70,7 +70,7 @@ class Host:
 
     @property
     def bytes_sent(self) -> int:
-        """The number of bytes that crossed to the host."""
+        """The number of bytes that were sent to the host."""
         with self._lock:
             return self._sent_before + (self._connection.bytes_sent if self._connection else 0)
 
@@ -270,7 +270,7 @@ class Host:
 
     @contextlib.contextmanager
     def having(self, blobs: Sequence[Blob]) -> Iterator[None]:
-        """Keep some data in the host's store as long as the context lasts; missing data is sent, once.
+        """Keep some data in the host's store during the context; missing data is sent, once.
 
         Raises
         ------

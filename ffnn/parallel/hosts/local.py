@@ -1,4 +1,4 @@
-"""The host that is this machine."""
+"""The local machine as a host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LocalHost(Provisioner):
     """
 
     name = "localhost"
-    lease = None  # the end of a pipe always arrives, however busy the client is
+    lease = None  # the end of a pipe is always noticed, however busy the client is
     inherited_environment = os.environ
 
     def __init__(self, n_workers: int, n_threads: int | None = None) -> None:
@@ -54,7 +54,7 @@ class LocalHost(Provisioner):
         return super().worker_environment(slot, facts, self.n_threads if n_threads is None else n_threads)
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
-        """Turn the failure of the agent to start into an error with its last words."""
+        """Turn the failure of the agent to start into an error with the last lines of its output."""
         how = "did not answer" if exit_code is None else f"ended with exit code {exit_code}"
         return HostError(
             f"this machine: the agent {how} before it was ready "

@@ -17,7 +17,7 @@ _BATCH = 64  # views that are written by one call
 
 
 class Outgoing:
-    """Writes at once as much as the pipe takes, and the rest in a thread.
+    """Writes as much as the pipe takes immediately, and the rest in a thread.
 
     Senders never block, and nothing is copied: the queue holds views of the sender's memory.
 

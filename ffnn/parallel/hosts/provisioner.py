@@ -26,6 +26,7 @@ from ffnn.parallel.hosts.bootstrap import AGENT
 from ffnn.parallel.hosts.command import Command, Facts
 from ffnn.parallel.hosts.remote import ConnectedHost
 from ffnn.parallel.preflight.check import check_versions
+from ffnn.parallel.sharing.pipelines import FOLDER_VARIABLE
 from ffnn.parallel.tasks.budget import gpu_variables, thread_variables
 
 __all__ = ["AGENT", "Command", "ConnectedHost", "Facts", "Provisioner", "spawn"]
@@ -43,11 +44,13 @@ class Provisioner(abc.ABC):
     python : str
         The Python there that has ffnn installed.
     lease : float or None
-        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None where
-        it always sees the end of its input.
+        Seconds of silence after which the agent assumes that this process is gone, and ends everything; None if the
+        end of its input always reaches it.
     inherited_environment : mapping of str to str or None
         An environment whose own thread variables (``OMP_NUM_THREADS``) workers keep, unless a number of threads was
         asked for; None if there is none.
+    shares : bool
+        Whether its workers share what they compute.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Provisioner(abc.ABC):
     python: str = "python3"
     lease: float | None = 120.0
     inherited_environment: Mapping[str, str] | None = None
+    shares: bool = False
 
     @abc.abstractmethod
     def start(self) -> subprocess.Popen[bytes]:
@@ -71,7 +75,7 @@ class Provisioner(abc.ABC):
         process.kill()
 
     def logs(self, stderr: str) -> str:
-        """Return the last lines of the connection, for messages: its standard error, unless overridden."""
+        """Return the last lines of the connection for messages, by default of its standard error."""
         return stderr
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
@@ -113,6 +117,7 @@ class Provisioner(abc.ABC):
         explicit = n_threads is not None or inherited is None
         return {
             "FFNN_STORE": facts.store,
+            **({FOLDER_VARIABLE: facts.shared} if self.shares else {}),
             **thread_variables(share, inherited or {}, explicit=explicit),
             **gpu_variables(slot, list(facts.gpus)),
         }

@@ -1,4 +1,4 @@
-"""A command on a host, as :class:`subprocess.Popen` is one on this machine."""
+"""A command on a host, like :class:`subprocess.Popen` on this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Completed:
 
 
 class ConnectedHost(Protocol):
-    """A host whose agent runs; :class:`ffnn.parallel.hosts.host.Host` is one."""
+    """A host with a running agent, such as :class:`ffnn.parallel.hosts.host.Host`."""
 
     report: Report | None  # its versions, once they are known
 
@@ -66,7 +66,7 @@ class Process:
     on_stderr : callable
         Called with the command's output on standard error.
     no_news : bytes
-        Output that wakes no reader if it arrives alone: it is read with the output after it, or at the deadline.
+        Output that does not wake a reader by itself: it is read with later output, or at the deadline.
     """
 
     def __init__(self, channel: int, line: _Link) -> None:

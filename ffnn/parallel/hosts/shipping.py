@@ -50,14 +50,14 @@ class Shipping:
 
     @contextlib.contextmanager
     def having(self, blobs: Sequence[Blob]) -> Iterator[None]:
-        """Keep some data in the store as long as the context lasts; send what is not there yet.
+        """Keep some data in the store during the context; missing data is sent first.
 
         Raises
         ------
         ShippingError
-            If one cannot be stored, or the connection is lost.
+            If data cannot be stored, or the connection is lost.
         DataChangedError
-            If the bytes are no longer those that a blob's name stands for.
+            If the bytes no longer match a blob's name.
         """
         names = [blob.name for blob in blobs]
         with self._changed:

@@ -74,7 +74,7 @@ def check_versions(
     argv : sequence of str
         The command that runs a Python there: ``["~/ffnn/bin/python"]``, or a container's command that ends in one.
     ignore : collection of str, default=()
-        Names out of ``NAMES`` whose versions may differ.
+        Names from ``NAMES`` whose versions may differ.
     remedy : callable, optional
         Returns the remedy for differences; :func:`pip_remedy` if not given.
     timeout : float, default=60.0
@@ -207,7 +207,7 @@ def _everything(here: Report) -> list[str]:
 
 
 def _requirement(difference: Difference, there: Report, here: Report) -> str:
-    # what is installed there under another name (tensorflow-cpu) is replaced under that name
+    # a package installed there under another name (tensorflow-cpu) is replaced under that name
     names = there.distributions if difference.there else here.distributions
     return f"{names.get(difference.name, difference.name)}=={public(difference.here)}"
 

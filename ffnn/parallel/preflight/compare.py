@@ -25,17 +25,17 @@ class Report:
     Attributes
     ----------
     python, implementation : str
-        The version, and what interprets it (``CPython``).
+        The version and the implementation, such as ``CPython``.
     platform, machine : str
-        The system and the processor's kind, for people.
+        The system and the kind of processor, for messages.
     executable : str
         Its path.
     managed : bool
-        Whether it is the system's, into which pip does not install.
+        Whether it belongs to the system, so that pip refuses to install into it.
     packages : mapping of str to (str or None)
         The version of each package that is compared, None if it is not installed.
     distributions : mapping of str to str
-        Under which name a package was installed, where that is not its own (``tensorflow-cpu``).
+        The names of distributions that differ from the name of their package (``tensorflow-cpu``).
     """
 
     python: str
@@ -86,8 +86,8 @@ def parse(output: bytes) -> Report | None:
 def differences(here: Report, there: Report) -> list[Difference]:
     """Return the differences that could change results.
 
-    The first two numbers of Python's version must be equal, and the versions of all packages, but for a local suffix
-    (``+cpu``). What is installed on neither side is no difference.
+    The first two numbers of Python's version and the versions of all packages must be equal, apart from local suffixes
+    (``+cpu``). A package that is missing on both sides is not a difference.
     """
     found = []
     if (here.implementation, here.language) != (there.implementation, there.language):
@@ -100,12 +100,12 @@ def differences(here: Report, there: Report) -> list[Difference]:
 
 
 def check_ignore(names: object, parameter: str = "ignore_versions") -> tuple[str, ...]:
-    """Return the names whose versions may differ, checked and each as :data:`NAMES` writes it.
+    """Check the names whose versions may differ, and return them as :data:`NAMES` spells them.
 
     Raises
     ------
     TypeError, ValueError
-        If they are no collection of names, or one of them is unknown.
+        If they are not a collection of names, or one of them is unknown.
     """
     known = {name.lower(): name for name in NAMES}
     if isinstance(names, str) or not isinstance(names, Collection):

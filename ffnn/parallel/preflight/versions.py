@@ -1,8 +1,8 @@
 """Prints the installed versions on which results depend: ``python -m ffnn.parallel.preflight.versions``.
 
-A program of its own, of the standard library alone, so that it can be sent to a machine where nothing is installed;
-any Python from 3.8 on runs it. It imports none of the packages. Its answer is one line, a marker and an object in
-JSON, which is found among whatever else a shell, or a wrapper, prints.
+This program uses only the standard library of Python 3.8 or later, so that it can be sent to a machine where nothing is
+installed, and imports none of the packages. Its answer is one line, a marker and a JSON object, which can be found
+among the output of shells and wrappers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 MARKER = "ffnn-versions "
 PACKAGES = {
-    # the first name that is installed counts; all of these are the package that is imported as `tensorflow`
+    # the first installed name counts; all of these provide the package `tensorflow`
     "tensorflow": (
         "tensorflow",
         "tensorflow-cpu",
@@ -45,7 +45,7 @@ def installed(names: tuple[str, ...]) -> tuple[str | None, str | None]:
     for name in names:
         try:
             version = importlib.metadata.version(name)
-        except Exception:  # not installed, or its metadata is damaged: the package cannot be relied on
+        except Exception:  # not installed, or with damaged metadata, so that it cannot be relied on
             continue
         if version:
             return name, version
@@ -97,7 +97,7 @@ def look() -> dict[str, Any]:
 
 def main() -> None:
     """Print the report as JSON."""
-    # the line begins on a line of its own, whatever was printed before it
+    # start a new line, whatever was printed before
     sys.stdout.write("\n" + MARKER + json.dumps(look(), sort_keys=True) + "\n")
     sys.stdout.flush()
 

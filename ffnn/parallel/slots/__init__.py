@@ -1,1 +1,1 @@
-"""The executor of slots: a queue, and a thread a worker that takes from it."""
+"""The executor of slots: a queue of tasks, and one thread per worker that takes from it."""

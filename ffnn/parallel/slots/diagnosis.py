@@ -32,7 +32,7 @@ SKEW = 60.0
 _LITTLE_DISK = 1 << 30  # bytes
 _MOST_AT_ONCE = 32  # hosts
 _LOOK = 30.0  # seconds for a host to report its time
-_PROBE = 300.0  # seconds for an executor without a diagnosis of its own to run a task
+_PROBE = 300.0  # seconds for a task on an executor that cannot diagnose its hosts
 
 # the store's folder is the first argument; df's answer has the free kibibytes in the fourth column
 _LOOK_AROUND = 'date +%s; df -Pk "$1"'
@@ -127,7 +127,7 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
         with few:
             _diagnose(host, into, start_timeout)
 
-    # no ThreadPoolExecutor: it would wait for its threads even after Ctrl-C
+    # not a ThreadPoolExecutor, which would wait for its threads even after Ctrl-C
     threads = [threading.Thread(target=look, args=pair, daemon=True) for pair in zip(hosts, found, strict=True)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HostWarning)  # the diagnosis holds the same message
@@ -145,7 +145,7 @@ def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
     def look() -> None:
         found.seconds = time.monotonic() - start
         found.cpus, found.memory, found.gpus = host.facts.cpus, host.facts.memory, tuple(host.facts.gpus)
-        with contextlib.suppress(HostError):  # nothing is known then, and the check will say what is wrong
+        with contextlib.suppress(HostError):  # then nothing is known, and the check will report the problem
             _look_around(host, found)
 
     host.on_start = look
@@ -171,7 +171,7 @@ def _look_around(host: Host, found: Diagnosis) -> None:
         found.skew = int(lines[0]) + 0.5 - (before + time.time()) / 2
         found.disk = int(lines[-1].split()[3]) * 1024
     except (IndexError, ValueError):
-        return  # a host without these commands: nothing is known, and nothing lost
+        return  # the host lacks these commands: the values stay unknown
 
 
 def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
 
 
 def diagnose_tasks(executor: BaseExecutor, name: str) -> Diagnosis:
-    """Diagnose an executor that has no ``diagnose`` of its own, by running a trivial task on it."""
+    """Diagnose an executor without its own ``diagnose``, by running a trivial task on it."""
     found = Diagnosis(name, executor.n_workers)
     start = time.monotonic()
     try:

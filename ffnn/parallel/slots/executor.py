@@ -6,6 +6,7 @@ recycling, sending data once per host and recovery from a lost host are the same
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
@@ -26,7 +27,7 @@ from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.slot import Slot, SlotLimits
 from ffnn.parallel.tasks.store import Hashes
-from ffnn.parallel.tasks.task import Packed, open_outcome, pack_task
+from ffnn.parallel.tasks.task import Packed, pack_task, settle
 from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["SlotExecutor"]
@@ -164,6 +165,11 @@ class SlotExecutor(Executor):
             self.shutdown(cancel_futures=True)
             raise
 
+    def share(self) -> None:
+        """Let the workers of each host share what they compute, from the next worker on that is started."""
+        for host in self._hosts:
+            host.provisioner.shares = True
+
     def diagnose(self) -> list[Diagnosis]:
         """Check every host without running the user's tasks, as ``ffnn doctor`` does."""
         self._end_when_forgotten()
@@ -181,11 +187,7 @@ class SlotExecutor(Executor):
         def pack() -> Packed:
             return pack_task(task, f"{name} with its arguments", hashes, future.span)
 
-        def open_message(future: Future[Any], message: Message) -> Any:
-            future.seconds, result = open_outcome(message, name)
-            return result()
-
-        self._enqueue(Item(name, pack, future, open_message))
+        self._enqueue(Item(name, pack, future, functools.partial(settle, future, name)))
 
     def _enqueue(self, item: Item) -> None:
         if not self._has_threads:
@@ -215,15 +217,7 @@ class SlotExecutor(Executor):
             self._has_threads = True
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks, and release the workers once the last one is done.
-
-        Parameters
-        ----------
-        wait : bool, default=True
-            Return only when everything has ended.
-        cancel_futures : bool, default=False
-            Cancel every future that is not done, and end the hosts at once.
-        """
+        """Shut down, see :meth:`ffnn.executor.Executor.shutdown`; with ``cancel_futures`` end the hosts at once."""
         self._at_once = self._at_once or (cancel_futures and not self._is_forked)
         super().shutdown(wait, cancel_futures=cancel_futures)
 

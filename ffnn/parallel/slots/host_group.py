@@ -39,7 +39,7 @@ class HostGroup:
         each_host(connect, self._hosts)
 
     def check(self) -> str:
-        """Return a sentence on the other hosts after one was left out; fail all tasks if too few workers are left."""
+        """Return a sentence about the other hosts when one is left out; fail all tasks if too few workers remain."""
         reasons = [host.left_out for host in self._hosts]
         self._started = self._started or all(host.n_connections for host in self._hosts)
         left = sum(host.n_workers_left for host in self._hosts)

@@ -40,7 +40,7 @@ class Logs:
         def write(data: bytes) -> None:
             with self._lock:
                 if not self._closed:
-                    with contextlib.suppress(OSError):  # a full disk here must not stop a worker
+                    with contextlib.suppress(OSError):  # a full disk must not stop a worker
                         self._write(worker, data)
 
         return write

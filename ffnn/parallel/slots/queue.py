@@ -11,6 +11,7 @@ from typing import Any
 
 from ffnn.executor import Future
 from ffnn.parallel.tasks.task import Packed
+from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["Item", "Queue"]
 
@@ -23,12 +24,11 @@ class Item:
     name : str
         Its name in messages.
     pack : callable
-        Makes the packed task; it is called when a worker takes it, and once however often it is tried.
+        Packs the task; called once, when a worker first takes it, however often it is tried.
     future : Future
         Its future.
-    open : callable or None
-        Makes of a future and the message that came back what the future is settled with; None settles it with the
-        message itself.
+    settle : callable, optional
+        Settles the future with the worker's message; by default the message itself is the result.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class Item:
         name: str,
         pack: Callable[[], Packed],
         future: Future[Any],
-        open: Callable[[Future[Any], Any], Any] | None = None,
+        settle: Callable[[Message], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future
-        self.open = open
+        self.settle = settle or future.settle
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None
@@ -54,7 +54,7 @@ class Item:
         Raises
         ------
         TaskPicklingError
-            If it cannot be.
+            If it cannot be pickled.
         """
         if self._packed is None:
             assert self._pack is not None
@@ -82,7 +82,7 @@ class Queue:
         self._items: collections.deque[Item] = collections.deque()
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
-        # slots that cannot take a task wait separately: else one of them could consume the notification of a new task
+        # slots that cannot take a task wait separately, as one of them could consume the notification of a new task
         self._resting = threading.Condition(lock)
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are

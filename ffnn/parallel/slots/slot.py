@@ -16,7 +16,7 @@ from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
 from ffnn.parallel.tasks.store import MissingDataError
-from ffnn.parallel.tasks.task import open_outcome
+from ffnn.parallel.tasks.task import open_outcome, without_frames
 from ffnn.parallel.tasks.wire import Kind, Message
 
 __all__ = ["Slot", "SlotLimits"]
@@ -168,6 +168,7 @@ class Slot:
 
     def _settle(self, worker: Worker, item: Item) -> None:
         future = item.future
+        future.worker = self._name
         with self._lock:
             self._current = future
         future.on_cancel(lambda: self.end(future))
@@ -177,10 +178,7 @@ class Slot:
             if not future.done():  # cancelled before its worker could be ended
                 again = not self._run(worker, item)
         except BaseException as error:
-            if error.__suppress_context__:
-                error.__context__ = None
-            # the frames of this thread are of no use to the user, and would keep the arguments alive
-            failure = error.with_traceback(None)
+            failure = without_frames(error)
         try:
             if failure is not None:  # outside `except`, so that it is not the context of errors in callbacks
                 future.fail(failure)
@@ -244,7 +242,7 @@ class Slot:
     def _answer(self, item: Item, message: Message) -> None:
         with self._lock:
             self._current = None
-        item.future.settle(message if item.open is None else item.open(item.future, message))
+        item.settle(message)
 
     def _give_up(self, item: Item, worker: Worker, gone: WorkerGone) -> bool:
         """Count a lost worker; raise if that was the last try, else return False."""

@@ -31,7 +31,7 @@ class WorkerGone(Exception):
     Attributes
     ----------
     started : bool
-        Whether it had started the task, so that the task may be the reason.
+        Whether it had started the task, so that the task may be the cause.
     """
 
     def __init__(self, started: bool) -> None:
@@ -63,7 +63,7 @@ class Worker:
         self._channel = _ProcessChannel(process)
         self._tail = Tail(_TAIL)
         self._log = log
-        decoder = codecs.getincrementaldecoder("utf-8")  # a character may come in two pieces
+        decoder = codecs.getincrementaldecoder("utf-8")  # a character may arrive in two pieces
         self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
 
@@ -113,7 +113,7 @@ class Worker:
             reason = f"was not ready after {self._start_timeout:g} seconds (start_timeout)"
         except (EOFError, OSError):
             self._wait_for_end()
-            if self.exit_code is None or self.exit_code < 0:  # another may do better
+            if self.exit_code is None or self.exit_code < 0:  # another worker may be luckier
                 raise WorkerGone(started=False) from None
             reason = f"{describe_exit(self.exit_code)} before it was ready"
         else:
@@ -140,7 +140,7 @@ class Worker:
         """
         self.n_tasks += 1
         started = False
-        # with hundreds of workers, a thread that is woken for nothing is most of what a task costs
+        # with hundreds of workers, needless wake-ups of threads would be most of a task's cost
         self._process.no_news = b"" if timeout is not None else _STARTED
         try:
             self._channel.send(Kind.TASK, task)
@@ -160,7 +160,7 @@ class Worker:
         except TimeoutError:
             self.kill()
             if timeout is None or not started:
-                raise WorkerGone(started) from None  # it does not even take the task: stopped, or swapped out
+                raise WorkerGone(started) from None  # it did not even take the task: it is stopped, or swapped out
             raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
         except (EOFError, OSError):
             self._wait_for_end()
@@ -176,11 +176,11 @@ class Worker:
         with contextlib.suppress(OSError, TimeoutError):
             self._channel.send(Kind.STOP)
             while self._process.read(deadline) and time.monotonic() < deadline:
-                pass  # a thread that a task left may print on; it must not wait for somebody to read
+                pass  # a thread left by a task may still print; it must not wait for a reader
         self.kill()
 
     def kill(self) -> None:
-        """End the process and all that came from it, and wait until it is gone."""
+        """End the process and its descendants, and wait until it is gone."""
         self.end()
         self._process.wait(_END)
 
@@ -200,7 +200,7 @@ class Worker:
         self._log(data)
 
     def _wait_for_end(self) -> None:
-        """Wait for a process that is about to end: its output ends a moment earlier."""
+        """Wait for a process that is about to end, since its output ends a moment earlier."""
         if not self._process.wait(_LAST_MOMENT):
             self.kill()
 

@@ -1,1 +1,1 @@
-"""Tasks: how they travel, what becomes of their large data, and the process that runs them."""
+"""Tasks: how they and their large data are sent, and the process that runs them."""

@@ -18,7 +18,7 @@ import numpy as np
 from ffnn._utils.span import Span
 from ffnn.parallel.tasks.wire import Buffer
 
-__all__ = ["LEAST", "Blob", "Hashes"]
+__all__ = ["LEAST", "Blob", "Hashes", "checksum"]
 
 T = TypeVar("T")
 _Key: TypeAlias = tuple[Any, ...]
@@ -30,7 +30,7 @@ Measured: 256 KiB take 0.25 ms through a pipe and 20 ms over 100 Mbit/s, each ti
 0.3 ms of writing, once, and then 0.03 ms a task.
 """
 _MOST_HELD = 1 << 30  # bytes that the cache alone may keep alive
-_COLUMNS = 512  # of the table whose sums are the checksum of a buffer
+_COLUMNS = 512  # the columns of the table whose sums are a buffer's checksum
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Blob:
     size : int
         The number of bytes.
     data : memoryview
-        The bytes, where they lie; not part of equality.
+        The bytes, in their place in memory; not compared for equality.
     """
 
     name: str
@@ -62,34 +62,34 @@ class _Entry:
     checksum: bytes | None = None
 
     def is_good_for(self, span: Span | None) -> bool:
-        """Return whether the data cannot have changed since; between two tasks that do not overlap it may have."""
+        """Return whether the data cannot have changed since; it may have, between two tasks that do not overlap."""
         return self.span is None or (span is not None and self.span.covers_start_of(span))
 
 
 class Hashes:
     """A cache of hashes and pickles by identity, so that data shared by many tasks is processed once.
 
-    The same memory may hold other data later. A caller must not change a task's data from its submission to its end,
-    but may before and after. So an entry is used again only if the last task that used it was not done yet when this
-    one was submitted: then the data cannot have changed since the entry was made. In a search that is always so; where
+    The same memory may hold other data later. Callers must not change a task's data between its submission and its end,
+    but may do so before and after. So an entry is used again only if the last task that used it was not done when this
+    one was submitted: then the data cannot have changed since the entry was made. This always holds in a search; if
     tasks run strictly one after the other, the data are hashed for each.
 
-    Each call of joblib's ``Parallel`` has a cache of its own, so that no call depends on what is done with the data of
-    another. A call that returns a generator lets its caller go on, who may change the data too early by mistake; its
-    cache is `watchful`, and looks at the data again. A cache may be used by several threads.
+    Each call of joblib's ``Parallel`` has its own cache, so that it does not depend on changes to other calls' data. If
+    a call returns a generator, its caller goes on while tasks run, and may change the data too early by mistake; the
+    cache of such a call is `watchful`, and checks the data again. Several threads may use a cache.
 
-    An address names the same data only while these live. An array is watched (weakly), so that the cache keeps no
-    array alive that a task alone needed; everything else is kept alive, up to a gigabyte of what was used last.
+    An address identifies data only while the data are alive. Arrays have weak references, so that the cache does not
+    keep them alive; other data are kept alive, up to the gigabyte that was used last.
 
     Parameters
     ----------
     watchful : bool, default=False
-        Whether to compare a checksum before an entry is used again; what has none is made again.
+        Whether to compare a checksum before an entry is used again; entries without a checksum are made anew.
     """
 
     def __init__(self, watchful: bool = False) -> None:
         self._watchful = watchful
-        self._lock = threading.RLock()  # a finalizer may pack, too
+        self._lock = threading.RLock()  # finalizers may pack tasks, too
         self._watched: dict[_Key, tuple[weakref.ref[Any], _Entry]] = {}
         self._gone: collections.deque[tuple[_Key, weakref.ref[Any]]] = collections.deque()
         self._held: collections.OrderedDict[_Key, tuple[Any, _Entry]] = collections.OrderedDict()
@@ -97,7 +97,7 @@ class Hashes:
 
     @classmethod
     def of_call(cls) -> Hashes:
-        """Return the cache of the call whose task is being submitted; a new one outside any call."""
+        """Return the cache of the call that is submitting a task, or a new one outside of calls."""
         return _of_call.get() or cls()
 
     @contextlib.contextmanager
@@ -113,8 +113,8 @@ class Hashes:
         """Return the blob of a buffer, which must be contiguous; `span` is that of the task that needs it."""
         view = data.raw() if isinstance(data, pickle.PickleBuffer) else memoryview(data).cast("B")
         address = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
-        checksum = _checksum(view) if self._watchful else None
-        name = self._once(("bytes", address, view.nbytes), view.obj, view.nbytes, lambda: _name(view), span, checksum)
+        seen = checksum(view) if self._watchful else None
+        name = self._once(("bytes", address, view.nbytes), view.obj, view.nbytes, lambda: _name(view), span, seen)
         return Blob(name, view.nbytes, view)
 
     def pickled(self, thing: Any, suits: Callable[[Any], bool], span: Span | None = None) -> Blob | None:
@@ -150,7 +150,7 @@ class Hashes:
         checksum: bytes | None = None,
     ) -> T:
         """Return a value computed once while its owner lives and does not change."""
-        # one at a time: a waiting thread most likely needs the same value
+        # one thread at a time, since the others probably need the same value
         with self._lock:
             self._forget_the_dead()
             known = self._find(key)
@@ -173,7 +173,7 @@ class Hashes:
     def _keep(self, key: _Key, owner: Any, made: _Entry) -> None:
         root = _root(owner)
         if isinstance(root, np.ndarray):
-            # runs in the thread that drops the array, which may hold the lock: so it only takes a note
+            # only takes a note, since it runs in the thread that drops the array, which may hold the lock
             watch = weakref.ref(root, lambda ref: self._gone.append((key, ref)))
             self._watched[key] = watch, made
             return
@@ -195,11 +195,12 @@ _of_call: contextvars.ContextVar[Hashes | None] = contextvars.ContextVar("ffnn_h
 
 
 def _name(data: Buffer) -> str:
-    return hashlib.sha256(data).hexdigest()  # twice as fast as BLAKE2 where the processor helps; lets others run
+    # with SHA instructions twice as fast as BLAKE2; other threads run meanwhile
+    return hashlib.sha256(data).hexdigest()
 
 
-def _checksum(data: Buffer) -> bytes:
-    """Return sums over the rows and the columns of a buffer as a table: ten times as fast to compute as its name."""
+def checksum(data: Buffer) -> bytes:
+    """Return the sums over rows and columns of a buffer seen as a table, ten times as fast as its name."""
     n_words = len(data) // 8
     n_rows = n_words // _COLUMNS
     table = np.frombuffer(data, np.uint64, n_rows * _COLUMNS).reshape(n_rows, _COLUMNS)

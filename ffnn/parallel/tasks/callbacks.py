@@ -20,7 +20,7 @@ _warned: set[str] = set()  # in the submitting process: the addresses already wa
 
 
 def reduce_address(thing: Any) -> tuple[Callable[..., Any], tuple[Any, ...]] | None:
-    """Return the reduction of a socket's address, as pickle takes it; None for any other object."""
+    """Return the reduction of a socket's address for pickle; None for other objects."""
     if not type(thing).__module__.startswith("sklearn."):  # most objects; workers may never import scikit-learn
         return None
     from ffnn._utils._private import is_callback_address

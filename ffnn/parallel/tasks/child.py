@@ -1,9 +1,9 @@
 """The process that runs tasks, one after the other: ``python -m ffnn.parallel.tasks.child``.
 
-It is fed over its standard input and answers over its standard output; what tasks print is kept apart from
-both. Python's ``print`` is forwarded to the process that submitted the task; whatever else reaches the
-descriptors of standard output and standard error (an engine's chatter) goes to standard error, which the
-parent keeps for the messages of errors.
+It receives tasks over its standard input and answers over its standard output; the output of tasks is kept separate.
+Python's ``print`` is forwarded to the process that submitted the task. Other output to the descriptors of standard
+output and standard error, such as an engine's messages, goes to standard error, which the parent keeps for error
+messages.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class _Forwarder(io.RawIOBase):
         return 1 if self._name == "stdout" else 2
 
     def write(self, data: Any) -> int:
-        data = data[:_PIECE]  # callers write the rest next
+        data = data[:_PIECE]  # callers write the rest in their next call
         forked = os.getpid() != self._pid  # a forked process must not use this channel
         if forked or self._also_to is not None:
             with contextlib.suppress(OSError):  # the task closed it, or the parent is gone
@@ -114,7 +114,7 @@ def _forwarded(channel: PipeChannel, name: str, also_to: int | None = None) -> i
 
 def _take_over_pipes() -> tuple[int, int]:
     """Reserve standard input and output for messages, and replace them with harmless ones for all other code."""
-    source, sink = os.dup(0), os.dup(1)  # not inherited by processes that tasks start
+    source, sink = os.dup(0), os.dup(1)  # processes started by tasks do not inherit these
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)

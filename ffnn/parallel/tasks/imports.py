@@ -1,4 +1,4 @@
-"""Hooks that report when a task imports modules, so that the import of an engine is not counted as its time."""
+"""Hooks that report when a task imports modules, so that importing an engine does not count as running time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def seconds_of_imports() -> float:
 
 
 class _Watcher:
-    """A finder that finds no module: it marks the outermost imports of the thread that made it."""
+    """A finder that finds no modules, but notes the outermost imports of the thread that made it."""
 
     def __init__(self, tell: Callable[[bool], None]) -> None:
         self._tell = tell
@@ -48,7 +48,7 @@ class _Watcher:
 
         def exec_module(module: ModuleType) -> None:
             global _seconds
-            del loader.exec_module  # back to the class's own
+            del loader.exec_module  # restore the method of the class
             self._busy = True
             self._tell(True)
             start = time.perf_counter()

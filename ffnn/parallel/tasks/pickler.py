@@ -1,4 +1,4 @@
-"""Pickling a task separately from its large data, and unpickling it: see :mod:`ffnn.parallel.tasks.store`."""
+"""Pickles a task separately from its large data, and unpickles it: see :mod:`ffnn.parallel.tasks.store`."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class TaskPickler(cloudpickle.Pickler):
     Parameters
     ----------
     file : io.BytesIO
-        Takes the pickle.
+        The file for the pickle.
     hashes : Hashes
         The cache of hashes.
     span : Span or None, default=None
-        The time during which the data of the task do not change; None is as long as `hashes` lives.
+        The time during which the data of the task do not change; None means as long as `hashes` exists.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class TaskPickler(cloudpickle.Pickler):
         beside: list[Blob | memoryview] = []
 
         def keep_apart(buffer: pickle.PickleBuffer) -> bool:
-            """Return whether the buffer stays in the pickle; no method, as a cycle would keep the data alive."""
+            """Return whether the buffer stays in the pickle; as a method it would keep the data alive by a cycle."""
             view = buffer.raw()
             if view.nbytes < BESIDE:
                 return True
@@ -68,7 +68,7 @@ class TaskPickler(cloudpickle.Pickler):
         self.alone: list[Blob] = []
 
     def persistent_id(self, thing: Any) -> int | None:
-        """Separate large text; called for every object, so it rejects nearly all of them at once."""
+        """Separate large text; pickle calls this for every object, so most are rejected quickly."""
         kind = type(thing)
         if kind not in _WATCHED:
             return None
@@ -80,7 +80,7 @@ class TaskPickler(cloudpickle.Pickler):
                 return None
         elif thing.dtype.kind != "O" or not _seems_large_text(thing.reshape(-1)):
             return None
-        # by identity, as in any pickle: the same list twice arrives as one, equal lists as two
+        # by identity, as pickle does: the same list arrives as one object, equal lists as two
         if id(thing) not in self._seen:
             blob = self._hashes.pickled(thing, _is_text, self._span)
             if blob is None:
@@ -90,13 +90,13 @@ class TaskPickler(cloudpickle.Pickler):
         return self._seen[id(thing)][1]
 
     def reducer_override(self, thing: Any) -> Any:
-        """Convert an array that NumPy would copy into the pickle to one that it passes as a buffer."""
+        """Replace an array that NumPy would copy into the pickle by one that it passes as a buffer."""
         if isinstance(thing, np.ndarray) and thing.nbytes >= LEAST and not thing.dtype.hasobject:
             kind = type(thing)
             if kind is not np.ndarray:
                 if _is_a_mere_view(kind):
                     return _view, (thing.view(np.ndarray), kind)
-            elif thing.dtype.kind in "mM":  # not known to the buffer protocol
+            elif thing.dtype.kind in "mM":  # not supported by the buffer protocol
                 return _view, (thing.view(np.int64), thing.dtype)
             elif not (thing.flags.c_contiguous or thing.flags.f_contiguous):
                 return self._hashes.contiguous(thing, self._span).__reduce_ex__(5)
@@ -127,7 +127,7 @@ class TaskUnpickler(pickle.Unpickler):
     beside : sequence of buffers
         The buffers beside it.
     alone : sequence of buffers
-        The pickles of what was pickled on its own.
+        The pickles of the objects that were pickled separately.
     """
 
     def __init__(self, head: Buffer, beside: Sequence[Any], alone: Sequence[Any]) -> None:
@@ -162,7 +162,7 @@ def _seems_large_text(items: Any) -> bool:
             size += len(item)
         elif not _is_plain(type(item)):
             return False
-        size += 4  # about what pickle adds, or takes for a number
+        size += 4  # about pickle's overhead, or the size of a number
     return size * len(items) >= LEAST * len(sample)
 
 
@@ -183,7 +183,7 @@ def _is_plain(kind: type) -> bool:
 
 
 def _is_a_mere_view(kind: type) -> bool:
-    """Return whether a class of arrays is pickled by NumPy, as ``numpy.memmap`` is, so that only its data is sent."""
+    """Return whether NumPy pickles a class of arrays, such as ``numpy.memmap``, so that only its data is sent."""
     return all(
         getattr(kind, name) is getattr(np.ndarray, name) for name in ("__reduce__", "__reduce_ex__", "__setstate__")
     )

@@ -1,18 +1,18 @@
 """The store of large data: each piece is sent once per host, however many tasks need it.
 
-A search sends the same X with every task. So whatever is large in a task (:data:`LEAST`), wherever it is nested,
-becomes a *blob*, which is named after its content (SHA-256), and the task carries the name alone:
+A search sends the same X with every task. So large data in a task (of at least :data:`LEAST` bytes), wherever it is
+nested, becomes a *blob*, which is named by its content (SHA-256), and the task contains only the name:
 
-- a numeric array: NumPy's, and those inside of SciPy's sparse arrays, data frames and whatever else hands its
-  buffers to pickle. It is sent from where it lies, without a copy (one that is not contiguous is copied once).
-- text: a long string, and lists, tuples and object arrays of strings, bytes, numbers and None. It is pickled, once.
+- numeric arrays: NumPy's, and those inside SciPy's sparse arrays, data frames and other objects that pass buffers to
+  pickle. They are sent without a copy (unless they are not contiguous, and copied once).
+- text: long strings, and lists, tuples and object arrays of strings, bytes, numbers and None. It is pickled once.
 
-A host keeps a folder with one file a blob: the raw bytes, under the blob's name, and nothing else. A file appears
-whole or not at all, so a file that exists may be used; a file of the wrong size counts as missing. Workers
-map arrays into memory (copy on write): all workers of a host share one copy, and a task that writes to its X changes
-neither the file nor another task's X. Text cannot be mapped; each task loads its own.
+A host keeps a folder with one file per blob: the raw bytes, under the blob's name. Files appear atomically, so an
+existing file is complete; a file of the wrong size counts as missing. Workers map arrays into memory (copy on write):
+all workers of a host share one copy, and a task that writes to its X changes neither the file nor another task's X.
+Text cannot be mapped; each task loads its own copy.
 
-Lists of lists and dictionaries travel with each task, except for large data in them.
+Lists of lists and dictionaries are sent with each task, except for large data in them.
 
 Arrays that were read-only, :class:`numpy.memmap` in mode ``"r"`` too, are read-only on the worker. Results do not
 use the store.
@@ -38,7 +38,7 @@ from ffnn.parallel.tasks.wire import Buffer
 __all__ = ["LEAST", "Blob", "Hashes", "Layout", "MissingDataError", "missing", "open_blobs", "write"]
 
 Opened: TypeAlias = mmap.mmap | bytearray
-_MOST_MAPPED = 256  # a task; each keeps a file descriptor, of which a process may have 1,024
+_MOST_MAPPED = 256  # per task; each needs a file descriptor, of which a process may have 1,024
 
 
 class MissingDataError(ExecutorError):
@@ -71,9 +71,9 @@ class Layout:
     Attributes
     ----------
     beside : tuple of (str or None)
-        For each buffer beside the pickle the name of its blob; None if it travels with the task.
+        The blob's name for each buffer beside the pickle; None for a buffer that is sent with the task.
     alone : tuple of str
-        The blobs of what was pickled on its own.
+        The blobs of the objects that were pickled separately.
     sizes : mapping of str to int
         The size of each blob.
     """
@@ -165,7 +165,7 @@ def write(folder: str | os.PathLike[str], name: str, chunks: Iterable[Buffer]) -
     Raises
     ------
     ValueError
-        If the bytes are not those that the name stands for.
+        If the bytes do not match the name.
     OSError
         If they cannot be written (the disk is full).
     """

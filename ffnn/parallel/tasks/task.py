@@ -1,8 +1,8 @@
 """Packing a task for a worker, running it there, and unpacking its result or exception.
 
-Functions and classes of ``__main__`` or a notebook travel by value (cloudpickle). Large arrays travel beside
-the pickle (protocol 5), so that nobody copies them; the largest stay behind in a store
-(:mod:`ffnn.parallel.tasks.store`), and the task carries their names.
+Functions and classes of ``__main__`` or a notebook are sent by value (cloudpickle). Large arrays are sent beside the
+pickle (protocol 5) without a copy; the largest are put into a store (:mod:`ffnn.parallel.tasks.store`), and the task
+contains their names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import cloudpickle
 
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
-from ffnn.executor import Task
+from ffnn.executor import Future, Task
 from ffnn.parallel.tasks.callbacks import attach_warning
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.imports import seconds_of_imports
@@ -29,7 +29,17 @@ from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 
-__all__ = ["Packed", "RemoteTraceback", "open_outcome", "pack", "pack_task", "run_packed", "unpack"]
+__all__ = [
+    "Packed",
+    "RemoteTraceback",
+    "open_outcome",
+    "pack",
+    "pack_task",
+    "run_packed",
+    "settle",
+    "unpack",
+    "without_frames",
+]
 
 _SECONDS = struct.Struct("!d")
 _importer = EngineImporter()
@@ -52,7 +62,7 @@ class Packed:
 
 
 class RemoteTraceback(Exception):
-    """The cause of an exception that was raised on a worker: its traceback there, as text."""
+    """The traceback of an exception on a worker, as text; the cause of the exception here."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -106,7 +116,7 @@ def pack_task(task: Task, what: str, hashes: Hashes, span: Span | None = None) -
     hashes : Hashes
         The cache of hashes.
     span : Span or None, default=None
-        That of the task's future, during which its data do not change; None says that they never do.
+        The span of the task's future, during which its data do not change; None means that they never change.
 
     Raises
     ------
@@ -151,12 +161,12 @@ def unpack(buffers: Sequence[Buffer], what: str) -> Any:
 def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
     """Run a packed :class:`~ffnn.executor.Task` on the worker and pack its result or exception.
 
-    It raises nothing, but in a copy of the process that the task forked: that answers nobody, and must end here.
+    It raises nothing, except in a process that the task forked, which must not answer and has to end.
 
     Parameters
     ----------
     buffers : sequence of buffers
-        The task, as :func:`pack_task` left it.
+        The task, packed by :func:`pack_task`.
     store : str, optional
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is the outcome of the task.
@@ -196,8 +206,28 @@ def open_outcome(message: Message, name: str) -> tuple[float, Callable[[], Any]]
     return seconds, fail
 
 
+def settle(future: Future[Any], name: str, message: Message) -> None:
+    """Settle a task's future with the result or exception in a worker's message."""
+    try:
+        future.seconds, open_result = open_outcome(message, name)
+        result = open_result()
+    except BaseException as error:
+        failure = without_frames(error)
+    else:
+        future.settle(result)
+        return
+    future.fail(failure)  # outside `except`, so that it is not the context of errors in callbacks
+
+
+def without_frames(error: BaseException) -> BaseException:
+    """Return an error without the frames of this thread, which would keep a task's arguments alive."""
+    if error.__suppress_context__:
+        error.__context__ = None
+    return error.with_traceback(None)
+
+
 def _working_time() -> float:
-    """Return the time in seconds without imports, which every fresh worker repeats."""
+    """Return the time in seconds without imports, which every new worker repeats."""
     return time.perf_counter() - seconds_of_imports()
 
 

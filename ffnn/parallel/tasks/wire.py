@@ -28,7 +28,7 @@ class Kind(enum.IntEnum):
     READY = 1  # the child has started and takes tasks
     TASK = 2
     STOP = 3  # no more tasks
-    STARTED = 4  # the child has received a task: from here the task may be the reason for its death
+    STARTED = 4  # the child has received a task, which may be the cause of its death from now on
     PAUSED = 5  # the task imports a module: the clock of its timeout is paused
     RESUMED = 6
     OUTPUT = 7  # output of the task
@@ -64,7 +64,7 @@ class Channel(abc.ABC):
         Raises
         ------
         OSError
-            If nobody listens any more.
+            If the other end is closed.
         """
         views = [memoryview(buffer).cast("B") for buffer in buffers]
         self._write([memoryview(head_of(kind, views)), *(view for view in views if len(view))])
@@ -111,7 +111,7 @@ class Channel(abc.ABC):
 
 
 class PipeChannel(Channel):
-    """A channel over a pair of file descriptors, on which it waits as long as it takes.
+    """A channel over a pair of file descriptors, without timeouts.
 
     Parameters
     ----------

@@ -1,26 +1,27 @@
-/* The slopes of the loss back through the stages, and what each weight makes of its gradient. */
+/* The backward pass: gradients with respect to each stage's input and weights, and the solver's steps. */
 
 INLINE void multiply(REAL *restrict d, const REAL *restrict by, int64_t n) {
     EACH(n) d[c] *= by[c];
 }
 
-/* Take slopes back through a stage without weights, in some rows of a panel. */
-static void simple_slopes(const struct work *w, int64_t s, REAL *slopes, int64_t p, int64_t i, int64_t n) {
+/* The backward pass of a stage without weights, for some rows of a panel, in place. */
+static void simple_backward(const struct work *w, int64_t s, REAL *gradients, int64_t p, int64_t i, int64_t n) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t at = (p * w->room.n_rows + i) * PANEL;
-    const REAL *kept = w->room.kept[s];
+    const int64_t at = (p * w->scratch.n_rows + i) * PANEL;
+    const REAL *saved = w->scratch.saved[s];
     if (stage->kind == FUNCTION)
-        multiply_by_slopes((int)stage->function, slopes + at, (kept ? kept : w->room.y[s]) + at, n * PANEL);
-    else if (kept)
-        multiply(slopes + at, kept + at, n * PANEL);
+        multiply_by_derivatives((int)stage->function, gradients + at, (saved ? saved : w->scratch.y[s]) + at,
+                                n * PANEL);
+    else if (saved)
+        multiply(gradients + at, saved + at, n * PANEL);
 }
 
-/* Write to `to` the slopes at what enters an affine stage, and back through the simple ones down to `last`. */
-static void affine_slopes(const struct work *w, int64_t s, int64_t last, const REAL *from, REAL *to, int me) {
+/* Write to `to` the gradients with respect to an affine stage's input, and back through the simple stages to `last`. */
+static void affine_backward(const struct work *w, int64_t s, int64_t last, const REAL *from, REAL *to, int me) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t n_rows = w->room.n_rows;
+    const int64_t n_rows = w->scratch.n_rows;
     const REAL factor = (REAL)stage->factor;
-    REAL *transposed = w->room.transposed + me * w->room.width * PANEL;
+    REAL *transposed = w->scratch.transposed + me * w->scratch.width * PANEL;
     for (int64_t q = me; q < n_panels(stage->n_inputs); q += w->team.n) {
         transpose(stage->weight.value, stage->n_inputs, stage->n_outputs, q * PANEL, transposed);
         for (int64_t i = 0, n; i < w->n; i += n) {
@@ -29,41 +30,41 @@ static void affine_slopes(const struct work *w, int64_t s, int64_t last, const R
             rows_tile(from + i * PANEL, n_rows, stage->n_outputs, transposed, NULL, tile, (int)n,
                       vecs_of(stage->n_inputs, q));
             if (factor != 1) EACH(n * PANEL) tile[c] *= factor;
-            for (int64_t t = s - 1; t >= last; t--) simple_slopes(w, t, to, q, i, n);
+            for (int64_t t = s - 1; t >= last; t--) simple_backward(w, t, to, q, i, n);
         }
     }
 }
 
-/* Write to `sums` those of a panel's columns. */
-INLINE void sum_columns(const REAL *slopes, int64_t n, REAL factor, REAL *sums) {
+/* Write the sums of a panel's columns, times a factor. */
+INLINE void sum_columns(const REAL *gradients, int64_t n, REAL factor, REAL *sums) {
     lanes low = {0}, high = {0};
-    for (int64_t i = 0; i < n; i++, slopes += PANEL) {
-        low += *(const lanes *)slopes;
-        high += *(const lanes *)(slopes + N_LANES);
+    for (int64_t i = 0; i < n; i++, gradients += PANEL) {
+        low += *(const lanes *)gradients;
+        high += *(const lanes *)(gradients + N_LANES);
     }
     *(lanes *)sums = factor * low;
     *(lanes *)(sums + N_LANES) = factor * high;
 }
 
-static void bias_gradient(const struct work *w, const struct stage *stage, const REAL *slopes, enum purpose purpose,
+static void bias_gradient(const struct work *w, const struct stage *stage, const REAL *gradients, enum purpose purpose,
                           int64_t p) {
     REAL gradient[PANEL];
-    sum_columns(slopes + p * w->room.n_rows * PANEL, w->n, (REAL)stage->bias_rate, gradient);
+    sum_columns(gradients + p * w->scratch.n_rows * PANEL, w->n, (REAL)stage->bias_rate, gradient);
     use_gradient(purpose, &w->step, &stage->bias, p * PANEL, gradient, PANEL);
 }
 
-static void affine_gradient(const struct work *w, int64_t s, const REAL *slopes, enum purpose purpose, int me) {
+static void affine_gradient(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t n_rows = w->room.n_rows;
+    const int64_t n_rows = w->scratch.n_rows;
     const REAL *x = entering(w, s), factor = (REAL)stage->factor;
     REAL gradient[ROWS * PANEL];
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
-        bias_gradient(w, stage, slopes, purpose, p);
+        bias_gradient(w, stage, gradients, purpose, p);
         for (int64_t q = 0; q < n_panels(stage->n_inputs); q++) {
             const int64_t width = width_of(stage->n_inputs, q);
             for (int64_t k = 0, n; k < width; k += n) {
                 n = tile_rows(width - k);
-                columns_tile(x + q * n_rows * PANEL + k, slopes + p * n_rows * PANEL, w->n, gradient, (int)n,
+                columns_tile(x + q * n_rows * PANEL + k, gradients + p * n_rows * PANEL, w->n, gradient, (int)n,
                              vecs_of(stage->n_outputs, p));
                 if (factor != 1) EACH(n * PANEL) gradient[c] *= factor;
                 use_gradient(purpose, &w->step, &stage->weight, (p * stage->n_inputs + q * PANEL + k) * PANEL, gradient,
@@ -73,14 +74,14 @@ static void affine_gradient(const struct work *w, int64_t s, const REAL *slopes,
     }
 }
 
-/* Take slopes back through factors of columns, in place. */
-static void column_slopes(const struct work *w, int64_t s, REAL *slopes, enum purpose purpose, int me) {
+/* The backward pass of SCALE and PRELU, in place. */
+static void columns_backward(const struct work *w, int64_t s, REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
     const REAL rate = (REAL)stage->factor;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
-        const int64_t at = p * w->room.n_rows * PANEL;
+        const int64_t at = p * w->scratch.n_rows * PANEL;
         const REAL *x = entering(w, s) + at, *factors = stage->weight.value + p * PANEL;
-        REAL *d = slopes + at, gradient[PANEL];
+        REAL *d = gradients + at, gradient[PANEL];
         memset(gradient, 0, sizeof gradient);
         for (int64_t i = 0; i < w->n; i++, x += PANEL, d += PANEL)
             NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
@@ -96,11 +97,12 @@ static void column_slopes(const struct work *w, int64_t s, REAL *slopes, enum pu
     }
 }
 
-static void normal_slopes(const struct work *w, int64_t s, const REAL *from, REAL *to, int me) {
+static void layer_norm_backward(const struct work *w, int64_t s, const REAL *from, REAL *to, int me) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t width = stage->n_outputs, pitch = w->room.n_rows * PANEL;
+    const int64_t width = stage->n_outputs, pitch = w->scratch.n_rows * PANEL;
     for (int64_t i = me; i < w->n; i += w->team.n) {
-        const REAL *x = entering(w, s) + i * PANEL, mean = w->room.kept[s][2 * i], scale = w->room.kept[s][2 * i + 1];
+        const REAL *x = entering(w, s) + i * PANEL;
+        const REAL mean = w->scratch.saved[s][2 * i], scale = w->scratch.saved[s][2 * i + 1];
         REAL sum = 0, product = 0;
         for (int64_t j = 0; j < width; j++) {
             const int64_t at = j / PANEL * pitch + j % PANEL;
@@ -118,67 +120,68 @@ static void normal_slopes(const struct work *w, int64_t s, const REAL *from, REA
     }
 }
 
-static void normal_gradient(const struct work *w, int64_t s, const REAL *slopes, enum purpose purpose, int me) {
+static void layer_norm_gradient(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
-        const int64_t at = p * w->room.n_rows * PANEL;
-        const REAL *x = entering(w, s) + at, *d = slopes + at, *kept = w->room.kept[s];
+        const int64_t at = p * w->scratch.n_rows * PANEL;
+        const REAL *x = entering(w, s) + at, *d = gradients + at, *saved = w->scratch.saved[s];
         REAL gradient[PANEL];
         memset(gradient, 0, sizeof gradient);
         for (int64_t i = 0; i < w->n; i++)
             for (int64_t c = 0; c < PANEL; c++)
-                gradient[c] += d[i * PANEL + c] * (x[i * PANEL + c] - kept[2 * i]) * kept[2 * i + 1];
+                gradient[c] += d[i * PANEL + c] * (x[i * PANEL + c] - saved[2 * i]) * saved[2 * i + 1];
         use_gradient(purpose, &w->step, &stage->weight, p * PANEL, gradient, PANEL);
-        bias_gradient(w, stage, slopes, purpose, p);
+        bias_gradient(w, stage, gradients, purpose, p);
     }
 }
 
-/* What remains of an affine stage whose product is somebody else's: the slopes there, and the bias. */
-static void give_slopes(const struct work *w, int64_t s, const REAL *slopes, enum purpose purpose, int me) {
+/* The backward pass of an affine stage whose product was given: output the gradients, and train the bias. */
+static void pass_on_gradients(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
         for (int64_t i = 0; i < w->n; i++)
-            memcpy(w->data->slopes + i * stage->n_outputs + p * PANEL, slopes + (p * w->room.n_rows + i) * PANEL,
-                   width_of(stage->n_outputs, p) * sizeof(REAL));
-        bias_gradient(w, stage, slopes, purpose, p);
+            memcpy(w->data->gradients + i * stage->n_outputs + p * PANEL,
+                   gradients + (p * w->scratch.n_rows + i) * PANEL, width_of(stage->n_outputs, p) * sizeof(REAL));
+        bias_gradient(w, stage, gradients, purpose, p);
     }
 }
 
-/* Take the slopes at the scores, which are in room.slopes[0], back: to the first weights, or to the batch itself. Return
- * in which of the two they are at last. */
+/* Go back from the gradients at the scores, in scratch.gradients[0], to the first weights or to the batch itself.
+ * Return the index of the array with the final gradients. */
 static int backward(struct work *w, enum purpose purpose, int to_input, int me) {
     const int64_t first = first_trained(w->net);
     int at = 0;
-    for (int64_t s = w->room.n_stages - 1; s >= (to_input ? 0 : first);) {
+    for (int64_t s = w->scratch.n_stages - 1; s >= (to_input ? 0 : first);) {
         const struct stage *stage = w->net->stages + s;
-        REAL *here = w->room.slopes[at], *there = w->room.slopes[!at];
+        REAL *here = w->scratch.gradients[at], *there = w->scratch.gradients[!at];
         const int further = to_input || s > first;
         if (is_simple(stage)) {
-            for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) simple_slopes(w, s, here, p, 0, w->n);
+            for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n)
+                simple_backward(w, s, here, p, 0, w->n);
             s--;
         } else if (stage->kind == AFFINE) {
             int64_t last = s;
             if (w->data->products && s == first) {
-                give_slopes(w, s, here, purpose, me);
+                pass_on_gradients(w, s, here, purpose, me);
             } else {
                 while (further && last > 0 && is_simple(w->net->stages + last - 1)) last--;
-                if (further) affine_slopes(w, s, last, here, there, me);
-                meet(&w->team); /* before the weights change */
+                if (further) affine_backward(w, s, last, here, there, me);
+                wait_for_team(&w->team); /* before the weights change */
                 if (purpose != NOTHING) affine_gradient(w, s, here, purpose, me);
             }
             at = !at;
             s = last - 1;
         } else if (stage->kind == LAYER_NORM) {
-            if (further) normal_slopes(w, s, here, there, me);
-            meet(&w->team);
-            if (purpose != NOTHING) normal_gradient(w, s, here, purpose, me);
+            if (further) layer_norm_backward(w, s, here, there, me);
+            wait_for_team(&w->team);
+            if (purpose != NOTHING) layer_norm_gradient(w, s, here, purpose, me);
             at = !at;
             s--;
         } else {
-            column_slopes(w, s, here, purpose, me);
+            columns_backward(w, s, here, purpose, me);
             s--;
         }
-        meet(&w->team);
+        wait_for_team(&w->team);
     }
     return at;
 }

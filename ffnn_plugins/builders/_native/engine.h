@@ -1,6 +1,6 @@
-/* Training and prediction of dense networks: what the libraries of both types are made of.
+/* Training and prediction of dense networks, compiled once for each type.
  *
- * An epoch is one call. All that a call needs beside its arguments it allocates, and frees. */
+ * An epoch is one call. Calls allocate and free their scratch memory. */
 #include "real.h"
 /* in this order: each uses those before it */
 #include "products.h"
@@ -12,7 +12,7 @@
 #include "backward.h"
 
 #define MOST_THREADS 16
-/* Rows of a pass of a gradient over all data, or of a prediction, and values of X in them; what bounds the memory. */
+/* The most rows, and values of X, in a pass of a full-batch gradient or a prediction; they bound the memory. */
 #define PASS_ROWS 256
 #define PASS_VALUES ((int64_t)1 << 22)
 
@@ -22,18 +22,18 @@ struct plan {
     int64_t n_rows, batch_size, n_batches;
     const double *step_sizes, *learning_rates;
     const int32_t *seeds; /* (n_batches, 2) */
-    double decay, shrink; /* an L2 penalty's; and the same as a share of the weights, to be times the learning rate */
-    double clip_norm, clip_value; /* infinite where there is no such bound */
+    double decay, shrink; /* weight decay as an L2 penalty; decoupled weight decay, per unit of the learning rate */
+    double clip_norm, clip_value; /* infinity for no bound */
 };
 
-/* The number of columns that one panel fills up to. */
+/* The number of columns of a panel. */
 int64_t ffnn_panel(void) { return PANEL; }
 
 struct job {
     struct work *work;
     const struct plan *plan;
     int me;
-    double total, mass;
+    double total, total_weight;
 };
 
 INLINE int64_t size_of(const struct stage *stage, const struct weight *weight) {
@@ -41,7 +41,7 @@ INLINE int64_t size_of(const struct stage *stage, const struct weight *weight) {
     return weight == &stage->weight && stage->kind == AFFINE ? stage->n_inputs * width : width;
 }
 
-/* Scale the gradient, which was kept, to the bound of its norm, and step. */
+/* Clip the saved gradient by its norm, and take the step. */
 static void step_within_norm(struct work *w, double bound, int me) {
     const struct network *net = w->net;
     if (!me) {
@@ -56,7 +56,7 @@ static void step_within_norm(struct work *w, double bound, int me) {
         const double norm = sqrt(squares);
         w->step.factor = (REAL)(norm > bound ? bound / norm : norm <= bound ? 1 : norm);
     }
-    meet(&w->team);
+    wait_for_team(&w->team);
     for (int64_t s = 0; s < net->n_stages; s++)
         for (int k = 0; k < 2; k++) {
             const struct weight *weight = k ? &net->stages[s].bias : &net->stages[s].weight;
@@ -65,7 +65,7 @@ static void step_within_norm(struct work *w, double bound, int me) {
             for (int64_t at = me * chunk; at < size; at += w->team.n * chunk)
                 take_step(&w->step, weight, at, weight->gradient + at, smaller(chunk, size - at));
         }
-    meet(&w->team);
+    wait_for_team(&w->team);
 }
 
 static void begin_step(struct work *w, const struct plan *plan, int64_t b) {
@@ -78,7 +78,7 @@ static void begin_step(struct work *w, const struct plan *plan, int64_t b) {
     w->step.factor = 1;
 }
 
-/* Take part in an epoch. */
+/* Train an epoch, as one thread of the team. */
 static void *train(void *argument) {
     struct job *job = argument;
     struct work *w = job->work;
@@ -88,16 +88,16 @@ static void *train(void *argument) {
     while (!__atomic_load_n(&w->team.complete, __ATOMIC_ACQUIRE)) sched_yield();
     for (int64_t b = 0; b < plan->n_batches; b++) {
         if (!job->me) begin_step(w, plan, b);
-        meet(&w->team);
+        wait_for_team(&w->team);
         forward(w, job->me);
         if (!job->me) {
-            const double mass = mass_of(loss, &w->truth, w->n);
-            const REAL share = mass ? (REAL)(1 / mass) : 0;
-            job->mass += mass;
-            job->total += loss_of(loss, &w->truth, w->room.y[w->net->n_stages - 1], w->room.n_rows, w->n, share,
-                                  w->room.slopes[0], w->room.rows);
+            const double total_weight = total_weight_of(loss, &w->truth, w->n);
+            const REAL share = total_weight ? (REAL)(1 / total_weight) : 0;
+            job->total_weight += total_weight;
+            job->total += loss_of(loss, &w->truth, w->scratch.y[w->net->n_stages - 1], w->scratch.n_rows, w->n, share,
+                                  w->scratch.gradients[0], w->scratch.rows);
         }
-        meet(&w->team);
+        wait_for_team(&w->team);
         const int by_norm = isfinite(plan->clip_norm);
         backward(w, by_norm ? KEEP : STEP, 0, job->me);
         if (by_norm) step_within_norm(w, plan->clip_norm, job->me);
@@ -106,15 +106,16 @@ static void *train(void *argument) {
     return NULL;
 }
 
-/* Train an epoch, and write the sum of the losses and their mass; return whether there was memory. */
+/* Train an epoch, and write the sum of the losses and their total weight; return whether there was enough memory. */
 int ffnn_train(const struct network *net, const struct data *data, const struct plan *plan, int64_t n_threads,
                double *result) {
     struct work work = {.net = net, .data = data, .truth = data->truth};
     int n = (int)smaller(n_threads, MOST_THREADS);
-    work.room = (struct room){.n_rows = smaller(plan->batch_size, plan->n_rows), .n_stages = net->n_stages, .training = 1};
+    work.scratch = (struct scratch){
+        .n_rows = smaller(plan->batch_size, plan->n_rows), .n_stages = net->n_stages, .training = 1};
     work.step = (struct step){
         .solver = &net->solver, .decay = (REAL)plan->decay, .bound = (REAL)plan->clip_value, .factor = 1};
-    if (!make_room(&work.room, net, n, TO_WEIGHTS, data->products != NULL)) return 0;
+    if (!allocate_scratch(&work.scratch, net, n, TO_WEIGHTS, data->products != NULL)) return 0;
     pthread_mutex_init(&work.team.lock, NULL);
     pthread_cond_init(&work.team.woken, NULL);
     struct job jobs[MOST_THREADS];
@@ -122,93 +123,94 @@ int ffnn_train(const struct network *net, const struct data *data, const struct 
     for (int i = 0; i < n; i++) jobs[i] = (struct job){.work = &work, .plan = plan, .me = i};
     int started = 1;
     while (started < n && !pthread_create(threads + started, NULL, train, jobs + started)) started++;
-    work.team.n = started; /* the system may have no more */
+    work.team.n = started; /* the system may refuse more threads */
     __atomic_store_n(&work.team.complete, 1, __ATOMIC_RELEASE);
     train(jobs);
     for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
     pthread_cond_destroy(&work.team.woken);
     pthread_mutex_destroy(&work.team.lock);
     result[0] = jobs[0].total;
-    result[1] = jobs[0].mass;
-    free(work.room.memory);
+    result[1] = jobs[0].total_weight;
+    free(work.scratch.memory);
     return 1;
 }
 
-/* The rows of a pass. */
+/* The number of rows in a pass. */
 static int64_t pass_rows(const struct network *net, const struct data *data, int64_t n_rows) {
     const int64_t few = data->products ? PASS_ROWS : PASS_VALUES / (net->n_features + 1);
     return smaller(n_rows, few < 1 ? 1 : smaller(few, PASS_ROWS));
 }
 
-/* Add the gradient of the sum of all rows' losses to what is kept, and write that sum and its mass. */
+/* Add the gradient of the sum of all losses to the saved one; write that sum and the total weight. */
 int ffnn_gradient(const struct network *net, const struct data *data, int64_t n_rows, double *result) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
-    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
+    w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
     result[0] = result[1] = 0;
-    if (!make_room(&w.room, net, 1, TO_WEIGHTS, 0)) return 0;
+    if (!allocate_scratch(&w.scratch, net, 1, TO_WEIGHTS, 0)) return 0;
     const unsigned int before = flush_tiny();
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
-        w.n = smaller(w.room.n_rows, n_rows - w.truth.first);
+        w.n = smaller(w.scratch.n_rows, n_rows - w.truth.first);
         forward(&w, 0);
-        result[0] += loss_of(&net->loss, &w.truth, w.room.y[net->n_stages - 1], w.room.n_rows, w.n, 1, w.room.slopes[0],
-                             w.room.rows);
-        result[1] += mass_of(&net->loss, &w.truth, w.n);
+        result[0] += loss_of(&net->loss, &w.truth, w.scratch.y[net->n_stages - 1], w.scratch.n_rows, w.n, 1,
+                             w.scratch.gradients[0], w.scratch.rows);
+        result[1] += total_weight_of(&net->loss, &w.truth, w.n);
         backward(&w, ADD, 0, 0);
     }
     restore_tiny(before);
-    free(w.room.memory);
+    free(w.scratch.memory);
     return 1;
 }
 
-/* Copy some rows of a matrix, each behind the one before. */
+/* Copy some rows of a matrix from panels to rows of `pitch` values. */
 static void copy_rows(const REAL *from, int64_t n_rows, int64_t n, int64_t width, REAL *to, int64_t pitch) {
     for (int64_t i = 0; i < n; i++)
         for (int64_t p = 0; p < n_panels(width); p++)
             memcpy(to + i * pitch + p * PANEL, from + (p * n_rows + i) * PANEL, width_of(width, p) * sizeof(REAL));
 }
 
-/* Write what the rows from truth.first to n_rows are after some stages, (n_rows, width). */
+/* Write the values of the rows from truth.first to n_rows after some stages, of shape (n_rows, width). */
 int ffnn_forward(const struct network *net, const struct data *data, int64_t n_rows, int64_t n_stages, REAL *values) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
-    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = n_stages};
-    if (!make_room(&w.room, net, 1, NOWHERE, data->products != NULL)) return 0;
+    w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = n_stages};
+    if (!allocate_scratch(&w.scratch, net, 1, NOWHERE, data->products != NULL)) return 0;
     const unsigned int before = flush_tiny();
     const int64_t width = n_stages ? net->stages[n_stages - 1].n_outputs : net->n_features;
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
-        w.n = smaller(w.room.n_rows, n_rows - w.truth.first);
+        w.n = smaller(w.scratch.n_rows, n_rows - w.truth.first);
         forward(&w, 0);
-        copy_rows(n_stages ? w.room.y[n_stages - 1] : w.room.x, w.room.n_rows, w.n, width, values + w.truth.first * width,
-                  width);
+        copy_rows(n_stages ? w.scratch.y[n_stages - 1] : w.scratch.x, w.scratch.n_rows, w.n, width,
+                  values + w.truth.first * width, width);
     }
     restore_tiny(before);
-    free(w.room.memory);
+    free(w.scratch.memory);
     return 1;
 }
 
-/* Write the gradients of their scores with respect to X, (n_rows, n_outputs, n_features). */
-int ffnn_slopes(const struct network *net, const struct data *data, int64_t n_rows, REAL *values) {
+/* Write the gradients of the scores with respect to X, of shape (n_rows, n_outputs, n_features). */
+int ffnn_input_gradients(const struct network *net, const struct data *data, int64_t n_rows, REAL *values) {
     struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
     const int64_t n_outputs = net->loss.n_outputs, width = net->n_features;
-    w.room = (struct room){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = net->n_stages};
-    if (!make_room(&w.room, net, 1, TO_INPUT, 0)) return 0;
+    w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = net->n_stages};
+    if (!allocate_scratch(&w.scratch, net, 1, TO_INPUT, 0)) return 0;
     const unsigned int before = flush_tiny();
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
-        w.n = smaller(w.room.n_rows, n_rows - w.truth.first);
+        w.n = smaller(w.scratch.n_rows, n_rows - w.truth.first);
         forward(&w, 0);
         for (int64_t k = 0; k < n_outputs; k++) {
-            memset(w.room.slopes[0], 0, n_panels(n_outputs) * w.room.n_rows * PANEL * sizeof(REAL));
-            for (int64_t i = 0; i < w.n; i++) w.room.slopes[0][(k / PANEL * w.room.n_rows + i) * PANEL + k % PANEL] = 1;
-            const REAL *slopes = w.room.slopes[backward(&w, NOTHING, 1, 0)];
-            copy_rows(slopes, w.room.n_rows, w.n, width, values + (w.truth.first * n_outputs + k) * width,
+            memset(w.scratch.gradients[0], 0, n_panels(n_outputs) * w.scratch.n_rows * PANEL * sizeof(REAL));
+            for (int64_t i = 0; i < w.n; i++)
+                w.scratch.gradients[0][(k / PANEL * w.scratch.n_rows + i) * PANEL + k % PANEL] = 1;
+            const REAL *gradients = w.scratch.gradients[backward(&w, NOTHING, 1, 0)];
+            copy_rows(gradients, w.scratch.n_rows, w.n, width, values + (w.truth.first * n_outputs + k) * width,
                       n_outputs * width);
         }
     }
     restore_tiny(before);
-    free(w.room.memory);
+    free(w.scratch.memory);
     return 1;
 }
 
-/* Multiply stored entries of a batch by what dropout multiplies them by in a dense one. */
+/* Apply dropout to the stored entries of a batch, with the same factors as in a dense batch. */
 void ffnn_drop(const int32_t *splits, const int32_t *columns, REAL *values, int64_t n_rows, int64_t n_features,
                double rate, const int32_t *seeds, int64_t n_random) {
     const uint32_t both[2] = {(uint32_t)seeds[0], (uint32_t)seeds[1]};

@@ -1,4 +1,4 @@
-/* Batches through the stages, by the threads of a team. Each computes some panels, or some rows, of every stage. */
+/* The forward pass, by the threads of a team. Each computes some panels, or some rows, of every stage. */
 #include <pthread.h>
 #include <sched.h>
 
@@ -10,11 +10,11 @@ struct team {
     pthread_cond_t woken;
 };
 
-/* To sleep and be woken takes as long as about so many looks at whether the others have come. */
+/* Sleeping and waking takes about as long as this many checks whether the others have arrived. */
 #define LOOKS 300
 
-/* Wait for the others: awake at first, as they come soon where each has a processor; then asleep, as they may not. */
-static void meet(struct team *team) {
+/* Wait for the other threads: spin first, since they arrive soon if each has a processor, then sleep. */
+static void wait_for_team(struct team *team) {
     if (team->n == 1) return;
     const int32_t round = __atomic_load_n(&team->round, __ATOMIC_ACQUIRE);
     if (__atomic_add_fetch(&team->waiting, 1, __ATOMIC_ACQ_REL) == team->n) {
@@ -39,11 +39,11 @@ static void meet(struct team *team) {
     pthread_mutex_unlock(&team->lock);
 }
 
-/* What a team works on: a batch of n rows. */
+/* The work of a team: a batch of n rows. */
 struct work {
     const struct network *net;
     const struct data *data;
-    struct room room;
+    struct scratch scratch;
     struct team team;
     struct truth truth; /* of the batch's rows */
     int64_t n;
@@ -57,7 +57,7 @@ INLINE uint32_t mixed(uint32_t h) {
     return h ^ (h >> 16);
 }
 
-/* A random stage's draws: number i of them is a function of the step's seed, the stage and i alone. */
+/* The random numbers of a stage: number i depends on the step's seed, the stage and i only. */
 struct draws {
     uint32_t one, other;
 };
@@ -66,14 +66,13 @@ INLINE struct draws draws_of(const uint32_t *seeds, int64_t n_random) {
     return (struct draws){mixed(seeds[0]), mixed(seeds[1] + (uint32_t)n_random)};
 }
 
-/* Of 31 bits, since signed integers are faster to compare. */
+/* A number of 31 bits, since signed integers are faster to compare. */
 INLINE int32_t draw(struct draws d, uint32_t i) { return (int32_t)(mixed(mixed(i + d.one) + d.other) >> 1); }
 
 typedef uint32_t whole __attribute__((vector_size(LANE_BYTES), aligned(4), may_alias));
 #define N_WHOLE (LANE_BYTES / 4)
 
-/* Write the draws from number `first` on that one row of a panel takes: as vectors, which compilers make of the above
- * for some processors only. */
+/* Write the draws for a row of a panel, from number `first` on. Compilers vectorize draw() only on some processors. */
 INLINE void draw_row(struct draws d, uint32_t first, int32_t *drawn) {
     uint32_t steps[N_WHOLE];
     for (uint32_t c = 0; c < N_WHOLE; c++) steps[c] = c;
@@ -90,15 +89,15 @@ INLINE void draw_row(struct draws d, uint32_t first, int32_t *drawn) {
 
 INLINE int32_t threshold(double rate) { return (int32_t)(rate * 2147483648.0); }
 
-static const REAL SATURATION = (REAL)-1.7580993408473766; /* of SELU, far to the left */
+static const REAL SATURATION = (REAL)-1.7580993408473766; /* SELU's limit for large negative values */
 
-/* Copy a batch's rows. */
+/* Copy the rows of a batch. */
 static void gather(struct work *w, int me) {
     const struct data *data = w->data;
-    const int64_t width = w->net->n_features, panels = n_panels(width), n_rows = w->room.n_rows;
+    const int64_t width = w->net->n_features, panels = n_panels(width), n_rows = w->scratch.n_rows;
     for (int64_t i = me; i < w->n; i += w->team.n) {
         const int64_t row = row_of(&w->truth, i);
-        REAL *to = w->room.x + i * PANEL;
+        REAL *to = w->scratch.x + i * PANEL;
         if (data->splits) {
             for (int64_t p = 0; p < panels; p++) memset(to + p * n_rows * PANEL, 0, PANEL * sizeof(REAL));
             const int64_t from = data->wide ? ((int64_t *)data->splits)[row] : ((int32_t *)data->splits)[row];
@@ -120,7 +119,7 @@ static void gather(struct work *w, int me) {
     }
 }
 
-static void drop(const struct work *w, const struct stage *stage, const REAL *from, REAL *to, REAL *kept, int64_t p,
+static void drop(const struct work *w, const struct stage *stage, const REAL *from, REAL *to, REAL *saved, int64_t p,
                  int64_t i, int64_t n) {
     const struct draws draws = draws_of(w->seeds, stage->n_random);
     const int32_t least = threshold(stage->factor);
@@ -128,19 +127,19 @@ static void drop(const struct work *w, const struct stage *stage, const REAL *fr
     const int alpha = stage->kind == ALPHA_DROPOUT;
     const REAL scale = (REAL)(alpha ? 1 / sqrt((1 - rate) * (1 + rate * saturation * saturation)) : 1 / (1 - rate));
     const REAL dropped = alpha ? scale * SATURATION : 0, shift = alpha ? -scale * SATURATION * (REAL)rate : 0;
-    for (int64_t r = 0; r < n; r++, from += PANEL, to += PANEL, kept += PANEL) {
+    for (int64_t r = 0; r < n; r++, from += PANEL, to += PANEL, saved += PANEL) {
         const uint32_t first = (uint32_t)((i + r) * stage->n_outputs + p * PANEL);
         int32_t drawn[PANEL];
         draw_row(draws, first, drawn);
         NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
             const REAL stays = (REAL)((uint32_t)(least - 1 - drawn[c]) >> 31); /* 1 or 0, without a branch */
-            kept[c] = stays * scale;
-            to[c] = kept[c] * from[c] + (1 - stays) * dropped + shift;
+            saved[c] = stays * scale;
+            to[c] = saved[c] * from[c] + (1 - stays) * dropped + shift;
         }
     }
 }
 
-/* G. E. P. Box and M. E. Muller (1958): two uniform draws make a normal one. */
+/* Two uniform draws give a normal one: G. E. P. Box and M. E. Muller (1958). */
 static void add_noise(const struct work *w, const struct stage *stage, const REAL *from, REAL *to, int64_t p, int64_t i,
                       int64_t n) {
     const struct draws draws = draws_of(w->seeds, stage->n_random);
@@ -153,41 +152,41 @@ static void add_noise(const struct work *w, const struct stage *stage, const REA
         }
 }
 
-INLINE const REAL *entering(const struct work *w, int64_t s) { return s ? w->room.y[s - 1] : w->room.x; }
+INLINE const REAL *entering(const struct work *w, int64_t s) { return s ? w->scratch.y[s - 1] : w->scratch.x; }
 
-/* A stage without weights, of some rows of a panel. */
+/* Compute a stage without weights for some rows of a panel. */
 static void simple_tile(const struct work *w, int64_t s, int64_t p, int64_t i, int64_t n) {
     const struct stage *stage = w->net->stages + s;
-    if (is_random(stage) && !w->room.training) return; /* and in place */
-    const int64_t at = (p * w->room.n_rows + i) * PANEL;
+    if (is_random(stage) && !w->scratch.training) return; /* it does nothing, in place */
+    const int64_t at = (p * w->scratch.n_rows + i) * PANEL;
     const REAL *from = entering(w, s) + at;
-    REAL *to = w->room.y[s] + at, *kept = w->room.kept[s] ? w->room.kept[s] + at : NULL;
+    REAL *to = w->scratch.y[s] + at, *saved = w->scratch.saved[s] ? w->scratch.saved[s] + at : NULL;
     if (stage->kind == FUNCTION) {
         if (to != from) memcpy(to, from, n * PANEL * sizeof(REAL));
-        apply_function((int)stage->function, to, kept, n * PANEL);
+        apply_function((int)stage->function, to, saved, n * PANEL);
     } else if (stage->kind == NOISE) {
         add_noise(w, stage, from, to, p, i, n);
     } else {
-        drop(w, stage, from, to, kept, p, i, n);
+        drop(w, stage, from, to, saved, p, i, n);
     }
 }
 
-/* Where the stages without weights from s on end. */
+/* The end of the stages without weights from s on. */
 INLINE int64_t end_of_simple(const struct work *w, int64_t s) {
-    while (s < w->room.n_stages && is_simple(w->net->stages + s)) s++;
+    while (s < w->scratch.n_stages && is_simple(w->net->stages + s)) s++;
     return s;
 }
 
 static void affine_forward(const struct work *w, int64_t s, int64_t end, int me) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t n_rows = w->room.n_rows;
+    const int64_t n_rows = w->scratch.n_rows;
     const REAL *x = entering(w, s), factor = (REAL)stage->factor, rate = (REAL)stage->bias_rate;
     const int plain = factor == 1 && rate == 1;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
         const REAL *weight = stage->weight.value + p * stage->n_inputs * PANEL, *bias = stage->bias.value + p * PANEL;
         for (int64_t i = 0, n; i < w->n; i += n) {
             n = tile_rows(w->n - i);
-            REAL *y = w->room.y[s] + (p * n_rows + i) * PANEL;
+            REAL *y = w->scratch.y[s] + (p * n_rows + i) * PANEL;
             rows_tile(x + i * PANEL, n_rows, stage->n_inputs, weight, plain ? bias : NULL, y, (int)n,
                       vecs_of(stage->n_outputs, p));
             if (!plain)
@@ -198,12 +197,12 @@ static void affine_forward(const struct work *w, int64_t s, int64_t end, int me)
     }
 }
 
-/* The first affine stage, whose product is known. */
-static void take_products(const struct work *w, int64_t s, int64_t end, int me) {
+/* The first affine stage, whose product is given. */
+static void products_forward(const struct work *w, int64_t s, int64_t end, int me) {
     const struct stage *stage = w->net->stages + s;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
         const REAL *bias = stage->bias.value + p * PANEL;
-        REAL *y = w->room.y[s] + p * w->room.n_rows * PANEL;
+        REAL *y = w->scratch.y[s] + p * w->scratch.n_rows * PANEL;
         for (int64_t i = 0; i < w->n; i++) {
             const REAL *from = w->data->products + (w->truth.first + i) * stage->n_outputs + p * PANEL;
             for (int64_t c = 0; c < width_of(stage->n_outputs, p); c++) y[i * PANEL + c] = from[c] + bias[c];
@@ -212,12 +211,12 @@ static void take_products(const struct work *w, int64_t s, int64_t end, int me) 
     }
 }
 
-static void normalise(const struct work *w, int64_t s, int me) {
+static void layer_norm_forward(const struct work *w, int64_t s, int me) {
     const struct stage *stage = w->net->stages + s;
-    const int64_t width = stage->n_outputs, pitch = w->room.n_rows * PANEL;
+    const int64_t width = stage->n_outputs, pitch = w->scratch.n_rows * PANEL;
     for (int64_t i = me; i < w->n; i += w->team.n) {
         const REAL *x = entering(w, s) + i * PANEL;
-        REAL *y = w->room.y[s] + i * PANEL, sum = 0, squares = 0;
+        REAL *y = w->scratch.y[s] + i * PANEL, sum = 0, squares = 0;
         for (int64_t j = 0; j < width; j++) sum += x[j / PANEL * pitch + j % PANEL];
         const REAL mean = sum / (REAL)width;
         for (int64_t j = 0; j < width; j++) {
@@ -229,39 +228,39 @@ static void normalise(const struct work *w, int64_t s, int me) {
             const int64_t at = j / PANEL * pitch + j % PANEL;
             y[at] = (x[at] - mean) * scale * stage->weight.value[j] + stage->bias.value[j];
         }
-        if (!w->room.kept[s]) continue;
-        w->room.kept[s][2 * i] = mean;
-        w->room.kept[s][2 * i + 1] = scale;
+        if (!w->scratch.saved[s]) continue;
+        w->scratch.saved[s][2 * i] = mean;
+        w->scratch.saved[s][2 * i + 1] = scale;
     }
 }
 
-/* Each value times a factor of its column, or times one only where it is negative. */
+/* Multiply each value, or each negative value, by the factor of its column. */
 static void scale_columns(const struct work *w, int64_t s, int me) {
     const struct stage *stage = w->net->stages + s;
     for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
-        const int64_t at = p * w->room.n_rows * PANEL;
+        const int64_t at = p * w->scratch.n_rows * PANEL;
         const REAL *x = entering(w, s) + at, *factors = stage->weight.value + p * PANEL;
         const REAL rate = (REAL)stage->factor;
-        REAL *y = w->room.y[s] + at;
+        REAL *y = w->scratch.y[s] + at;
         for (int64_t i = 0; i < w->n; i++, x += PANEL, y += PANEL)
             NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++)
                 y[c] = stage->kind == SCALE ? x[c] * (rate * factors[c]) : x[c] > 0 ? x[c] : factors[c] * x[c];
     }
 }
 
-/* Take the batch through all stages. */
+/* Compute all stages for the batch. */
 static void forward(struct work *w, int me) {
     int64_t s = 0;
     if (w->data->products) {
         const int64_t first = first_trained(w->net);
         s = end_of_simple(w, first + 1);
-        take_products(w, first, s, me);
-        meet(&w->team);
+        products_forward(w, first, s, me);
+        wait_for_team(&w->team);
     } else {
         gather(w, me);
-        meet(&w->team);
+        wait_for_team(&w->team);
     }
-    while (s < w->room.n_stages) {
+    while (s < w->scratch.n_stages) {
         const struct stage *stage = w->net->stages + s;
         const int64_t end = end_of_simple(w, s + 1);
         if (stage->kind == AFFINE) {
@@ -270,11 +269,11 @@ static void forward(struct work *w, int me) {
             for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n)
                 for (int64_t t = s; t < end; t++) simple_tile(w, t, p, 0, w->n);
         } else if (stage->kind == LAYER_NORM) {
-            normalise(w, s, me);
+            layer_norm_forward(w, s, me);
         } else {
             scale_columns(w, s, me);
         }
         s = stage->kind == AFFINE || is_simple(stage) ? end : s + 1;
-        meet(&w->team);
+        wait_for_team(&w->team);
     }
 }

@@ -1,10 +1,10 @@
-/* The functions of a value that activations and losses are made of, and the activations with their slopes.
+/* Elementary functions, and the activations with their derivatives.
  *
- * In float they are written without branches, so that the compiler makes vectors of them; they are right to a few units
- * in the last place. In double the C library's are exact enough, and slow. */
+ * The functions of float have no branches, so that the compiler can vectorize them; their error is a few units in the
+ * last place. Those of double are the C library's, which are slower. */
 
 #if IS_FLOAT
-/* Return exp(x) - 1 as q * *power + (*power - 1), the power one of two: exact around 0, and without cancellation. */
+/* Return q and a power of two so that exp(x) - 1 is q * *power + (*power - 1), accurate around 0, too. */
 INLINE float reduced_exp(float x, float *power) {
     x = x > 88.0f ? 88.0f : x;
     x = x < -87.0f ? -87.0f : x;
@@ -37,7 +37,7 @@ INLINE float tanh_of(float x) {
     return e / (e + 2);
 }
 
-/* Of u in [0, 1], by the series of the inverse hyperbolic tangent. */
+/* log(1 + u) for u in [0, 1], by the series of the inverse hyperbolic tangent. */
 INLINE float log1p_of(float u) {
     const float t = u / (2 + u), s = t * t;
     float q = 1.0f / 15;
@@ -45,7 +45,7 @@ INLINE float log1p_of(float u) {
     return 2 * t * q;
 }
 
-/* The normal distribution's; by formula 7.1.26 of Abramowitz and Stegun (1964), to 1e-7. */
+/* The normal distribution function, by formula 7.1.26 of Abramowitz and Stegun (1964), to 1e-7. */
 INLINE float normal_cdf(float x) {
     const float z = fabsf(x) * 0.70710678f, t = 1 / (1 + 0.3275911f * z);
     const float p = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
@@ -81,16 +81,17 @@ enum function { RELU, LEAKY_RELU, ELU, SELU, GELU, SILU, SIGMOID, SOFTPLUS, MISH
 #define SELU_SCALE ((REAL)1.0507009873554805)
 #define SELU_ALPHA ((REAL)1.6732632423543772)
 
-/* Whether its slope is kept when it is computed; that of the others follows from the function's value. */
-INLINE int keeps_slope(int function) { return function == GELU || function == SILU || function == MISH; }
+/* Whether the forward pass saves the derivative; that of the other functions follows from the function's value. */
+INLINE int saves_derivative(int function) { return function == GELU || function == SILU || function == MISH; }
 
-/* Rows of a panel, one vector or two, so that each value is computed alike. Loops that were unrolled would be left scalar. */
+/* Loops over whole rows of a panel, so that the same vector code computes every value. Compilers would leave unrolled
+ * loops scalar. */
 #define NOT_UNROLLED _Pragma("GCC unroll 1")
 #define EACH(count) \
     for (int64_t i = 0; i < (count); i += PANEL) NOT_UNROLLED for (int64_t c = i; c < i + PANEL; c++)
 
-/* Replace values by a function of them; a multiple of PANEL. The slopes are written where they are kept. */
-static void apply_function(int function, REAL *restrict y, REAL *restrict slopes, int64_t n) {
+/* Apply a function to n values, a multiple of PANEL, in place; write the derivatives if `derivatives` is not NULL. */
+static void apply_function(int function, REAL *restrict y, REAL *restrict derivatives, int64_t n) {
     switch (function) {
         case RELU:
             EACH(n) y[c] = y[c] < 0 ? 0 : y[c];
@@ -116,7 +117,7 @@ static void apply_function(int function, REAL *restrict y, REAL *restrict slopes
     }
     REAL unused[PANEL];
     for (int64_t i = 0; i < n; i += PANEL) {
-        REAL *restrict out = slopes ? slopes + i : unused, *restrict in = y + i;
+        REAL *restrict out = derivatives ? derivatives + i : unused, *restrict in = y + i;
         if (function == GELU)
             NOT_UNROLLED for (int64_t c = 0; c < PANEL; c++) {
                 const REAL x = in[c], p = normal_cdf(x);
@@ -138,8 +139,8 @@ static void apply_function(int function, REAL *restrict y, REAL *restrict slopes
     }
 }
 
-/* Multiply slopes of the loss by those of a function whose values, or whose slopes if it keeps them, are given. */
-static void multiply_by_slopes(int function, REAL *restrict d, const REAL *restrict y, int64_t n) {
+/* Multiply gradients by a function's derivatives, given its values or, if it saves them, its derivatives. */
+static void multiply_by_derivatives(int function, REAL *restrict d, const REAL *restrict y, int64_t n) {
     switch (function) {
         case RELU:
             EACH(n) d[c] = y[c] > 0 ? d[c] : 0;

@@ -49,7 +49,7 @@ class Loss(ctypes.Structure):
 class Solver(ctypes.Structure):
     """Kept in step with ``struct solver`` in C."""
 
-    _fields_ = (("kind", _INTEGER), *_fields(_NUMBER, "kept first second epsilon"))
+    _fields_ = (("kind", _INTEGER), *_fields(_NUMBER, "momentum mean_rest square_rest epsilon"))
 
 
 class Network(ctypes.Structure):
@@ -71,7 +71,7 @@ class Data(ctypes.Structure):
         *_fields(_INTEGER, "row_stride column_stride"),
         *_fields(_POINTER, "splits columns values"),
         ("wide", _INTEGER),
-        *_fields(_POINTER, "products slopes"),
+        *_fields(_POINTER, "products gradients"),
         ("targets", _POINTER),
         ("n_targets", _INTEGER),
         *_fields(_POINTER, "weight rows"),
@@ -96,14 +96,16 @@ class Library:
     Parameters
     ----------
     library : ctypes.CDLL
-        As it was loaded.
+        The loaded library.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.ffnn_panel.restype = _INTEGER
-        #: The columns that a panel of a matrix has; see ``real.h``.
+        #: The number of columns of a panel; see ``real.h``.
         self.panel = int(library.ffnn_panel())
+        #: What it was compiled for.
+        self.instructions = kernels.level_name(library)
 
     @classmethod
     def of(cls, dtype: str) -> Library:
@@ -113,28 +115,28 @@ class Library:
         return library
 
     def train(self, network: Network, data: Data, plan: Plan, n_threads: int) -> tuple[float, float]:
-        """Train an epoch; return the sum of the losses and their mass."""
+        """Train an epoch; return the sum of the losses and their total weight."""
         result = (_NUMBER * 2)()
         references = (ctypes.byref(network), ctypes.byref(data), ctypes.byref(plan))
         self._check(self._library.ffnn_train(*references, _INTEGER(n_threads), result))
         return result[0], result[1]
 
     def add_gradient(self, network: Network, data: Data, n_rows: int) -> tuple[float, float]:
-        """Add the gradient of the sum of all losses to what the weights keep; return that sum and its mass."""
+        """Add the gradient of the sum of all losses to the saved one; return that sum and the total weight."""
         result = (_NUMBER * 2)()
         references = (ctypes.byref(network), ctypes.byref(data))
         self._check(self._library.ffnn_gradient(*references, _INTEGER(n_rows), result))
         return result[0], result[1]
 
     def forward(self, network: Network, data: Data, end: int, n_stages: int, values: Array) -> None:
-        """Write what the rows from ``data.first`` to ``end`` are after some stages."""
+        """Write the values of the rows from ``data.first`` to ``end`` after some stages."""
         arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(end), _INTEGER(n_stages))
         self._check(self._library.ffnn_forward(*arguments, address(values)))
 
-    def slopes(self, network: Network, data: Data, end: int, values: Array) -> None:
+    def input_gradients(self, network: Network, data: Data, end: int, values: Array) -> None:
         """Write the gradients of the scores of these rows with respect to X."""
         arguments = (ctypes.byref(network), ctypes.byref(data), _INTEGER(end))
-        self._check(self._library.ffnn_slopes(*arguments, address(values)))
+        self._check(self._library.ffnn_input_gradients(*arguments, address(values)))
 
     def drop(self, splits: Array, columns: Array, values: Array, n_features: int, rate: float, seed: Array) -> None:
         """Multiply stored entries by what dropout, as the first random stage, multiplies them by in a dense batch."""
@@ -160,5 +162,5 @@ def is_there() -> bool:
 
 
 def address(array: np.ndarray[Any, Any]) -> ctypes.c_void_p:
-    """Return where an array is; whoever calls keeps it alive."""
+    """Return the address of an array, which the caller must keep alive."""
     return ctypes.c_void_p(array.ctypes.data)

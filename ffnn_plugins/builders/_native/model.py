@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ffnn_plugins.builders._native.plan import PlanArguments
 
 __all__ = ["NativeModel"]
 
-#: Multiplications of a step from which several threads share it: below, to wait for each other takes as long.
+#: The number of multiplications of a step from which several threads share it; below, waiting costs more than it saves.
 _WORTH_THREADS = 2e7
 
 
@@ -34,20 +34,23 @@ def _sum_of_squares(array: Array) -> float:
 
 
 class NativeModel:
-    """A network in compiled kernels.
+    """A network that compiled kernels train.
 
     Parameters
     ----------
     network : Network
         The description.
     solver : Solver
-        What trains it.
+        The solver.
 
     Raises
     ------
     UnsupportedError
-        If the kernels do not have what it is made of.
+        If the kernels lack one of its layers, its loss or the solver.
     """
+
+    #: How a batch of sparse rows meets the first weights.
+    path: ClassVar[str] = "dense"
 
     def __init__(self, network: Network, solver: Solver) -> None:
         self.network = network
@@ -65,15 +68,15 @@ class NativeModel:
         loss, step = loss_of(network), solver_of(solver, network.dtype)
         self._network = library.Network(len(self._ops), network.n_features, self._stages, loss, step)
         products = sum(op.n_inputs * op.n_outputs for op in self._ops if op.native.kind == "affine")
-        self._work = 3.0 * products  # of a step, for each row
-        # by the name of a weight
+        self._work = 3.0 * products  # of a step, per row
+        # by the names of the weights
         self._weights: Arrays = {}
         self._slots: dict[str, list[Array]] = {}
         self._gradients: Arrays = {}
         self._step = 0
         self._plan = PlanArguments(solver.decoupled)
         self._data: library.Data | None = None
-        self._loaded: list[Any] = []  # what the data points to
+        self._loaded: list[Any] = []  # the arrays that the data points to
         self._n_rows = 0
 
     # -- state
@@ -86,7 +89,7 @@ class NativeModel:
         self._weights = {name: self._packed(name, array) for name, array in state.weights.items()}
         self._slots = {
             name: [
-                self._packed(name, state.slots[f"{name}/{slot}"]) if state.slots else self._room(name, value)
+                self._packed(name, state.slots[f"{name}/{slot}"]) if state.slots else self._filled(name, value)
                 for slot, value in self._initial_slots.items()
             ]
             for name in self.trainable
@@ -102,7 +105,7 @@ class NativeModel:
     def _packed(self, name: str, array: Array) -> Array:
         return packed(array, self.network.dtype, self._library.panel)
 
-    def _room(self, name: str, value: float = 0.0) -> Array:
+    def _filled(self, name: str, value: float = 0.0) -> Array:
         return packed_like(self.network.weights[name].shape, self.network.dtype, self._library.panel, value)
 
     def _unpacked(self, name: str, array: Array) -> Array:
@@ -117,17 +120,17 @@ class NativeModel:
                 value = address(self._weights[name])
                 slots = [address(slot) for slot in self._slots[name]]
                 weight.value = value
-                weight.slot_0, weight.slot_1 = [*slots, value, value][:2]  # never read where there is none
+                weight.slot_0, weight.slot_1 = [*slots, value, value][:2]  # a valid pointer, though it is not read
                 weight.gradient = address(self._gradients[name]) if self._gradients else None
                 weight.decays = self.trainable[name]
 
     def _keep_gradients(self) -> None:
-        """Make room for gradients, all of it zero."""
+        """Allocate the gradients, or set them to zero."""
         for name in self.trainable:
             if name in self._gradients:
                 self._gradients[name][:] = 0
             else:
-                self._gradients[name] = self._room(name)
+                self._gradients[name] = self._filled(name)
         self._point()
 
     def get_state(self) -> State:
@@ -153,7 +156,7 @@ class NativeModel:
             return all(bool(np.isfinite(array).all()) for array in arrays)
 
     def _pieces(self, named: Iterable[tuple[str, Iterable[Array]]]) -> Iterator[Array]:
-        """Yield the pieces of arrays that have the shapes of these weights."""
+        """Yield the pieces of arrays with the shapes of the named weights."""
         for name, arrays in named:
             for array in arrays:
                 yield from pieces(array, self.network.weights[name].shape)
@@ -174,7 +177,7 @@ class NativeModel:
         self._data, self._loaded = None, []
 
     def _rows(self, x: Rows) -> tuple[library.Data, list[Any]]:
-        """Return rows as C takes them, where they are, and what is to be kept alive meanwhile."""
+        """Return rows for C, without a copy if possible, and the arrays that must be kept alive."""
         data = library.Data()
         if self.network.input.sparse:
             splits, columns, values = (np.ascontiguousarray(array) for array in x.arrays)
@@ -192,26 +195,28 @@ class NativeModel:
     # -- training
 
     def train_epoch(self, plan: EpochPlan) -> float:
-        assert self._data is not None  # loaded by whoever trains
+        assert self._data is not None  # load() comes first
         if plan.clip_norm is not None and not self._gradients:
             self._keep_gradients()
         rows = min(plan.batch_size, len(plan.order))
         n_threads = _n_threads() if rows * self._work >= _WORTH_THREADS else 1
-        total, mass = self._library.train(self._network, self._data, self._plan.of(plan), n_threads)
+        total, total_weight = self._library.train(self._network, self._data, self._plan.of(plan), n_threads)
         self._step += plan.n_batches
-        return total / mass if mass else 0.0
+        return total / total_weight if total_weight else 0.0
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
-        assert self._data is not None  # loaded by whoever trains
+        assert self._data is not None  # load() comes first
         if not self._weights:
             zeros = {name: np.zeros(weight.shape) for name, weight in self.network.weights.items()}
             self.set_state(State({**zeros, **weights}))
         for name in self.trainable:
             packed(weights[name], self.network.dtype, self._library.panel, into=self._weights[name])
         self._keep_gradients()
-        total, mass = self._library.add_gradient(self._network, self._data, self._n_rows)
-        mass = mass or 1.0
-        return total / mass, {name: self._unpacked(name, g) / mass for name, g in self._gradients.items()}
+        total, total_weight = self._library.add_gradient(self._network, self._data, self._n_rows)
+        total_weight = total_weight or 1.0
+        return total / total_weight, {
+            name: self._unpacked(name, g) / total_weight for name, g in self._gradients.items()
+        }
 
     # -- predictions
 
@@ -230,9 +235,12 @@ class NativeModel:
 
     @staticmethod
     def _by_parts(data: library.Data, n_rows: int, work: float, function: Callable[[library.Data, int], None]) -> None:
-        """Call ``function`` for all rows, or at once for parts of many: from ``part.first`` to the end it is given."""
+        """Call ``function(part, end)`` for all rows, or for parts of many rows in several threads.
+
+        A part has the rows from ``part.first`` to ``end``.
+        """
         n = int(n_rows * work / _WORTH_THREADS)
-        n = min(_n_threads(), n) if n > 1 else 1  # to ask takes a good part of what a row does
+        n = min(_n_threads(), n) if n > 1 else 1  # asking takes nearly as long as one row
         bounds = [n_rows * i // n for i in range(n + 1)]
         parts = [library.Data.from_buffer_copy(data) for _ in range(n)]
         for part, start in zip(parts, bounds, strict=False):
@@ -247,7 +255,7 @@ class NativeModel:
                 each.result()
 
     def _n_stages(self, layer: int | None) -> int:
-        """Return the number of operations up to the end of a hidden layer; of all of them for None."""
+        """Return the number of operations up to the end of a hidden layer, or of all operations for None."""
         last = len(self.network.stages) if layer is None else self.network.hidden[layer]
         return sum(op.stage < last for op in self._ops)
 
@@ -259,11 +267,15 @@ class NativeModel:
             data,
             x.n_rows,
             self._work * network.n_outputs,
-            lambda part, end: self._library.slopes(self._network, part, end, values),
+            lambda part, end: self._library.input_gradients(self._network, part, end, values),
         )
         return values
 
+    def describe(self) -> dict[str, Any]:
+        """Return how the model computes: ``builder``, the ``path`` of batches, the ``instructions`` of the kernels."""
+        return {"builder": "native", "path": self.path, "instructions": self._library.instructions}
+
     @property
     def native(self) -> Any:
-        """The model itself: it is nobody else's."""
+        """The model itself."""
         return self

@@ -1,4 +1,4 @@
-"""The C description of a network and its solver, or the reason why they are refused."""
+"""Describes a network and its solver for C, or refuses them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Op", "loss_of", "ops_of", "solver_of"]
 
-#: In the order of the enumerations in C.
+#: The names of the enumerations in C, in their order.
 KINDS = ("function", "dropout", "alpha_dropout", "noise", "affine", "scale", "prelu", "layer_norm")
 FUNCTIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "sigmoid", "softplus", "mish", "tanh")
 LOSSES = ("softmax", "sigmoid", "squared_error", "absolute_error", "huber", "quantile", "poisson")
@@ -32,18 +32,18 @@ _ELSEWHERE = "Use builder='tf', which takes everything."
 
 @dataclass(frozen=True)
 class Op:
-    """An operation in its place.
+    """An operation of a network.
 
     Parameters
     ----------
     native : NativeOp
-        What it is; the names of its weights are those of the network.
+        The operation, with the network's names of its weights.
     n_inputs, n_outputs : int
-        The widths of what enters and leaves it.
+        The widths of its input and output.
     n_random : int
         The number of random stages before it.
     stage : int
-        The number of the network's stage that it is a part of.
+        The number of the stage that it belongs to.
     """
 
     native: NativeOp
@@ -54,12 +54,12 @@ class Op:
 
 
 def ops_of(network: Network) -> list[Op]:
-    """Return the operations that a network is made of.
+    """Return the operations of a network.
 
     Raises
     ------
     UnsupportedError
-        If one of its stages, or its dtype, is not among what there is.
+        If there is no operation for a stage, or for its dtype.
     """
     if network.compute_dtype is not None:
         raise UnsupportedError(
@@ -92,7 +92,7 @@ def _full(stage: Stage, name: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _speaks_for_itself(kind: type, *methods: str) -> bool:
-    """Return whether ``to_native`` is as new as the methods that it stands for: a subclass may have others."""
+    """Return whether no subclass overrides the methods that ``to_native`` describes without overriding it, too."""
     order = kind.__mro__
 
     def place(name: str) -> int:
@@ -111,7 +111,7 @@ def loss_of(network: Network) -> library.Loss:
     Raises
     ------
     UnsupportedError
-        If it is none of those that there are.
+        If it is not one of those in C.
     """
     output = network.output
     native = output.to_native() if _speaks_for_itself(type(output), "loss", "_losses", "_with_focal_factor") else None
@@ -124,12 +124,12 @@ def loss_of(network: Network) -> library.Loss:
 
 
 def solver_of(solver: Solver, dtype: str) -> library.Solver:
-    """Return a solver's step; of one that takes none, any.
+    """Return a solver's step; the value for a solver that is not stochastic is not used.
 
     Raises
     ------
     UnsupportedError
-        If it is none of those that there are.
+        If it is not one of those in C.
     """
     kind = type(solver)  # a subclass may step otherwise
     if not isinstance(solver, StochasticSolver):

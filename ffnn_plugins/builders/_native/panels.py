@@ -1,4 +1,4 @@
-"""Arrays as they lie in memory for C: matrices in panels of some columns, filled up with zeros; see ``real.h``."""
+"""The memory layout of arrays in C: matrices are stored in panels of columns, padded with zeros; see ``real.h``."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from ffnn.model import Array
 
 __all__ = ["packed", "packed_like", "pieces", "unpacked"]
 
-#: Bytes at a multiple of which arrays begin: no vector then lies in two lines of the cache.
+#: Arrays begin at multiples of this number of bytes, so that no vector crosses a cache line.
 _ALIGNMENT = 64
-#: Rows of a piece.
+#: The number of rows of a piece.
 _ROWS = 4096
 
 
 def packed_like(shape: tuple[int, ...], dtype: str, panel: int, value: float = 0.0) -> Array:
-    """Return an array, all of it one value, that a matrix or vector of a shape fits into."""
+    """Return an array for a matrix or a vector of a shape, filled with one value."""
     n_panels = -(-shape[-1] // panel)
     size = n_panels * panel * (shape[0] if len(shape) == 2 else 1)
     n_bytes = size * np.dtype(dtype).itemsize
-    room: np.ndarray[Any, Any] = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    array = room[start : start + n_bytes].view(dtype)
+    memory: np.ndarray[Any, Any] = np.zeros(n_bytes + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    array = memory[start : start + n_bytes].view(dtype)
     if value:
         array[:] = value
     return array.reshape((n_panels, shape[0], panel) if len(shape) == 2 else (n_panels * panel,))
 
 
 def packed(array: Array, dtype: str, panel: int, into: Array | None = None) -> Array:
-    """Return a matrix or a vector in panels, in the given room if there is some."""
-    room = packed_like(array.shape, dtype, panel) if into is None else into
+    """Return a matrix or a vector in panels, written to ``into`` if it is given."""
+    result = packed_like(array.shape, dtype, panel) if into is None else into
     if array.ndim == 1:
-        room[: len(array)] = array
-        return room
-    for p, rows in enumerate(room):
+        result[: len(array)] = array
+        return result
+    for p, rows in enumerate(result):
         columns = array[:, p * panel : (p + 1) * panel]
         rows[:, : columns.shape[1]] = columns
-    return room
+    return result
 
 
 def unpacked(array: Array, shape: tuple[int, ...]) -> Array:
-    """Return a copy of the matrix or vector of this shape that lies in panels."""
+    """Return a copy of a matrix or a vector of this shape from its panels."""
     if len(shape) == 1:
         return array[: shape[0]].copy()
     rows = np.swapaxes(array, 0, 1).reshape(shape[0], -1)[:, : shape[1]]
@@ -51,7 +51,7 @@ def unpacked(array: Array, shape: tuple[int, ...]) -> Array:
 
 
 def pieces(array: Array, shape: tuple[int, ...]) -> Iterator[Array]:
-    """Yield views of all of a matrix or a vector of this shape, in panels or not, without what fills panels up."""
+    """Yield views that cover a matrix or a vector of this shape, in panels or not, without the padding of panels."""
     if len(shape) == 1:
         yield array[: shape[0]]
         return

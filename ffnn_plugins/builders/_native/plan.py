@@ -1,4 +1,4 @@
-"""The plans of epochs as C takes them."""
+"""The plan of an epoch for C."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ __all__ = ["PlanArguments"]
 
 
 class PlanArguments:
-    """The arguments that plans become, one at a time: in small epochs, to make them anew would take most of the time.
+    """The C argument for plans, reused from epoch to epoch: making a new one takes most of the time of a small epoch.
 
     Parameters
     ----------
     decoupled : bool
-        Whether weight decay shrinks the weights by itself.
+        Whether weight decay is decoupled from the gradient.
     """
 
     def __init__(self, decoupled: bool) -> None:
         self._decoupled = decoupled
         self._argument = library.Plan()
-        self._make_room(0, 0)
+        self._allocate(0, 0)
 
-    def _make_room(self, n_rows: int, n_batches: int) -> None:
+    def _allocate(self, n_rows: int, n_batches: int) -> None:
         self._order = np.empty(n_rows, np.int64)
         self._step_sizes, self._learning_rates = np.empty((2, n_batches))
         self._seeds = np.empty((n_batches, 2), np.int32)
@@ -34,10 +34,10 @@ class PlanArguments:
         argument.step_sizes, argument.learning_rates = address(self._step_sizes), address(self._learning_rates)
 
     def of(self, plan: EpochPlan) -> library.Plan:
-        """Return the argument for a plan, which lasts until the next one is asked for."""
+        """Return the argument for a plan, which is valid until the next call."""
         n_rows, n_batches = len(plan.order), plan.n_batches
         if n_rows > len(self._order) or n_batches > len(self._seeds):
-            self._make_room(n_rows, n_batches)
+            self._allocate(n_rows, n_batches)
         self._order[:n_rows] = plan.order
         self._step_sizes[:n_batches] = plan.step_sizes
         self._learning_rates[:n_batches] = plan.learning_rates

@@ -1,5 +1,5 @@
-/* The three products of a layer, tile by tile. Each sum is formed in one order, whatever the tile it belongs to: no bit
- * of a row's result depends on the rows beside it, nor on the number of threads. */
+/* The three matrix products of a layer, tile by tile. All sums have a fixed order, whatever the tile, so no bit of a
+ * row's result depends on the other rows or on the number of threads. */
 
 /* Rows times one panel of weights: y = start + x @ w. n_rows and n_vecs are constants wherever this is inlined. */
 INLINE void rows_by_panel(const REAL *x, int64_t x_rows, int64_t depth, const REAL *w, const REAL *start, REAL *y,
@@ -27,18 +27,18 @@ INLINE void rows_by_panel(const REAL *x, int64_t x_rows, int64_t depth, const RE
         for (int v = 0; v < 2; v++) *(lanes *)(y + r * PANEL + v * N_LANES) = v < n_vecs ? sums[r][v] : (lanes){0};
 }
 
-/* Some columns of x, transposed, times one panel of slopes: the gradient of as many rows of a weight. */
-INLINE void columns_by_panel(const REAL *x, const REAL *slopes, int64_t n, REAL *gradient, const int n_columns,
+/* The transpose of some columns of x times one panel of gradients: the gradient of as many rows of a weight. */
+INLINE void columns_by_panel(const REAL *x, const REAL *gradients, int64_t n, REAL *gradient, const int n_columns,
                              const int n_vecs) {
     lanes sums[ROWS][2];
 #pragma GCC unroll 12
     for (int r = 0; r < n_columns; r++)
 #pragma GCC unroll 2
         for (int v = 0; v < n_vecs; v++) sums[r][v] = (lanes){0};
-    for (int64_t i = 0; i < n; i++, x += PANEL, slopes += PANEL) {
+    for (int64_t i = 0; i < n; i++, x += PANEL, gradients += PANEL) {
         lanes b[2];
 #pragma GCC unroll 2
-        for (int v = 0; v < n_vecs; v++) b[v] = *(const lanes *)(slopes + v * N_LANES);
+        for (int v = 0; v < n_vecs; v++) b[v] = *(const lanes *)(gradients + v * N_LANES);
 #pragma GCC unroll 12
         for (int r = 0; r < n_columns; r++)
 #pragma GCC unroll 2
@@ -51,7 +51,7 @@ INLINE void columns_by_panel(const REAL *x, const REAL *slopes, int64_t n, REAL 
             *(lanes *)(gradient + r * PANEL + v * N_LANES) = v < n_vecs ? sums[r][v] : (lanes){0};
 }
 
-/* Write out a call for each size of a tile. */
+/* A call with constant arguments for each size of a tile. */
 #define FOR_EACH_SIZE(n, n_vecs, CALL) \
     switch (2 * (n) + (n_vecs)) {      \
         CALL(ROWS, 1) CALL(ROWS, 2) CALL_8(CALL) CALL(4, 1) CALL(4, 2) CALL(2, 1) CALL(2, 2) CALL(1, 1) CALL(1, 2) \
@@ -72,10 +72,10 @@ static void rows_tile(const REAL *x, int64_t x_rows, int64_t depth, const REAL *
 #undef CALL
 }
 
-static void columns_tile(const REAL *x, const REAL *slopes, int64_t n_rows, REAL *gradient, int n, int n_vecs) {
+static void columns_tile(const REAL *x, const REAL *gradients, int64_t n_rows, REAL *gradient, int n, int n_vecs) {
 #define CALL(N, V)                                           \
     case 2 * (N) + (V):                                      \
-        columns_by_panel(x, slopes, n_rows, gradient, N, V); \
+        columns_by_panel(x, gradients, n_rows, gradient, N, V); \
         return;
     FOR_EACH_SIZE(n, n_vecs, CALL)
 #undef CALL
@@ -84,7 +84,7 @@ static void columns_tile(const REAL *x, const REAL *slopes, int64_t n_rows, REAL
 #if IS_FLOAT && (defined(__clang__) || __GNUC__ >= 12)
 typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 #define BLOCK 4
-/* Write to t the transpose of four rows of four. */
+/* Write the transpose of a 4 x 4 block to t. */
 INLINE void transpose_block(const float *w, float *t) {
     const four *a = (const four *)w, *b = (const four *)(w + PANEL);
     const four *c = (const four *)(w + 2 * PANEL), *d = (const four *)(w + 3 * PANEL);
@@ -100,7 +100,7 @@ INLINE void transpose_block(const float *w, float *t) {
 INLINE void transpose_block(const REAL *w, REAL *t) { *t = *w; }
 #endif
 
-/* Write to t, a row a unit, some inputs' rows of a weight: a panel of its transpose, filled up with zeros. */
+/* Write a panel of a weight's transpose to t: the rows of some inputs as columns, padded with zeros. */
 static void transpose(const REAL *weight, int64_t n_inputs, int64_t n_units, int64_t first, REAL *t) {
     const int64_t here = smaller(PANEL, n_inputs - first), whole = here / BLOCK * BLOCK;
     for (int64_t p = 0; p < n_panels(n_units); p++, t += PANEL * PANEL) {

@@ -1,10 +1,10 @@
-/* The type that everything here is computed in, the processor's vectors of it, and how matrices lie in memory.
+/* The floating-point type, its vectors, and the memory layout of matrices.
  *
- * A library is made of these files for each type: REAL is float or double, IS_FLOAT tells which.
+ * These files are compiled to one library for each type: REAL is float or double, and IS_FLOAT tells which.
  *
- * A matrix lies in panels of PANEL columns: entry (i, j) is at (j / PANEL * n_rows + i) * PANEL + j % PANEL. So a tile of
- * some rows and one panel is contiguous, and all products read memory in order. The columns that fill up the last panel
- * are zero in weights and gradients, and finite and never read in values.
+ * A matrix is stored in panels of PANEL columns: entry (i, j) is at (j / PANEL * n_rows + i) * PANEL + j % PANEL. So a
+ * tile of some rows and one panel is contiguous, and all products read memory in order. The last panel is padded: with
+ * zeros in weights and gradients, with finite numbers that are never used in values.
  */
 #include <math.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 #include "../../../ffnn/kernels/processor.h"
 
-/* A tile has as many sums as the registers hold beside its operands: 2 vectors in each of ROWS rows. */
+/* A tile has as many sums as fit into the registers beside its operands: 2 vectors in each of ROWS rows. */
 #if defined(__AVX512F__)
 #define LANE_BYTES 64
 #define ROWS 12
@@ -31,12 +31,12 @@ typedef REAL lanes __attribute__((vector_size(LANE_BYTES), aligned(sizeof(REAL))
 
 INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 INLINE int64_t n_panels(int64_t width) { return (width + PANEL - 1) / PANEL; }
-/* The columns of a panel that the matrix has. */
+/* The number of columns in a panel, without the padding. */
 INLINE int64_t width_of(int64_t width, int64_t panel) { return smaller(PANEL, width - panel * PANEL); }
-/* The vectors that hold them. */
+/* The number of vectors that hold them. */
 INLINE int vecs_of(int64_t width, int64_t panel) { return width_of(width, panel) > N_LANES ? 2 : 1; }
 
-/* How many of the rows that are left the next tile takes. */
+/* The number of rows of the next tile. */
 INLINE int tile_rows(int64_t left) {
     if (left >= ROWS) return ROWS;
     if (ROWS > 8 && left >= 8) return 8;

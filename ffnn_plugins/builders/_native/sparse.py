@@ -1,4 +1,4 @@
-"""A model of very sparse rows: its first weights meet their stored entries alone, by kernels of their own."""
+"""The model for very sparse rows, whose first weight is multiplied with the stored entries by other kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ffnn._utils.threads import _n_threads
-from ffnn.input import Input
+from ffnn.builders._sparse_path import paths_for
 from ffnn.kernels import sparse_products
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
@@ -25,39 +25,22 @@ from ffnn_plugins.builders._native.model import NativeModel
 
 __all__ = ["SparseAdamModel"]
 
-#: From this number of features on, batches of stored entries may be faster than dense ones.
-_WIDE = 10_000
-#: Bytes of a batch of stored entries that make no difference.
-_NO_MATTER = 2**28
-
-
-def _prefers_stored(input: Input, n_features: int) -> bool:
-    """Return whether batches of stored entries are asked for, or expected to be faster than dense ones."""
-    if not input.sparse or input.batches != "auto":
-        return input.sparse and input.batches == "stored"
-    statistics = input.statistics_
-    if statistics is None or n_features < _WIDE:
-        return False
-    places, stored = statistics.batch_size * n_features, statistics.batch_size * statistics.stored_per_row
-    # nanoseconds of a step on two cores, and bytes of a batch, for each unit of the first layer
-    faster = 0.045 * stored + 0.8 * statistics.features_met < 0.021 * places + 0.8 * n_features
-    return faster and 50 * stored <= max(8 * places, _NO_MATTER)
-
 
 class SparseAdamModel(NativeModel):
-    """A network whose first product and the solver's step there are one pass of a kernel.
+    """A network whose first weight is trained by :class:`~ffnn.kernels.sparse_adam.SparseAdam`.
 
-    That one takes weights as they are, a row a feature, and leaves the products of a batch; the rest of a step is a
-    call for one batch. The rows that no batch meets wait for their steps until somebody looks at them.
+    That kernel takes the weight row by row, and returns the products of a batch; the rest of a step is a call of the
+    library for one batch. Rows that batches do not touch postpone their steps until the weights are read.
 
     Parameters
     ----------
     network : Network
         The description.
     solver : Adam or AdamW
-        What trains it.
+        The solver.
     """
 
+    path = "kernel"
     solver: Adam
 
     def __init__(self, network: Network, solver: Solver) -> None:
@@ -65,14 +48,14 @@ class SparseAdamModel(NativeModel):
         (self._first,) = network.by_feature
         self._rates = [op.native.factor for op in self._ops[: self._n_entry]]
         self._adam: SparseAdam | None = None
-        # what waits is settled between epochs: another thread may predict meanwhile
+        # another thread may predict between epochs, and so settle postponed steps
         self._lock = threading.RLock()
 
     @staticmethod
     def takes(network: Network, solver: Solver) -> bool:
-        """Return whether such a network goes this way."""
+        """Return whether this model can train the network, and is expected to be the fastest."""
         plain = network.dtype == "float32" and network.compute_dtype is None
-        if not (plain and len(network.by_feature) == 1 and _prefers_stored(network.input, network.n_features)):
+        if not plain or len(network.by_feature) != 1 or paths_for(network.input, network.n_features)[0] != "kernel":
             return False
         return SparseAdam.takes(solver) and sparse_products.is_there()
 
@@ -81,14 +64,14 @@ class SparseAdamModel(NativeModel):
         """The number of operations before the first weights."""
         return next(i for i, op in enumerate(self._ops) if op.native.weight)
 
-    # -- state: the first weights are not in panels
+    # -- state: the first weight is not in panels
 
     def _packed(self, name: str, array: Array) -> Array:
         return np.array(array, np.float32, order="C") if name == self._first else super()._packed(name, array)
 
-    def _room(self, name: str, value: float = 0.0) -> Array:
+    def _filled(self, name: str, value: float = 0.0) -> Array:
         if name != self._first:
-            return super()._room(name, value)
+            return super()._filled(name, value)
         return np.full(self.network.weights[name].shape, value, np.float32)
 
     def _unpacked(self, name: str, array: Array) -> Array:
@@ -108,13 +91,13 @@ class SparseAdamModel(NativeModel):
 
     @contextmanager
     def _settled(self) -> Iterator[None]:
-        """Hold the lock with all rows up to date, so that no epoch begins."""
+        """Bring all rows up to date, and hold the lock so that no epoch begins."""
         with self._lock:
             self._settle()
             yield
 
     def _settle(self) -> None:
-        """Take the steps that rows have waited for."""
+        """Take the postponed steps of all rows."""
         if self._adam is not None and self._adam.waiting:
             with Threads(_n_threads()) as threads:
                 self._adam.settle(self._in_memory(), threads)
@@ -139,12 +122,12 @@ class SparseAdamModel(NativeModel):
                 "parts of it, or builder='tf'."
             )
         with self._lock:
-            total, mass = self._train_epoch(plan, self._begun(plan))
+            total, total_weight = self._train_epoch(plan, self._begun(plan))
         self._step += plan.n_batches
-        return total / mass if mass else 0.0
+        return total / total_weight if total_weight else 0.0
 
     def _begun(self, plan: EpochPlan) -> SparseAdam:
-        """Return the kernel, which has begun an epoch."""
+        """Return the kernel, after it has begun an epoch."""
         decays = self.trainable[self._first] and plan.weight_decay > 0
         shrinks = self.solver.decoupled
         if self._adam is None:
@@ -155,23 +138,23 @@ class SparseAdamModel(NativeModel):
         return self._adam
 
     def _train_epoch(self, plan: EpochPlan, adam: SparseAdam) -> tuple[float, float]:
-        """Take the steps; return the sum of the losses and their mass."""
+        """Take the steps; return the sum of the losses and their total weight."""
         fetch = functools.partial(self._fetch, adam, plan)
-        total = mass = 0.0
+        total = total_weight = 0.0
         fetch(0)
         with Threads(_n_threads()) as threads:
             products = adam.advance(None, threads)
             for i in range(plan.n_batches):
                 ahead = threads.beside(functools.partial(fetch, i + 1))
                 assert products is not None  # of the batch that was fetched
-                loss, m, slopes = self._rest_of_step(plan.steps(i, i + 1), products)
-                total, mass = total + loss, mass + m
+                loss, weight, gradients = self._rest_of_step(plan.steps(i, i + 1), products)
+                total, total_weight = total + loss, total_weight + weight
                 ahead.result()
-                products = adam.advance(slopes, threads)
-        return total, mass
+                products = adam.advance(gradients, threads)
+        return total, total_weight
 
     def _fetch(self, adam: SparseAdam, plan: EpochPlan, i: int) -> None:
-        """Give the kernel the batch of this number, if there is one, after dropout."""
+        """Pass batch ``i`` to the kernel, after dropout, if there is such a batch."""
         if i >= plan.n_batches:
             return
         rows, x = plan.batch(i).astype(np.int32, copy=False), CSR(*self._x.arrays)
@@ -189,14 +172,14 @@ class SparseAdamModel(NativeModel):
         adam.fetch(batch)
 
     def _rest_of_step(self, plan: EpochPlan, products: Array) -> tuple[float, float, Array]:
-        """Take a step in all other weights; return the loss, its mass, and its slopes at the products."""
-        assert self._data is not None  # loaded by whoever trains
+        """Update all other weights; return the loss, its total weight, and the gradients at the products."""
+        assert self._data is not None  # load() comes first
         products = np.ascontiguousarray(products)
-        slopes = np.empty_like(products)
-        self._data.products, self._data.slopes = address(products), address(slopes)
-        loss, mass = self._library.train(self._network, self._data, self._plan.of(plan), 1)
+        gradients = np.empty_like(products)
+        self._data.products, self._data.gradients = address(products), address(gradients)
+        loss, total_weight = self._library.train(self._network, self._data, self._plan.of(plan), 1)
         self._data.products = None
-        return loss, mass, slopes
+        return loss, total_weight, gradients
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         found: tuple[float, Arrays] = self._by_twin(lambda twin: twin.loss_and_gradient(weights))
@@ -205,7 +188,7 @@ class SparseAdamModel(NativeModel):
         return found
 
     def _by_twin(self, function: Callable[[NativeModel], Any]) -> Any:
-        """Return what a model of dense batches says."""
+        """Return the result of a function of the same model with dense batches."""
         twin = NativeModel(self.network, self.solver)
         if self._weights:
             twin.set_state(self.get_state())

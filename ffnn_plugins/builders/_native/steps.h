@@ -6,17 +6,17 @@ enum solver_kind { PLAIN, MOMENTUM, NESTEROV, ADAM, RMSPROP, ADAGRAD };
 /* Kept in step with the class Solver of library.py. */
 struct solver {
     int64_t kind;
-    double kept;         /* of the velocity */
-    double first, second; /* the share of the gradient, and of its square, in their running means */
+    double momentum;
+    double mean_rest, square_rest; /* 1 - the decay rates of the running means of the gradient and of its square */
     double epsilon;
 };
 
-/* What one step does to all weights. */
+/* The numbers of one step. */
 struct step {
     const struct solver *solver;
-    REAL size, decay, shrink; /* the last two only where a weight decays */
-    REAL bound;               /* of an entry of the gradient */
-    REAL factor;              /* of the gradient, whose norm was too large */
+    REAL size, decay, shrink; /* the last two apply only to weights that decay */
+    REAL bound;               /* the largest absolute value of an entry of the gradient */
+    REAL factor;              /* by which the gradient is scaled if its norm is too large */
 };
 
 /* Kept in step with the class Weight of library.py. */
@@ -31,7 +31,8 @@ INLINE void step_by(const int kind, const struct step *s, const struct weight *w
     REAL *restrict a = weight->slots[0] + at, *restrict b = weight->slots[1] + at;
     const REAL size = s->size, bound = s->bound, factor = s->factor;
     const REAL decay = weight->decays ? s->decay : 0, shrink = weight->decays ? s->shrink : 0;
-    const REAL kept = (REAL)s->solver->kept, first = (REAL)s->solver->first, second = (REAL)s->solver->second;
+    const REAL momentum = (REAL)s->solver->momentum;
+    const REAL mean_rest = (REAL)s->solver->mean_rest, square_rest = (REAL)s->solver->square_rest;
     const REAL epsilon = (REAL)s->solver->epsilon;
     for (int64_t c = 0; c < n; c++) {
         REAL g = gradient[c] * factor, value = w[c];
@@ -42,16 +43,16 @@ INLINE void step_by(const int kind, const struct step *s, const struct weight *w
         if (kind == PLAIN) {
             value -= size * g;
         } else if (kind == MOMENTUM || kind == NESTEROV) {
-            const REAL step = size * g, velocity = kept * a[c] - step;
+            const REAL step = size * g, velocity = momentum * a[c] - step;
             a[c] = velocity;
-            value += kind == NESTEROV ? kept * velocity - step : velocity;
+            value += kind == NESTEROV ? momentum * velocity - step : velocity;
         } else if (kind == ADAM) {
-            const REAL mean = a[c] + (g - a[c]) * first, square = b[c] + (g * g - b[c]) * second;
+            const REAL mean = a[c] + (g - a[c]) * mean_rest, square = b[c] + (g * g - b[c]) * square_rest;
             a[c] = mean;
             b[c] = square;
             value -= size * mean / (SQRT(square) + epsilon);
         } else {
-            const REAL square = kind == RMSPROP ? a[c] + (g * g - a[c]) * second : a[c] + g * g;
+            const REAL square = kind == RMSPROP ? a[c] + (g * g - a[c]) * square_rest : a[c] + g * g;
             a[c] = square;
             value -= size * g / (SQRT(square) + epsilon);
         }
@@ -59,7 +60,7 @@ INLINE void step_by(const int kind, const struct step *s, const struct weight *w
     }
 }
 
-/* Step in some entries of a weight, given their gradient. */
+/* Update some entries of a weight, given their gradient. */
 static void take_step(const struct step *s, const struct weight *weight, int64_t at, const REAL *gradient, int64_t n) {
     switch (s->solver->kind) {
 #define CALL(KIND)                                     \
@@ -71,7 +72,7 @@ static void take_step(const struct step *s, const struct weight *weight, int64_t
     }
 }
 
-/* What is to be done with a gradient. */
+/* The use of a weight's gradient. */
 enum purpose { STEP, KEEP, ADD, NOTHING };
 
 static void use_gradient(enum purpose purpose, const struct step *s, const struct weight *weight, int64_t at,
@@ -80,6 +81,6 @@ static void use_gradient(enum purpose purpose, const struct step *s, const struc
         take_step(s, weight, at, gradient, n);
         return;
     }
-    REAL *restrict kept = weight->gradient + at;
-    for (int64_t c = 0; c < n; c++) kept[c] = purpose == ADD ? kept[c] + gradient[c] : gradient[c];
+    REAL *restrict sum = weight->gradient + at;
+    for (int64_t c = 0; c < n; c++) sum[c] = purpose == ADD ? sum[c] + gradient[c] : gradient[c];
 }

@@ -20,6 +20,7 @@ from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.hosts.remote import Completed, ConnectedHost
 from ffnn.parallel.preflight.check import check_versions
 from ffnn.parallel.preflight.compare import public, report
+from ffnn.parallel.sharing.pipelines import FOLDER_VARIABLE
 from ffnn.parallel.words import plural
 
 __all__ = ["ENGINES", "VARIABLE", "Container", "ContainerHost", "Mount"]
@@ -27,7 +28,7 @@ __all__ = ["ENGINES", "VARIABLE", "Container", "ContainerHost", "Mount"]
 ENGINES = ("podman", "docker")  # the first one that is there
 VARIABLE = "FFNN_ENVIRONMENT"
 _NOBODY = "65534:65534"
-_DATA, _TMP = "/ffnn/data", "/ffnn/tmp"
+_DATA, _SHARED, _TMP = "/ffnn/data", "/ffnn/shared", "/ffnn/tmp"
 _MIB = 2**20
 _LOOK = 60.0  # seconds for the engine to answer
 _BY_ENGINE, _BY_PROGRAM = 125, (126, 127)  # the exit codes of podman and docker: theirs, or "no such program"
@@ -134,7 +135,11 @@ class ContainerHost(Provisioner):
         environment = home | self.worker_environment(slot, facts, math.ceil(container.cpus))
         environment |= {**container.environment, "FFNN_STORE": _DATA}
         # z: under SELinux, containers may read the store
-        argv = container.run(self._engine, name, "--volume", f"{facts.store}:{_DATA}:ro,z")
+        volumes = ["--volume", f"{facts.store}:{_DATA}:ro,z"]
+        if self.shares:
+            environment[FOLDER_VARIABLE] = _SHARED
+            volumes += ["--volume", f"{facts.shared}:{_SHARED}:rw,z"]
+        argv = container.run(self._engine, name, *volumes)
         return Command(
             ["sh", "-c", _RUN, "sh", facts.folder, *argv, container.python, "-m", "ffnn.parallel.tasks.child"],
             container.order(environment, Path(supervisor.__file__).read_text(encoding="utf-8")),

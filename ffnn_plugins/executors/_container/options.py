@@ -83,7 +83,7 @@ def _memory(value: object) -> int:
 
 def check_fresh(fresh: object, most: int | None) -> int | None:
     if not isinstance(fresh, bool | np.bool_):
-        raise TypeError(f"fresh must be True or False; got {fresh!r}. Pass fresh=True for one container a task.")
+        raise TypeError(f"fresh must be True or False; got {fresh!r}. Pass fresh=True for one container per task.")
     if fresh and most not in (None, 1):
         raise ValueError(f"max_tasks_per_child must be 1 where fresh=True; got {most!r}. Pass one of them.")
     return 1 if fresh else most

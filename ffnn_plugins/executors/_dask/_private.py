@@ -8,9 +8,8 @@ __all__ = ["is_asynchronous"]
 
 
 def is_asynchronous(client: Any) -> bool:
-    """Return whether a client is for use inside of its own event loop.
+    """Return whether a client was made for use inside its event loop.
 
-    ``distributed.Client._asynchronous`` is what its maker asked for. Without it, the public ``asynchronous`` answers,
-    which depends on the thread that asks.
+    ``distributed.Client._asynchronous``; without it the public ``asynchronous``, which depends on the calling thread.
     """
     return bool(getattr(client, "_asynchronous", client.asynchronous))

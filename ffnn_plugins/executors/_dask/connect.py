@@ -1,4 +1,4 @@
-"""Connecting to a Dask scheduler: the address is probed first, so that errors name the cause."""
+"""Connects to a Dask scheduler; the address is probed first, so that errors name the cause."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["close_quietly", "connect", "take_note"]
 
 _PATIENCE = 5.0  # seconds for each step of a connection
 _DATES = (9, 10)  # OpenSSL: not valid yet, no longer valid
-_HELLO = 8.0  # seconds for the greeting that a scheduler sends unasked
+_HELLO = 8.0  # seconds for the greeting that a scheduler sends first
 
 
 def connect(where: Any, security: Security | None) -> Client:
@@ -31,7 +31,7 @@ def connect(where: Any, security: Security | None) -> Client:
     Raises
     ------
     HostError
-        If nobody is there, or it is no Dask scheduler, or one side refuses the other.
+        If nothing answers there, it is not a Dask scheduler, or one side refuses the other.
     """
     address = where if isinstance(where, str) else str(where.scheduler_address)
     if address.startswith(("tcp:", "tls:")):
@@ -54,7 +54,7 @@ def close_quietly(client: Client) -> None:
 
 
 def take_note(ended: asyncio.Future[Any]) -> None:
-    """Retrieve the exception of a future that has no waiter any more: asyncio logs exceptions never retrieved."""
+    """Retrieve the exception of a future that is no longer awaited, as asyncio logs unretrieved exceptions."""
     if not ended.cancelled():
         ended.exception()
 
@@ -97,7 +97,7 @@ def _handshake(address: str, context: ssl.SSLContext, plain: socket.socket) -> s
         raise _refused(
             address,
             f"its certificate is not one of the CA in tls_ca_file ({error.verify_message}). Either this is another "
-            f"cluster (or somebody in between), or tls_ca_file is another cluster's",
+            f"cluster (or a man in the middle), or tls_ca_file is another cluster's",
         ) from None
     except TimeoutError:
         raise _refused(address, "it does not speak TLS, and says nothing; is it another service's port?") from None
@@ -110,7 +110,7 @@ def _handshake(address: str, context: ssl.SSLContext, plain: socket.socket) -> s
 
 
 def _listen(address: str, connection: socket.socket) -> None:
-    """Wait for the greeting, which a scheduler sends unasked and a web server does not."""
+    """Wait for the greeting, which a scheduler sends first and a web server does not."""
     try:
         said = connection.recv(64)
     except TimeoutError:
@@ -128,7 +128,7 @@ def _listen(address: str, connection: socket.socket) -> None:
         raise _refused(address, f"it hung up ({_line(error)})") from None
     if not said:
         raise _refused(address, "it hung up at once. If it speaks TLS, write tls:// and pass security=...")
-    # a frame's size as 8 bytes, little-endian: no text has its zeros
+    # a frame starts with its size in 8 little-endian bytes, with zeros that text does not have
     if len(said) >= 8 and int.from_bytes(said[:8], "little") > 1 << 32:
         raise _refused(address, f"it is no Dask scheduler; its first words are {said!r}")
 

@@ -43,20 +43,23 @@ class Folder:
     Attributes
     ----------
     path : str
-        The folder. Its name is one that agents sweep, should everybody have been killed who used it.
-    data : str
-        The store.
+        The folder. If all its users were killed, an agent removes it, which recognizes the name.
+    data, shared : str
+        The store, and the folder of what workers share.
     mark : str
-        Names the host and its file system: two workers with the same mark share one store.
+        An identifier of the host and its file system: two workers with the same mark share one store.
     """
 
     def __init__(self, run: str) -> None:
         self.path = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-dask-{run}")
         self.data = os.path.join(self.path, "data")
-        # also when a Dask worker ends normally, which sends no notice
+        # also when a Dask worker ends normally, which does not notify tasks
         self._leave = weakref.finalize(self, _leave, self.path, self._join(), os.getpid())
         with contextlib.suppress(FileExistsError):
             os.mkdir(self.data, 0o755)  # the parent keeps others out
+        self.shared = os.path.join(self.path, "shared")
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.shared)
         found = os.stat(self.path)
         self.mark = f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"
 
@@ -71,11 +74,11 @@ class Folder:
                 os.mkdir(self.path, 0o700)
             found = os.lstat(self.path)
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-                raise HostError(f"{self.path} belongs to somebody else, or others may enter it; remove it.")
+                raise HostError(f"{self.path} belongs to another user, or is accessible to others; remove it.")
             file = os.path.join(self.path, "lock")
             try:
                 lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except FileNotFoundError:  # removed meanwhile by the last user
+            except FileNotFoundError:  # the last user has just removed it
                 continue
             fcntl.flock(lock, fcntl.LOCK_SH)
             with contextlib.suppress(FileNotFoundError):

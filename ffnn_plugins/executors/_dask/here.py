@@ -1,4 +1,4 @@
-"""The machine of a Dask worker, as the host of the child processes that run its tasks."""
+"""The machine of a Dask worker, as a host for child processes that run its tasks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from ffnn.parallel.hosts.local import LocalHost
 from ffnn.parallel.hosts.provisioner import Command, Facts
+from ffnn.parallel.sharing.pipelines import FOLDER_VARIABLE
 from ffnn_plugins.executors._dask.folder import REAPER, Folder
 
 __all__ = ["Here"]
@@ -35,8 +36,9 @@ class Here(LocalHost):
     def command(self, slot: int, start: str, facts: Facts) -> Command:
         """Return the command of a child; after its end the folder is removed if no Dask worker uses it."""
         command = super().command(slot, start, facts)
+        shared = {FOLDER_VARIABLE: self._folder.shared} if self.shares else {}
         return dataclasses.replace(
             command,
-            environment={**command.environment, "FFNN_STORE": self._folder.data},
+            environment={**command.environment, "FFNN_STORE": self._folder.data, **shared},
             after=[sys.executable, "-I", "-S", "-c", REAPER, self._folder.path],
         )

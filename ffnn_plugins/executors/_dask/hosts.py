@@ -24,7 +24,7 @@ from ffnn_plugins.executors._dask.connect import take_note
 __all__ = ["CALL", "Hosts"]
 
 CALL = "[exec(source, globals()), outcome][1]"
-"""An expression that runs source code: text can be sent to any Python, whatever is installed there."""
+"""An expression that runs source code, which can be sent to any Python, whatever is installed there."""
 
 _PIECE = 4 << 20  # bytes that go through the scheduler at a time
 _MOST_AT_ONCE = 4  # hosts that get data at the same time
@@ -50,7 +50,7 @@ class Hosts:
     Parameters
     ----------
     client : distributed.Client
-        Is connected.
+        A connected client.
     settings : dict
         The parameters of the run that the workers need.
     """
@@ -114,7 +114,7 @@ class Hosts:
             asked = self._client.run(eval, CALL, order, workers=list(addresses), on_error="return")
             answers: Mapping[str, Any] = await asyncio.wait_for(asked, _ANSWER)
         except TimeoutError:
-            return  # a worker also compares versions itself, before its first task
+            return  # a worker compares versions itself, too, before its first task
         for address, answer in answers.items():
             if not isinstance(answer, dict):
                 continue  # it is gone, most likely
@@ -140,12 +140,12 @@ class Hosts:
         return "".join(f"\n{error}" for error, _ in self._left_out.values())
 
     def raise_if_all_are_unfit(self) -> None:
-        """Raise the reasons, if there are workers, and all of them are left out.
+        """Raise an error if there are workers, but all of them are left out.
 
         Raises
         ------
         HostError
-            Then.
+            With the reasons.
         """
         if self._threads and self._left_out and self._threads.keys() <= self._left_out.keys():
             raise _merged([error for error, _ in self._left_out.values()])
@@ -153,9 +153,9 @@ class Hosts:
     # --- data
 
     async def choose(self, blobs: Collection[str]) -> list[str] | None:
-        """Return the workers that a task with these data may go to; None is any.
+        """Return the workers to which a task with these data may be sent; None means any.
 
-        Those that are just being sent the data have their tasks later; if all are, this waits.
+        Workers that are receiving the data at the moment get their tasks later; if all are, this waits.
 
         Raises
         ------

@@ -49,12 +49,12 @@ class DaskLimits(TaskLimits):
 
 
 def check_address(address: object) -> str:
-    """Return a scheduler's address, if it is one by its form.
+    """Return a scheduler's address, if it has the form of one.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it does not.
     """
     example = "Pass what the scheduler prints when it starts, for instance address='tls://10.0.0.5:8786'."
     if not isinstance(address, str):
@@ -128,7 +128,7 @@ def check_client(client: object) -> Client:
     Raises
     ------
     TypeError, ValueError
-        If it cannot.
+        If it cannot be used.
     """
     if not isinstance(client, Client):
         raise TypeError(
@@ -148,7 +148,7 @@ def check_cluster(cluster: object) -> Any:
     Raises
     ------
     TypeError, ValueError
-        If it cannot.
+        If it cannot be used.
     """
     if not isinstance(getattr(cluster, "scheduler_address", None), str):
         raise TypeError(

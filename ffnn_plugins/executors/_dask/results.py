@@ -25,7 +25,7 @@ class Results:
     Parameters
     ----------
     client : distributed.Client
-        Is connected.
+        A connected client.
     """
 
     def __init__(self, client: Client) -> None:
@@ -37,16 +37,16 @@ class Results:
     async def get(self, future: Future[Any], hopeless: Callable[[], bool]) -> Any:
         """Wait for a task, and return its result or raise its exception; None once it can no longer arrive.
 
-        The scheduler may fetch a result from a worker that has just died, which takes as long as its attempts to
-        connect, while another worker has that of a second run. So it is asked again, now and then. (No request is
-        cancelled: one may serve several tasks.)
+        The scheduler may try to fetch a result from a worker that has just died, which takes as long as its attempts
+        to connect, while another worker has the result of a second run. So the request is repeated from time to time.
+        (Requests are not cancelled, as one may serve several tasks.)
 
         Parameters
         ----------
         future : distributed.Future
-            The task's.
+            The task's future.
         hopeless : callable
-            Says whether it can run nowhere any more.
+            Returns whether no worker can run the task any more.
         """
         requests = {asyncio.ensure_future(self._fetch(future))}
         patience, waited = _ASK_AGAIN, 0
@@ -65,7 +65,7 @@ class Results:
                 return None
 
     async def _fetch(self, future: Future[Any]) -> tuple[Any, BaseException | None]:
-        """Return the result or the exception, which may never be retrieved."""
+        """Return the result or the exception, which is not raised as it might never be retrieved."""
         try:
             await future.exception()  # waits, and fetches nothing
             if future.status != "finished":
@@ -103,7 +103,7 @@ class Results:
         timer = asyncio.get_running_loop().call_later(_LONG, release)
         try:
             results = await self._client.gather([future for future, _ in batch])
-        except BaseException:  # of one of them; fetch each by itself
+        except BaseException:  # one of them failed; fetch each by itself
             for future, waiter in batch:
                 self._keep(asyncio.create_task(_alone(future, waiter)))
         else:

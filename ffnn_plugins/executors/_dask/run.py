@@ -20,8 +20,7 @@ from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Future, Task
 from ffnn.parallel.preflight.check import report
 from ffnn.parallel.tasks.store import Hashes
-from ffnn.parallel.tasks.task import open_outcome, pack_task
-from ffnn.parallel.tasks.wire import Message
+from ffnn.parallel.tasks.task import pack_task, settle
 from ffnn_plugins.executors._dask.connect import close_quietly, take_note
 from ffnn_plugins.executors._dask.hosts import Hosts
 from ffnn_plugins.executors._dask.options import DaskLimits
@@ -42,19 +41,21 @@ _THREADS = "ffnn-dask"
 class Run:
     """The tasks of one executor, from its first to its last.
 
-    Coroutines, and the methods that say so, run on the client's event loop, and so one at a time.
+    Coroutines and the methods marked so run on the client's event loop, and therefore one at a time.
 
     Parameters
     ----------
     client : distributed.Client
-        Is connected.
+        A connected client.
     own : bool
-        Whether to close it at the end.
+        Whether to close the client at the end.
     limits : DaskLimits
         The limits of the executor.
+    share : bool
+        Whether the workers of a host share what they compute.
     """
 
-    def __init__(self, client: Client, own: bool, limits: DaskLimits) -> None:
+    def __init__(self, client: Client, own: bool, limits: DaskLimits, share: bool) -> None:
         self.client = client
         self.address = str(getattr(client.scheduler, "address", "(unknown)"))
         self._own = own
@@ -68,6 +69,7 @@ class Run:
             "report": report(),
             "ignore": limits.ignore_versions,
             "threads": limits.threads_per_worker,
+            "share": share,
             "slots": {
                 "task_timeout": limits.task_timeout,
                 "max_tasks_per_child": limits.max_tasks_per_child,
@@ -85,7 +87,7 @@ class Run:
         self._threads = concurrent.futures.ThreadPoolExecutor(4, _THREADS)
         self._lock = threading.Lock()
         self._finisher: threading.Thread | None = None
-        # the scheduler drops this key with this client, so workers see that they are no longer needed
+        # the scheduler drops this key when the client is gone, which tells workers that they are no longer needed
         self._lease = client.submit(bool, key=settings["lease"], pure=False)
         self._watcher = self._await(self._start_watch())
 
@@ -106,7 +108,7 @@ class Run:
         return self._sender.bytes_sent + self._hosts.bytes_sent
 
     def submit(self, task: Task, future: Future[Any]) -> None:
-        """Run a task as soon as there is room for it."""
+        """Run a task as soon as the cluster can take it."""
         self._idle.clear()
         self._call(self._take, task, future, Hashes.of_call())
 
@@ -126,7 +128,7 @@ class Run:
             if self._finisher is None:
                 self._finisher = threading.Thread(target=self._finish, name=f"{_THREADS}-end", daemon=True)
                 self._finisher.start()
-        # a call from a task's callback, on one of these threads, must not wait for itself
+        # a task's callback runs on one of these threads, and must not wait for itself
         if wait and not threading.current_thread().name.startswith(_THREADS):
             self._finisher.join()
 
@@ -135,7 +137,7 @@ class Run:
         if os.getpid() != self._pid:
             return
         self._call(self._fail, concurrent.futures.CancelledError())
-        with contextlib.suppress(RuntimeError):  # no thread can start when the program ends, nor need it
+        with contextlib.suppress(RuntimeError):  # no thread can be started at the end of the program, nor is one needed
             self.stop(wait=False)
 
     def _finish(self) -> None:
@@ -200,14 +202,14 @@ class Run:
         )
 
     def _lose(self, why: str) -> None:
-        """Give up (on the event loop): without its scheduler a cluster is none."""
+        """Give up (on the event loop), since a cluster without its scheduler cannot be used."""
         self._failure = HostError(
             f"the Dask scheduler at {self.address} is gone: {why}. What it had not delivered is lost; see its log, "
             f"start it again, and run this again.",
             self.address,
         )
         self._fail(self._failure)
-        if self._own:  # it would try to connect again, and say in the log that it cannot
+        if self._own:  # it would try to reconnect, and log its failures
             self._threads.submit(close_quietly, self.client)
 
     # --- the tasks
@@ -221,7 +223,7 @@ class Run:
         self._pump()
 
     def _pump(self) -> None:
-        """Send as many tasks on their way as the cluster can use (on the event loop)."""
+        """Send as many tasks as the cluster can use (on the event loop)."""
         most = self._limits.n_workers or max(_AHEAD * self._hosts.n_threads, _LEAST_AHEAD)
         while self._waiting and len(self._jobs) < most:
             task, future, hashes = self._waiting.popleft()
@@ -236,23 +238,23 @@ class Run:
     def _forget(self, job: asyncio.Task[None]) -> None:
         future = self._jobs.pop(job)
         reason = self._reasons.pop(job, None)
-        if job.cancelled():  # by the future itself, which then is done already, or for a reason
+        if job.cancelled():  # cancelled by the future, which is then done, or for a reason
             self._threads.submit(future.fail, reason or concurrent.futures.CancelledError())
         self._pump()
 
     async def _carry(self, task: Task, future: Future[Any], hashes: Hashes) -> None:
-        """Bring a task to a worker, and back what became of it."""
-        settle: Callable[[], Any]
+        """Send a task to a worker, and settle its future with the answer."""
+        end: Callable[[], Any]
         try:
             packed = await self._loop.run_in_executor(
                 self._threads, pack_task, task, f"{task.name} with its arguments", hashes, future.span
             )
             message = await self._sender.send(packed, task.name)
         except Exception as error:
-            settle = functools.partial(future.fail, error.with_traceback(None))
+            end = functools.partial(future.fail, error.with_traceback(None))
         else:
-            settle = functools.partial(_settle, future, message, task.name)
-        self._threads.submit(settle)  # not awaited: its callbacks may do anything, and wait for this very job
+            end = functools.partial(settle, future, task.name, message)
+        self._threads.submit(end)  # not awaited, since callbacks may do anything, such as wait for this very job
 
     def _fail(self, error: BaseException) -> None:
         """Fail every task that is not done (on the event loop)."""
@@ -266,21 +268,11 @@ class Run:
     # --- from other threads
 
     def _call(self, function: Callable[..., Any], *args: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and with it all that could be called
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and there is nothing left to call
             self._loop.call_soon_threadsafe(function, *args)
 
     def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
             return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
         finally:
-            coroutine.close()  # should the loop have been closed
-
-
-def _settle(future: Future[Any], message: Message, name: str) -> None:
-    try:
-        future.seconds, result = open_outcome(message, name)
-        future.settle(result())
-    except BaseException as error:
-        if error.__suppress_context__:
-            error.__context__ = None
-        future.fail(error.with_traceback(None))
+            coroutine.close()  # needed if the loop was already closed

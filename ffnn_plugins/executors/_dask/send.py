@@ -40,7 +40,7 @@ class Sender:
     Parameters
     ----------
     client : distributed.Client
-        Is connected.
+        A connected client.
     hosts : Hosts
         The cluster's workers, and the data that they have.
     settings : dict
@@ -94,7 +94,7 @@ class Sender:
                 self.n_retries += 1
 
     async def _try(self, buffers: list[bytes], name: str, workers: list[str] | None) -> dict[str, Any]:
-        """Run a task once, as far as Dask can be told so; it is released when no caller waits for it."""
+        """Run a task once, except for Dask's own retries; release it when no caller waits for it any more."""
         label = re.sub(r"[^\w.]+", "", name) or "task"  # the dashboard groups tasks by the part before the dash
         self.bytes_sent += sum(map(len, buffers))
         # flat, since Dask inspects nested arguments
@@ -108,7 +108,7 @@ class Sender:
                 pure=False,
                 workers=workers,
             )
-        except Exception as error:  # the connection is closed, as the client is about to report
+        except Exception as error:  # the connection is closed, which the client will notice soon
             return {"state": "lost", "error": str(error)}
         try:
             outcome = await self._results.get(future, lambda: workers is not None and not self._hosts.has_any(workers))
@@ -121,7 +121,7 @@ class Sender:
             return {"state": "lost", "error": str(error)}
         except KilledWorker as error:
             raise WorkerDiedError(
-                f"{plural(error.allowed_failures + 1, 'Dask worker')} ended while running {name}, or having it next. "
+                f"{plural(error.allowed_failures + 1, 'Dask worker')} ended while they ran {name}, or were about to. "
                 f"Look at the logs of the workers: most likely the system killed them for their memory.",
                 str(error.last_worker.address),
             ) from None
@@ -143,6 +143,6 @@ class Sender:
                 error.stderr,
             )
         return HostError(
-            f"{name} was lost {tried} (max_retries={self._max_retries}): {error or 'somebody took it back'}. Look at "
-            f"the scheduler's log for who cancelled it, or restarted the cluster."
+            f"{name} was lost {tried} (max_retries={self._max_retries}): {error or 'it was cancelled'}. Look at "
+            f"the scheduler's log for the client that cancelled it or restarted the cluster."
         )

@@ -1,8 +1,8 @@
-"""The code on Dask's workers: each runs tasks in child processes, and ends those that are no longer wanted.
+"""The code on Dask's workers: it runs tasks in child processes, and ends those that are no longer wanted.
 
-One :class:`_RunState` a run and Dask worker: an executor of slots on that worker's machine, as many as the worker has
-threads. A Dask task takes one of the worker's threads, which waits for the child that does the work. So whatever a
-task does to its process (crash, hold Python's lock, eat memory), the Dask worker goes on.
+There is one :class:`_RunState` for each run and Dask worker: an executor with as many slots as the worker has threads.
+A Dask task occupies one of these threads, which waits for the child that does the work. So the Dask worker survives
+whatever a task does to its process: crash, hold Python's lock, use up memory.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ def run(order: bytes) -> bytes | dict[str, Any]:
     Parameters
     ----------
     order : bytes
-        The pickle of: the settings, pickled themselves; the task's name; its buffers. The settings are the run's name,
-        the key that lives as long as its client, the client's versions, and the options of the slots.
+        The pickle of the settings (themselves pickled), the task's name and its buffers. The settings are the run's
+        name, the key that exists as long as its client, the client's versions, and the options of the slots.
 
     Returns
     -------
     bytes or dict
-        A dictionary, pickled unless it is large: ``state`` says what became of the task, ``worker`` is the Dask
-        worker's address, and ``host`` its host's mark.
+        A dictionary, pickled unless it is large: ``state`` is the outcome of the task, ``worker`` the Dask worker's
+        address, and ``host`` its host's mark.
     """
     pickled, name, buffers = pickle.loads(order)
     outcome = _run(get_worker(), _settings(pickled), name, buffers)
@@ -74,7 +74,7 @@ def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[
         return {**outcome, "state": "unfit"}
     try:
         state = _get_run_state(worker, settings)
-    except Exception as error:  # no folder or no process: another host may succeed
+    except Exception as error:  # no folder or process could be made; another host may succeed
         return {**outcome, "state": "broken", "error": _travelling(error)}
     outcome["host"] = state.folder.mark
     lacks = missing(buffers, state.folder.data)
@@ -124,7 +124,7 @@ async def close(run: str, dask_worker: Any = None) -> None:
             _ended.append((run, dask_worker.address))
         _close(run, dask_worker.address)
 
-    # never on the event loop: the holder of the lock may wait for an answer from it
+    # not on the event loop: the thread that holds the lock may wait for an answer from the loop
     await asyncio.to_thread(end)
 
 
@@ -137,8 +137,10 @@ class _RunState:
         self._key = settings["run"], worker.address
         self._active = 0
         here = Here(worker.address, worker.state.nthreads, settings["threads"] or _share(worker), self.folder)
-        # the client decides whether and where a task is retried
+        # the client decides on retries
         self._executor = SlotExecutor([here], max_retries=0, **settings["slots"])
+        if settings["share"]:
+            self._executor.share()
         threading.Thread(
             target=self._keep_lease, args=(worker, settings["lease"]), name="ffnn-lease", daemon=True
         ).start()
@@ -177,12 +179,12 @@ class _RunState:
         except Exception as error:
             return {"state": "broken", "error": _travelling(error)}
         if kind is Kind.ERROR and (lacks := missing(buffers, self.folder.data)):
-            return {"state": "missing", "names": lacks}  # a cleaner has removed files
+            return {"state": "missing", "names": lacks}  # something has removed files
         # bytearrays, so that the arrays in them can be written to
         return {"state": "done", "kind": int(kind), "buffers": [bytearray(buffer) for buffer in answer]}
 
     def _keep_lease(self, worker: Worker, lease: str) -> None:
-        """Close when the client is gone: the scheduler then drops the client's key."""
+        """Close this state when the client is gone, as the scheduler then drops the client's key."""
         gone = 0
         while gone < 2:
             time.sleep(_LEASE * random.uniform(0.75, 1.25))  # so that the workers do not all ask at once

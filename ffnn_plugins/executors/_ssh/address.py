@@ -23,7 +23,7 @@ class Address:
     port: int | None = None
 
     def arguments(self) -> list[str]:
-        """Return the options for the SSH client, without the host."""
+        """Return the arguments for the SSH client, without the host."""
         port = [] if self.port is None else ["-p", str(self.port)]
         return port if self.user is None else [*port, "-l", self.user]
 
@@ -65,12 +65,12 @@ def parse_address(text: object) -> Address:
 
 
 def check_python(name: str, python: object) -> str:
-    """Return the path of a Python on a host, if it is one that every login shell understands alike.
+    """Check the path of a Python on a host, which all login shells must interpret in the same way.
 
     Raises
     ------
     TypeError, ValueError
-        If it is none.
+        If it is not such a path.
     """
     remedy = f"Pass a path, for instance {name}='~/ffnn/bin/python'."
     if not isinstance(python, str):

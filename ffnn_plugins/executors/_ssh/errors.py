@@ -1,7 +1,7 @@
 """Errors for an agent that did not start over SSH, each with its remedy.
 
-OpenSSH says it in English, in words that have not changed in a decade, and ends with code 255; any other exit code is
-the login shell's, or the agent's.
+OpenSSH's messages are in English and have not changed in a decade; its exit code is 255. Any other exit code is that of
+the login shell or of the agent.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def explain(host: _Connection, exit_code: int | None, stderr: str) -> HostError:
     Parameters
     ----------
     host : SSHHost
-        The host; it may be asked once more, for details.
+        The host, to which another connection may be made for details.
     exit_code : int or None
         The exit code of the SSH client; None if it still runs.
     stderr : str
-        The last lines that came.
+        The last lines of the output.
     """
     if exit_code == _SSH and not stderr.strip():
         stderr = host.look()
@@ -260,7 +260,7 @@ def _on_the_host(host: _Connection, exit_code: int | None, stderr: str) -> HostE
 
 def _last(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if re.search("[a-z]{3}", line)]
-    # a shell that shows the line it could not run has printed the reason before it
+    # shells print the reason before the line that they could not run
     told = [line for line in lines if "bytes.fromhex" not in line]
     return told[-1] if told else "it gave no reason"
 

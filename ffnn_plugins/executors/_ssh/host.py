@@ -1,7 +1,7 @@
-"""Hosts that are reached by SSH: OpenSSH's own client carries the agent's streams.
+"""Hosts that are reached by SSH: OpenSSH's client carries the agent's streams.
 
-So whatever the user has set up for ``ssh alpha`` holds here too: names, keys, the agent, jump hosts, known hosts.
-What would break the streams, lend the host something, or outlive the connection is switched off.
+So the user's configuration for ``ssh alpha`` applies here, too: names, keys, the SSH agent, jump hosts, known hosts.
+Options that would break the streams, give the host access to this machine, or outlive the connection are off.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from ffnn_plugins.executors._ssh.errors import explain
 
 __all__ = ["SSHHost", "make_hosts"]
 
-_LOOK = 15.0  # seconds for the client to read its configuration, and for a connection that only looks
+_LOOK = 15.0  # seconds for the client to read its configuration, and for a connection that only tests
 _CONNECT = 15  # seconds for a connection, where the user's configuration sets no ConnectTimeout
 
 # Options that override the user's configuration; the rest of it applies.
 _OPTIONS = {
-    "BatchMode": "yes",  # no user can be asked
+    "BatchMode": "yes",  # there is no user to ask
     "ForwardAgent": "no",  # the host must not use the user's keys
     "ForwardX11": "no",
-    "ClearAllForwardings": "yes",  # ports may be in use by the user's other sessions, or needed by them
+    "ClearAllForwardings": "yes",  # the user's other sessions may use these ports
     "Tunnel": "no",
     "PermitLocalCommand": "no",  # it would read and write the agent's streams
     "RemoteCommand": "none",  # the agent is the command
@@ -67,7 +67,7 @@ class SSHHost(Provisioner):
     Raises
     ------
     TypeError, ValueError
-        If the host or the Python are not what is said here.
+        If an argument is invalid.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class SSHHost(Provisioner):
         process.terminate()
 
     def explain(self, exit_code: int | None, stderr: str) -> HostError:
-        """Return an error that says why there is no agent, with its remedy."""
+        """Return an error that explains why no agent started, with a remedy."""
         return explain(self, None if self._stopped else exit_code, stderr)
 
     def look(self) -> str:
@@ -262,7 +262,7 @@ def check_config(config: object) -> Path | None:
     Raises
     ------
     TypeError, ValueError
-        If it cannot.
+        If it cannot be read.
     """
     if config is None:
         return None

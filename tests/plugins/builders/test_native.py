@@ -20,7 +20,7 @@ from ffnn.plugins import registry
 from ffnn.solvers import SGD, Adam
 from ffnn.testing._suite import OUTPUTS, assert_states_equal, make_problem
 from ffnn.testing.builders import STOCHASTIC, BuilderSuite
-from ffnn_plugins.builders._native import library, model, sparse
+from ffnn_plugins.builders._native import library, model
 from ffnn_plugins.builders._native.sparse import SparseAdamModel
 from ffnn_plugins.builders.native import NativeBuilder
 from ffnn_plugins.inputs.dense import DenseInput
@@ -350,10 +350,11 @@ def test_stored_entries_train_as_dense_batches_do(solver, weight_decay):
     ("n_features", "n_stored", "stored"), [(20_000, 5, True), (20_000, 12_000, False), (2000, 5, False)]
 )
 def test_stored_entries_are_trained_on_where_that_is_expected_to_be_faster(n_features, n_stored, stored):
-    X = scipy.sparse.random(50, n_features, n_stored / n_features, format="csr", random_state=0)
+    X = scipy.sparse.random(50, n_features, n_stored / n_features, format="csr", random_state=0, dtype=np.float32)
     for batches, expected in (("auto", stored), ("stored", True), ("dense", False)):
-        found = sparse._prefers_stored(SparseInput(batches).fit(X, 64), n_features)
-        assert found is expected, batches
+        parameters = {"hidden_units": (4,), "n_epochs": 1, "builder": "native", "dtype": "float32", "random_state": 0}
+        mlp = MLPClassifier(**parameters, input_layer=SparseInput(batches)).fit(X, np.arange(50) % 2)
+        assert isinstance(mlp.model_, SparseAdamModel) is expected, batches
 
 
 def test_threads_predict_while_stored_entries_are_trained_on():

@@ -93,4 +93,4 @@ def test_an_error_shows_no_secret() -> None:
 )
 def test_memory_is_read(text: str | int, size: int) -> None:
     executor = ContainerExecutor(memory=text)
-    assert executor._hosts[0].provisioner.container.memory == size
+    assert executor.hosts[0].provisioner.container.memory == size

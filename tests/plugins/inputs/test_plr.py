@@ -10,6 +10,7 @@ from ffnn.testing._suite import weights_and_context
 from ffnn.testing.inputs import InputSuite
 from ffnn_plugins.inputs.plr import PLRInput
 from tests.conftest import BUILDERS
+from tests.support.estimators import state_of
 
 
 class TestPLR(InputSuite):
@@ -42,7 +43,7 @@ def test_the_first_frequencies_have_the_spread_sigma():
     made = PLRInput(n_frequencies=2000, sigma=7.0)
     X = np.random.default_rng(0).normal(size=(20, 3))
     model = MLPRegressor((), input_layer=made, n_epochs=1, learning_rate=1e-9, random_state=0).fit(X, X[:, 0])
-    frequencies = model._state().weights["input.frequencies"]
+    frequencies = state_of(model).weights["input.frequencies"]
     assert frequencies.shape == (2000, 3)
     assert frequencies.std() == pytest.approx(7, rel=0.05)
     assert frequencies.mean() == pytest.approx(0, abs=0.5)
@@ -67,8 +68,8 @@ def test_a_wave_is_learned_that_raw_numbers_hide(builder):
 def test_the_frequencies_are_learned(builder):
     X = np.random.default_rng(0).normal(size=(60, 2))
     new = MLPRegressor((4,), input_layer=PLRInput(4), builder=builder, random_state=0)
-    first = new.fit(X, X[:, 0])._state().weights["input.frequencies"]
-    later = new.set_params(n_epochs=20).fit(X, X[:, 0])._state().weights["input.frequencies"]
+    first = state_of(new.fit(X, X[:, 0])).weights["input.frequencies"]
+    later = state_of(new.set_params(n_epochs=20).fit(X, X[:, 0])).weights["input.frequencies"]
     assert np.abs(later - first).min() > 0
 
 

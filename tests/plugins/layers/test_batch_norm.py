@@ -13,6 +13,7 @@ from ffnn.testing._suite import engine_ops, to_numpy, weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.batch_norm import BatchNorm
 from tests.conftest import BUILDERS
+from tests.support.estimators import state_of
 
 BLOCK = ("affine", "batch_norm", "activation")
 X, Y = load_breast_cancer(return_X_y=True)
@@ -65,7 +66,7 @@ def test_a_batch_of_one_row_takes_the_moving_averages(ops):
 
 
 def averages(model):
-    return {name: v for name, v in model._state().weights.items() if "moving" in name}
+    return {name: v for name, v in state_of(model).weights.items() if "moving" in name}
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

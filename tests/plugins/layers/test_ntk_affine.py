@@ -10,6 +10,7 @@ from ffnn.testing._suite import weights_and_context
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.ntk_affine import NTKAffine
 from ffnn_plugins.outputs.multiclass import MulticlassOutput
+from tests.support.estimators import state_of
 
 X, Y = load_iris(return_X_y=True)
 X = X / 10
@@ -36,7 +37,7 @@ def test_it_is_a_product_by_the_root_of_the_width_and_a_slow_bias():
 def initial(**parameters):
     """Return a network's first weights: its rate is too small to change them."""
     model = MLPClassifier((300,), n_epochs=1, learning_rate=1e-12, random_state=0, **parameters).fit(X, Y)
-    return model, model._state().weights
+    return model, state_of(model).weights
 
 
 def test_weights_and_bias_begin_as_standard_normal_draws_or_at_zero():
@@ -57,7 +58,7 @@ def test_the_bias_learns_at_its_rate():
         model = MLPClassifier(
             (300,), n_epochs=1, batch_size=150, learning_rate=0.01, block=block, activation="tanh", random_state=0
         )
-        changes[rate] = rate * (model.fit(X, Y)._state().weights["hidden1.ntkaffine.bias"] - start)
+        changes[rate] = rate * (state_of(model.fit(X, Y)).weights["hidden1.ntkaffine.bias"] - start)
     for rate, change in changes.items():
         assert np.median(np.abs(change)) == pytest.approx(0.01 * rate, rel=1e-3)
 

@@ -5,6 +5,7 @@ import numpy as np
 from ffnn import MLPRegressor
 from ffnn.testing.layers import LayerSuite
 from ffnn_plugins.layers.prelu import PReLU
+from tests.support.estimators import state_of
 
 
 class TestPReLU(LayerSuite):
@@ -20,7 +21,7 @@ def test_the_slopes_begin_at_a_quarter_and_are_learned(builder):
     slopes = []
 
     def record(epoch, estimator, stats):
-        slopes.append(estimator._state().weights["hidden1.prelu.alpha"])
+        slopes.append(state_of(estimator).weights["hidden1.prelu.alpha"])
 
     model.fit(X, y, monitor=record)
     assert np.abs(slopes[0] - 0.25).max() < 0.1

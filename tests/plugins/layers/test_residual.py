@@ -15,6 +15,7 @@ from ffnn_plugins.layers.affine import Affine
 from ffnn_plugins.layers.dropout import Dropout
 from ffnn_plugins.layers.residual import Residual
 from tests.conftest import BUILDERS
+from tests.support.estimators import state_of
 
 NESTED = Residual(
     ("layer_norm", Residual(("dropout", "affine", "activation")), "affine", "gaussian_noise", "batch_norm")
@@ -94,8 +95,8 @@ def test_all_builders_train_the_same():
     # six features inside, so that the first block projects and the second does not
     tf, keras = (estimator(builder=b, dropout=0.3, dtype="float64").fit(X, Y) for b in ("tf", "keras"))
     np.testing.assert_allclose(keras.loss_curve_, tf.loss_curve_, rtol=1e-9)
-    for name, value in tf._state().weights.items():
-        np.testing.assert_allclose(keras._state().weights[name], value, rtol=1e-7, atol=1e-9, err_msg=name)
+    for name, value in state_of(tf).weights.items():
+        np.testing.assert_allclose(state_of(keras).weights[name], value, rtol=1e-7, atol=1e-9, err_msg=name)
 
 
 @pytest.mark.slow

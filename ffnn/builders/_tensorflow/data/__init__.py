@@ -1,1 +1,1 @@
-"""From a data set in NumPy to batches in TensorFlow."""
+"""Transfers a data set from NumPy to TensorFlow, and makes batches of it."""

@@ -1,4 +1,4 @@
-"""Batches in TensorFlow: dense, or as the entries that are stored."""
+"""Batches in TensorFlow, dense or sparse."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.forward import Architecture
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["Batches", "Data"]
-
-Tensor = Any
 
 
 class Data(NamedTuple):
@@ -21,7 +19,7 @@ class Data(NamedTuple):
     Parameters
     ----------
     arrays : tuple of tensor
-        The arrays of X: those that the input prepared, or of a batch the parts of a dense or sparse tensor.
+        The arrays of X: those prepared by the input; for a batch, the parts of a dense or sparse tensor.
     targets : tensor of shape (n_rows,) or (n_rows, n_outputs)
         The encoded targets.
     weight : tensor of shape (n_rows,)
@@ -36,15 +34,15 @@ class Data(NamedTuple):
 class Batches:
     """Makes batches: gathers rows and applies the network's entry stages, which have no weights.
 
-    A batch depends on no weight, so the next batch can be made while a step is under way.
+    Since batches do not depend on weights, the next one can be made during a step.
 
     Parameters
     ----------
     architecture : Architecture
         The network and its entry stages.
     stored : bool
-        Whether sparse rows stay sparse. Otherwise they are made dense, which costs less than a sparse product unless
-        nearly all of a row is zero.
+        Whether sparse rows stay sparse. Otherwise they are made dense, which is faster than a sparse product unless
+        nearly all values are zero.
     """
 
     def __init__(self, architecture: Architecture, *, stored: bool) -> None:
@@ -72,7 +70,7 @@ class Batches:
         return Data(parts, tf.gather(data.targets, rows), tf.gather(data.weight, rows))
 
     def whole(self, parts: tuple[Tensor, ...]) -> Any:
-        """Return the dense tensor, or the sparse rows, that a batch's plain tensors stand for."""
+        """Return a batch from its plain tensors: a dense tensor or sparse rows."""
         if len(parts) == 1:
             return parts[0]
         splits, columns, values = parts

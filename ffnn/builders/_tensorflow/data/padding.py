@@ -1,6 +1,6 @@
-"""Padding: rows of weight 0 that bring data to a fixed shape, as programs compiled by XLA need.
+"""Padding with rows of weight 0 to a fixed shape, which programs compiled by XLA need.
 
-Data is padded to one of few sizes, so that the folds of a search share a program, or, where it comes in parts, to the
+There are few padded sizes, so that the folds of a search share a program. Data that comes in parts is padded to the
 size of the first part.
 """
 
@@ -25,9 +25,9 @@ class Padding:
     Parameters
     ----------
     n_rows : int
-        The rows that count; at least one row of weight 0 follows.
+        The number of rows without the padding, which is at least one row.
     n_steps : int
-        The steps that there is room for.
+        The number of steps with the padding.
     """
 
     n_rows: int

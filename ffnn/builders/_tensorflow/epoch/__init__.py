@@ -1,1 +1,1 @@
-"""An epoch of training: two kinds of runner, and the parts that they share."""
+"""Training of an epoch: two kinds of runner, and the parts that they share."""

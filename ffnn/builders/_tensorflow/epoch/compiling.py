@@ -1,4 +1,4 @@
-"""Whether an epoch is worth compiling by XLA."""
+"""Decides whether to compile an epoch by XLA."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ffnn.network import Network
 
 __all__ = ["is_worth_compiling"]
 
-#: Seconds that a training must be expected to take without XLA: nearly as many as compiling takes, once. A step then
-#: takes two thirds as long, so a handful of the shortest such trainings are ahead.
+#: The expected seconds of a training without XLA from which compiling is worthwhile: nearly as long as compiling takes,
+#: once. A compiled step takes two thirds of the time, so compiling pays off after a few such trainings.
 WORTH = 0.5
-#: The cost of a step without XLA, as the benchmarks show: seconds, and floating-point operations a second.
+#: The cost of a step without XLA, from benchmarks: seconds, and floating-point operations per second.
 STEP = 1e-4
 RATE = 5e10
 
@@ -21,10 +21,10 @@ RATE = 5e10
 def is_worth_compiling(network: Network, plan: EpochPlan) -> bool:
     """Return whether a training of such epochs, up to the plan's horizon, is expected to be shorter with XLA.
 
-    The answer depends on the plan alone, so the same call gives the same bits. Sparse rows vary in shape, for which
-    XLA would compile again and again. On a GPU nothing was measured.
+    The answer depends on the plan alone, so results stay reproducible to the bit. Sparse rows vary in shape, and XLA
+    would compile each shape anew. On GPUs this was not measured.
     """
-    few = plan.n_batches < 4  # too much of what is computed would be padding of the last batch
+    few = plan.n_batches < 4  # with so few batches, the padding of the last one costs too much
     if few or network.input.sparse or tf.config.list_logical_devices("GPU"):
         return False
     size = sum(int(np.prod(weight.shape)) for weight in network.trained.values())

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
+from ffnn.builders._forward import Outputs
 from ffnn.builders._tensorflow import ops
-from ffnn.builders._tensorflow.forward import Outputs
+from ffnn.ops import Tensor
 from ffnn.output import Output
 
 __all__ = ["BatchGradients", "batch_gradients"]
-
-Tensor = Any
 
 
 class BatchGradients(NamedTuple):
@@ -59,7 +58,7 @@ def batch_gradients(
         loss, total_weight = output.loss(ops, outputs.scores, targets, weight)
         if outputs.penalty is not None:
             loss += outputs.penalty * total_weight
-    # of the mean; a batch of missing labels alone has a weight of 0, and a gradient of 0 rather than NaN
+    # for the mean loss; a batch with missing labels only has weight 0, and its gradient is 0 rather than NaN
     share = tf.math.divide_no_nan(tf.ones_like(total_weight), total_weight)
     found = tape.gradient(loss, sources, share, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     return BatchGradients(loss, total_weight, found, outputs.extras)

@@ -1,15 +1,16 @@
-"""Epochs that TensorFlow runs alone: a traced graph, or one compiled by XLA."""
+"""Epochs run by TensorFlow alone, as a traced graph or compiled by XLA."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from ffnn.builders._state import Variables
-from ffnn.builders._tensorflow.data.batches import Batches, Data
-from ffnn.builders._tensorflow.data.padding import Padding, padded_plan
+from ffnn.builders._tensorflow.data.batches import Batches
+from ffnn.builders._tensorflow.data.padding import padded_plan
+from ffnn.builders._tensorflow.data.training_data import EpochPart
 from ffnn.builders._tensorflow.epoch.compiling import is_worth_compiling
 from ffnn.builders._tensorflow.epoch.loop import EpochLoop
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout, PackedVariables
@@ -19,12 +20,20 @@ from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.traced import TracedFunction
 from ffnn.lazy_rows import LazyRows
 from ffnn.model import EpochPlan
+from ffnn.ops import Tensor
 from ffnn.solver import StochasticSolver
 
 __all__ = ["GraphRunner"]
 
-Tensor = Any
 GraphMemory = PendingRows | PackedVariables | None
+
+
+class _Epoch(NamedTuple):
+    """An epoch with or without weight decay, as a loop and as traced functions."""
+
+    loop: EpochLoop
+    traced: TracedFunction
+    compiled: TracedFunction
 
 
 class GraphRunner(EpochRunner[GraphMemory]):
@@ -39,7 +48,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
     batches : Batches
         The maker of batches.
     by_feature : sequence of int
-        The positions of the trained weights that have a row a feature; empty unless batches are of stored entries.
+        The positions of the trained weights with one row per feature; empty unless batches are sparse.
     layout : PackedLayout or None
         The layout of all weights in one variable, if they are packed.
     """
@@ -56,13 +65,14 @@ class GraphRunner(EpochRunner[GraphMemory]):
         self._layout = layout
         self._by_feature = tuple(by_feature)
         self._may_compile = architecture.may_pad
-        self._loops: dict[bool, tuple[EpochLoop, TracedFunction, TracedFunction]] = {}  # by whether weights decay
+        self._epochs: dict[bool, _Epoch] = {}  # by whether there is weight decay
         for decay_on in (False, True):
-            acts = [decay_on and decays_here for decays_here in architecture.decays.values()]
-            loop, packed = (EpochLoop(architecture, solver, acts, batches, by_feature, p) for p in (None, layout))
+            decays = [decay_on and decays_here for decays_here in architecture.decays.values()]
+            loop = EpochLoop(architecture, solver, decays, batches, by_feature)
+            packed = EpochLoop(architecture, solver, decays, batches, by_feature, layout)
             traced = TracedFunction(packed, sequential=not loop.looks_ahead, optimized=layout is None)
-            # XLA fuses operations by itself, and is slower where all weights are one variable
-            self._loops[decay_on] = loop, traced, TracedFunction(loop, compiled=True)
+            # XLA fuses operations itself, and is slower if all weights are one variable
+            self._epochs[decay_on] = _Epoch(loop, traced, compiled=TracedFunction(loop, compiled=True))
         self._settle = TracedFunction(self._catch_up)
 
     def memory(self) -> GraphMemory:
@@ -72,21 +82,14 @@ class GraphRunner(EpochRunner[GraphMemory]):
         return None if lazy_rows is None else PendingRows(lazy_rows, self._network.n_features)
 
     def defers(self, weight_decay: float) -> bool:
-        return self._layout is not None or self._loops[weight_decay > 0][0].lazy_rows is not None
+        return self._layout is not None or self._epochs[weight_decay > 0].loop.lazy_rows is not None
 
     def pads(self, plan: EpochPlan) -> bool:
         return self._may_compile and is_worth_compiling(self._network, plan)
 
-    def train_epoch(
-        self,
-        variables: Variables,
-        data: Data,
-        scalars: Any,
-        plan: EpochPlan,
-        memory: GraphMemory,
-        padding: Padding | None = None,
-    ) -> tuple[float, float]:
-        loop, traced, compiled = self._loops[plan.weight_decay > 0]
+    def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: GraphMemory) -> tuple[float, float]:
+        plan, data, padding = part
+        loop, traced, compiled = self._epochs[plan.weight_decay > 0]
         if padding is not None and self._may_compile:
             if isinstance(memory, PackedVariables):
                 memory.unpack(variables)
@@ -95,31 +98,31 @@ class GraphRunner(EpochRunner[GraphMemory]):
                 total, total_weight = compiled((variables, None), (data, scalars, tensors), plan.batch_size)
                 return float(total), float(total_weight)
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                self._may_compile = False  # an operation that XLA lacks; it finds out before any has run
+                self._may_compile = False  # XLA lacks an operation; it raises before any has run
         if isinstance(memory, PackedVariables):
             variables = memory.pack(variables)
         elif memory is not None and loop.lazy_rows is not None:
-            return self._train_lazily(variables, data, scalars, plan, memory)
+            return self._train_lazily(variables, part, scalars, memory)
         arguments = (data, scalars, plan_tensors(plan, self._network.dtype))
         total, total_weight = traced((variables, None), arguments, None)
         return float(total), float(total_weight)
 
     def _train_lazily(
-        self, variables: Variables, data: Data, scalars: Any, plan: EpochPlan, memory: PendingRows
+        self, variables: Variables, part: EpochPart, scalars: Any, memory: PendingRows
     ) -> tuple[float, float]:
-        """Train an epoch that leaves rows for later, a segment at a time."""
-        loop, traced, _ = self._loops[plan.weight_decay > 0]
+        """Train while rows that no batch touches wait for their steps; a segment of the steps at a time."""
+        loop, traced, _ = self._epochs[part.plan.weight_decay > 0]
         total = total_weight = 0.0
-        for part in memory.history.segments(plan, loop.shrinks):
-            tensors = plan_tensors(part, self._network.dtype) | memory.advance(part, loop.shrinks)
-            loss, weight = traced((variables, memory.last), (data, scalars, tensors), None)
+        for segment in memory.history.segments(part.plan, loop.shrinks):
+            tensors = plan_tensors(segment, self._network.dtype) | memory.advance(segment, loop.shrinks)
+            loss, weight = traced((variables, memory.last), (part.data, scalars, tensors), None)
             total, total_weight = total + float(loss), total_weight + float(weight)
-            # now and not when somebody reads the weights, on which no result may depend
+            # here and not when the weights are read: reading them must not change any result
             self._bring_up_to_date(variables, memory, loop)
         return total, total_weight
 
     def _bring_up_to_date(self, variables: Variables, memory: PendingRows, loop: EpochLoop) -> None:
-        """Take the steps that rows have waited for in a segment."""
+        """Take the steps that rows have postponed in a segment."""
         assert loop.lazy_rows is not None  # or no row waits
         if loop.lazy_rows.moves or loop.shrinks:
             self._settle((variables, memory.last), (memory.times,))
@@ -133,7 +136,7 @@ class GraphRunner(EpochRunner[GraphMemory]):
 
     @property
     def _lazy_rows(self) -> LazyRows | None:
-        return next((loop.lazy_rows for loop, *_ in self._loops.values() if loop.lazy_rows is not None), None)
+        return next((epoch.loop.lazy_rows for epoch in self._epochs.values() if epoch.loop.lazy_rows is not None), None)
 
     def _catch_up(self, variables: Variables, last: Any, times: Mapping[str, Tensor]) -> None:
         assert self._lazy_rows is not None  # or no row waits

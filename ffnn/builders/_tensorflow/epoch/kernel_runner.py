@@ -1,9 +1,9 @@
-"""Epochs whose first product and its solver's step are one pass of a compiled kernel; TensorFlow does the rest.
+"""Epochs in which a compiled kernel computes the first product and trains the first weight; TensorFlow does the rest.
 
-TensorFlow has no operation that goes through sparse rows by features, forms the gradient of one row of the weights and
-steps in it at once. With one, a step moves the weights and their slots once through memory, makes no dense batch and no
-gradient of the weight, and computes only what is stored. TensorFlow takes the kernel's product and returns the gradient
-of the loss with respect to it.
+TensorFlow has no operation that goes through sparse rows feature by feature, computes the gradient of one row of the
+weight and updates that row at once. The kernel does: a step reads the weight and its slots from memory once, makes
+neither a dense batch nor a gradient of the whole weight, and computes with the stored entries only. TensorFlow takes
+the kernel's product and returns the gradient of the loss with respect to it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
-from ffnn.builders._tensorflow.data.padding import Padding
+from ffnn.builders._tensorflow.data.training_data import EpochPart
 from ffnn.builders._tensorflow.epoch.gradients import batch_gradients
 from ffnn.builders._tensorflow.epoch.runner import EpochRunner, plan_tensors
 from ffnn.builders._tensorflow.epoch.solver_step import SolverStep, rates_at
 from ffnn.builders._tensorflow.first_product import forward_from_product
-from ffnn.builders._tensorflow.forward import Architecture, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.builders._tensorflow.host import n_threads
 from ffnn.builders._tensorflow.memory import memory_of, view_of
 from ffnn.builders._tensorflow.traced import TracedFunction
@@ -32,6 +33,7 @@ from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.threads import Threads
 from ffnn.model import EpochPlan, Rows
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, clipped
 from ffnn.solvers import Adam
 
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from ffnn.network import Network
 
 __all__ = ["KernelRunner"]
-
-Tensor = Any
 
 
 class KernelRunner(EpochRunner[SparseAdam]):
@@ -55,9 +55,9 @@ class KernelRunner(EpochRunner[SparseAdam]):
     solver : Adam or AdamW
         The solver.
     batches : Batches
-        The maker of batches of stored entries.
+        The maker of sparse batches.
     k : int
-        The position of the one trained weight that has a row a feature.
+        The position of the one trained weight with a row per feature.
     """
 
     def __init__(self, architecture: Architecture, solver: Adam, batches: Batches, k: int) -> None:
@@ -68,14 +68,14 @@ class KernelRunner(EpochRunner[SparseAdam]):
         self._decays = tuple(architecture.decays.values())
         self._batches = batches
         self._k = k
-        # without dropout, say, rows go from the data set to the kernel as they are
+        # whether rows go from the data set to the kernel unchanged, as they do without dropout
         self._unchanged = all(type(stage.layer).forward is Input.forward for stage in batches.entry.stages)
         self._enter = TracedFunction(self._entered)
         self._train_rest = TracedFunction(self._step_in_rest, sequential=True)
 
     @staticmethod
     def takes(network: Network, solver: Solver, by_feature: Sequence[int]) -> bool:
-        """Return whether a runner of this kind can train the network on this machine."""
+        """Return whether this runner can train the network on this machine."""
         plain = network.dtype == "float32" and network.compute_dtype is None
         on_cpu = not tf.config.list_logical_devices("GPU")
         return plain and len(by_feature) == 1 and on_cpu and SparseAdam.takes(solver)
@@ -97,15 +97,8 @@ class KernelRunner(EpochRunner[SparseAdam]):
         arrays = self._adam_arrays(variables)
         memory.begin(arrays, plan, decays=not self.defers(plan.weight_decay), shrinks=shrinks)
 
-    def train_epoch(
-        self,
-        variables: Variables,
-        data: Data,
-        scalars: Any,
-        plan: EpochPlan,
-        memory: SparseAdam,
-        padding: Padding | None = None,
-    ) -> tuple[float, float]:
+    def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: SparseAdam) -> tuple[float, float]:
+        plan, data, _ = part  # never padded
         total = total_weight = 0.0
         decay_on = plan.weight_decay > 0
         tensors = plan_tensors(plan, self._network.dtype)
@@ -127,7 +120,7 @@ class KernelRunner(EpochRunner[SparseAdam]):
     def _fetcher(
         self, memory: SparseAdam, data: Data, scalars: Tensor, plan: EpochPlan, tensors: Mapping[str, Any]
     ) -> Callable[[int], None]:
-        """Return a function that brings batch ``i`` to the kernel, if there is such a batch."""
+        """Return a function that passes batch ``i`` to the kernel, if there is such a batch."""
         order = plan.order.astype(np.int32, copy=False)
 
         def fetch(i: int) -> None:
@@ -170,7 +163,7 @@ class KernelRunner(EpochRunner[SparseAdam]):
         product: Tensor,
         decay_on: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Take a step in all other weights; return the loss, its total weight, and its gradient at the product."""
+        """Update all other weights; return the loss, its total weight, and its gradient with respect to the product."""
         k, rows = self._k, self._rows(plan, i)
         targets, weight = (tf.gather(array, rows) for array in truth)
         training = StepInputs(scalars, tf.gather(plan["seeds"], i), weight)
@@ -183,7 +176,7 @@ class KernelRunner(EpochRunner[SparseAdam]):
             targets=targets,
             weight=weight,
         )
-        of_product = gradients.pop(k)  # the kernel clips what it makes of it
+        of_product = gradients.pop(k)  # the kernel clips the gradient that it computes from it
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
         rates = rates_at(plan, i)
         decays = [decay_on and decays_here for decays_here in [*self._decays[:k], *self._decays[k + 1 :]]]

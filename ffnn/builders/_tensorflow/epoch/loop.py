@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ffnn.builders._forward import StepInputs
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow import ops
 from ffnn.builders._tensorflow.data.batches import Batches, Data
@@ -14,13 +15,12 @@ from ffnn.builders._tensorflow.epoch.gradients import batch_gradients
 from ffnn.builders._tensorflow.epoch.packed import PackedLayout
 from ffnn.builders._tensorflow.epoch.solver_step import Decays, SolverStep, rates_at
 from ffnn.builders._tensorflow.epoch.touched import TouchedRows, compact
-from ffnn.builders._tensorflow.forward import Architecture, StepInputs
+from ffnn.builders._tensorflow.forward import Architecture
 from ffnn.lazy_rows import LazyRows
+from ffnn.ops import Tensor
 from ffnn.solver import StochasticSolver, clipped
 
 __all__ = ["EpochLoop"]
-
-Tensor = Any
 
 
 class EpochLoop:
@@ -37,10 +37,10 @@ class EpochLoop:
     batches : Batches
         The maker of batches.
     by_feature : sequence of int
-        The positions of the trained weights of which a step touches only some rows, one a feature; empty unless
-        batches are of stored entries.
+        The positions of the trained weights with one row per feature, of which a step touches only some rows; empty
+        unless batches are sparse.
     layout : PackedLayout, optional
-        The layout of all weights in one variable, where the epochs are given packed variables.
+        The layout of all weights in one variable, if the variables are packed.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class EpochLoop:
         #: Whether a batch is made during the step before it.
         self.looks_ahead = self._network.input.sparse
         decaying = {decays[k] for k in by_feature}
-        #: Whether each step shrinks the weights that have a row a feature.
+        #: Whether each step shrinks the weights with one row per feature.
         self.shrinks = solver.decoupled and decaying == {True}
-        #: How rows that a batch does not meet are left for later, if they are. Under an L2 penalty they cannot be: its
-        #: gradient is not zero where that of the loss is.
+        #: How rows that a batch does not touch postpone their steps, if they do. They cannot under an L2 penalty, whose
+        #: gradient in such a row is not zero.
         self.lazy_rows: LazyRows | None = None
         if decaying == {False} or self.shrinks:
             self.lazy_rows = solver.lazy_rows()
@@ -93,10 +93,10 @@ class EpochLoop:
         scalars : tensor of shape (n_scalars,)
             The network's scalars.
         plan : mapping of str to tensor
-            The result of ``plan_tensors``, with that of ``PendingRows.advance`` where rows wait, or of ``padded_plan``
-            where batches have a fixed size.
+            The result of ``plan_tensors``, with that of ``PendingRows.advance`` if rows postpone steps, or of
+            ``padded_plan`` if batches have a fixed size.
         batch_size : int or None
-            The rows of every batch, where all have the same number.
+            The size of every batch, if all have the same size.
         """
         n_batches = tf.size(plan["step_sizes"]) if batch_size is None else plan["n_batches"]
         size = plan["batch_size"] if batch_size is None else batch_size
@@ -107,12 +107,12 @@ class EpochLoop:
                 rows = tf.strided_slice(plan["order"], begin, begin + size)
             else:
                 rows = tf.slice(plan["order"], begin, [batch_size])
-            # of dense rows nothing random is made beforehand
+            # only the entry stages of sparse rows draw random numbers
             seed = tf.gather(plan["seeds"], i) if self._network.input.sparse else None
             return self._batches.take(data, rows, scalars, seed)
 
         def step(i: Tensor, total: Tensor, total_weight: Tensor, *ready: Any) -> tuple[Any, ...]:
-            # the next batch is made while this step is under way, where that takes long enough to matter
+            # make the next batch during this step, if that takes long enough to matter
             ahead = (batch(tf.minimum(i + 1, n_batches - 1)),) if self.looks_ahead else ()
             loss, weight = self._step(variables, last, ready[0] if ready else batch(i), scalars, plan, i)
             return i + 1, total + tf.cast(loss, tf.float64), total_weight + tf.cast(weight, tf.float64), *ahead
@@ -125,7 +125,7 @@ class EpochLoop:
             step,
             start,
             shape_invariants=(*[tf.TensorShape([])] * 3, *shapes),
-            parallel_iterations=1,  # one step at a time: each needs the weights of the last
+            parallel_iterations=1,  # one step at a time: each needs the previous step's weights
         )
         return total, total_weight
 

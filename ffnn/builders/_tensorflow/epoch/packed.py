@@ -1,4 +1,4 @@
-"""Many small weights in one variable, which turns a step of the solver into one operation."""
+"""Packs many small weights into one variable, so that a solver's step is one operation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tensorflow as tf
 from ffnn.builders._state import Variables
 from ffnn.builders._tensorflow.memory import variable_of
 from ffnn.model import Array
+from ffnn.ops import Tensor
 from ffnn.solver import Solver
 
 __all__ = ["MOST_VALUES", "PackedLayout", "PackedVariables"]
 
-Tensor = Any
 
-#: The most values in all weights that are packed. Each step copies them and their gradient; beyond this size the copy
-#: takes longer than what is saved, some microseconds an operation.
+#: The largest number of values that are packed. Each step copies them and their gradient; beyond this size the copy
+#: takes longer than it saves, which is a few microseconds per operation.
 MOST_VALUES = 2**16
 
 
 class PackedLayout:
-    """The place of each of several weights in one vector.
+    """The positions of several weights in one vector.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ class PackedLayout:
 
 
 class PackedVariables:
-    """The packed variables of one fit, which its steps change in place of the model's.
+    """The packed variables of one fit, which its steps change instead of the model's variables.
 
     Parameters
     ----------
     layout : PackedLayout
-        The place of each weight.
+        The positions of the weights.
     """
 
     def __init__(self, layout: PackedLayout) -> None:
@@ -77,7 +77,7 @@ class PackedVariables:
         self._newer = False  # than the model's variables
 
     def pack(self, variables: Variables) -> Variables:
-        """Return the packed variables, with the model's values; from now on they are the newer ones."""
+        """Return the packed variables with the model's values, which are out of date from now on."""
         if not self._newer:
             values = [np.concatenate([v.numpy().ravel() for v in kind]) for kind in _kinds(variables)]
             if self._packed:
@@ -89,7 +89,7 @@ class PackedVariables:
         return Variables(self._packed[:1], variables.extras, [self._packed[1:]])
 
     def unpack(self, variables: Variables) -> None:
-        """Write the values back to the model's variables, if those are older."""
+        """Write the values back to the model's variables, if those are out of date."""
         if not self._newer:
             return
         for kind, packed in zip(_kinds(variables), self._packed, strict=True):
@@ -100,7 +100,7 @@ class PackedVariables:
 
 
 def _is_elementwise(solver: Solver) -> bool:
-    """Return whether a solver says that its steps are elementwise; a subclass with its own ``update`` says so anew."""
+    """Return whether a solver declares its steps elementwise; a subclass with its own ``update`` declares it anew."""
     classes = type(solver).__mro__
     owner = next(k for k, cls in enumerate(classes) if "update" in vars(cls))
     return solver.elementwise and any("elementwise" in vars(cls) for cls in classes[: owner + 1])

@@ -8,8 +8,7 @@ from typing import Any, Generic, TypeVar
 import tensorflow as tf
 
 from ffnn.builders._state import Variables
-from ffnn.builders._tensorflow.data.batches import Data
-from ffnn.builders._tensorflow.data.padding import Padding
+from ffnn.builders._tensorflow.data.training_data import EpochPart
 from ffnn.builders._tensorflow.memory import tensor_of
 from ffnn.model import EpochPlan, Rows
 
@@ -21,7 +20,7 @@ Memory = TypeVar("Memory")
 class EpochRunner(ABC, Generic[Memory]):
     """Runs the epochs of a program.
 
-    Fits that share a program share its runner. The state that a fit keeps from epoch to epoch is in its own ``memory``.
+    Fits that share a program share its runner. Each fit has its own ``memory``, for state kept between epochs.
     """
 
     @abstractmethod
@@ -37,47 +36,35 @@ class EpochRunner(ABC, Generic[Memory]):
         return False
 
     def begin_epoch(self, variables: Variables, plan: EpochPlan, memory: Memory) -> None:
-        """Prepare for an epoch, whose steps :meth:`train_epoch` may take in several calls; nothing by default."""
+        """Prepare for an epoch, before its first part; does nothing by default."""
 
     @abstractmethod
-    def train_epoch(
-        self,
-        variables: Variables,
-        data: Data,
-        scalars: Any,
-        plan: EpochPlan,
-        memory: Memory,
-        padding: Padding | None = None,
-    ) -> tuple[float, float]:
-        """Train an epoch, or some of its steps, in place; return the sum of the losses and their total weight.
+    def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: Memory) -> tuple[float, float]:
+        """Train a part of an epoch in place; return the sum of the losses and their total weight.
 
         Parameters
         ----------
         variables : Variables
             The fit's variables.
-        data : Data
-            The data set.
+        part : EpochPart
+            The steps and their data.
         scalars : tensor of shape (n_scalars,)
             The network's scalars.
-        plan : EpochPlan
-            The steps.
         memory
             The fit's memory.
-        padding : Padding, optional
-            The padding of the data, if it is padded.
         """
 
     @abstractmethod
     def defers(self, weight_decay: float) -> bool:
-        """Return whether epochs with this weight decay may leave work for :meth:`settle`."""
+        """Return whether epochs with this weight decay may postpone work to :meth:`settle`."""
 
     @abstractmethod
     def settle(self, variables: Variables, memory: Memory) -> None:
-        """Bring the variables up to date with the work that epochs deferred."""
+        """Do the work that epochs have postponed, which brings the variables up to date."""
 
 
 def plan_tensors(plan: EpochPlan, dtype: str) -> dict[str, Any]:
-    """Return an epoch's plan as tensors; those for weight decay only where there is some."""
+    """Return an epoch's plan as tensors, with those for weight decay only if there is any."""
     tensors = {
         "order": tensor_of(plan.order),
         "batch_size": tf.constant(plan.batch_size, tf.int32),

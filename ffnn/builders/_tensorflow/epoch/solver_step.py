@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from ffnn.builders._tensorflow import ops
+from ffnn.ops import Tensor
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import Adam, AdamW
 
 __all__ = ["Decays", "Rates", "SolverStep", "rates_at"]
 
-Tensor = Any
 
-#: Whether weight decay acts on a variable; of packed weights an array, 1 where it acts and 0 where it does not.
+#: Whether weight decay acts on a variable; for packed weights an array with 1 where it acts and 0 elsewhere.
 Decays = bool | np.ndarray[Any, np.dtype[Any]]
 
 
@@ -28,7 +28,7 @@ class Rates(NamedTuple):
     step_size : scalar tensor
         The learning rate times the bias correction.
     shrinkage : scalar tensor or None
-        The share of a weight that decoupled weight decay takes; None without weight decay.
+        The fraction by which decoupled weight decay shrinks a weight; None without weight decay.
     decay : scalar tensor or None
         The weight decay.
     """
@@ -50,7 +50,7 @@ def _apply_adam(weight: Any, slots: Sequence[Any], gradient: Tensor, step_size: 
         var=weight.handle,
         m=slots[0].handle,
         v=slots[1].handle,
-        beta1_power=tf.zeros((), weight.dtype),  # the step size has the bias correction already
+        beta1_power=tf.zeros((), weight.dtype),  # the step size includes the bias correction
         beta2_power=tf.zeros((), weight.dtype),
         lr=step_size,
         beta1=tf.constant(solver.beta_1, weight.dtype),
@@ -81,7 +81,7 @@ class SolverStep:
         return dict(zip(self._solver.slots, slots, strict=True))
 
     def assign(self, weight: Any, slots: Sequence[Any], gradient: Tensor, rates: Rates, decays: Decays) -> None:
-        """Step in a weight's variables."""
+        """Take a step in place."""
         solver = self._solver
         if type(solver) in _FUSED:
             if decays is not False and solver.decoupled:
@@ -109,5 +109,5 @@ class SolverStep:
 
 def _times(rate: Tensor, weight: Any, decays: Decays) -> Tensor:
     """Return a rate for each entry of a weight: 0 where weight decay does not act."""
-    rate = tf.cast(rate, weight.dtype)  # a user's own Keras layers may have another dtype
+    rate = tf.cast(rate, weight.dtype)  # a user's Keras layers may have another dtype
     return rate if isinstance(decays, bool) else rate * tf.constant(decays, weight.dtype)

@@ -1,4 +1,4 @@
-"""The rows of a weight that a batch of very sparse rows touches; see :mod:`ffnn.lazy_rows`."""
+"""Updates only those rows of a weight that a sparse batch touches; see :mod:`ffnn.lazy_rows`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import tensorflow as tf
 from ffnn.builders._tensorflow import ops
 from ffnn.lazy_rows import LazyRows, StepHistory
 from ffnn.model import EpochPlan
-from ffnn.ops import SparseRows
+from ffnn.ops import SparseRows, Tensor
 
 __all__ = ["PendingRows", "TouchedRows", "catch_up", "compact"]
 
-Tensor = Any
 
-#: Rows that are brought up to date at a time: a few megabytes.
+#: The number of rows that are brought up to date at a time, a few megabytes.
 _CHUNK = 8192
 
 
 def compact(x: SparseRows) -> tuple[Tensor, SparseRows]:
-    """Return the columns that have entries, and the batch without the other columns."""
+    """Return the columns with entries, and the batch without the other columns."""
     columns, places = tf.unique(x.columns)
     return columns, SparseRows(x.splits, places, x.values, (x.shape[0], tf.size(columns)))
 
 
 class PendingRows:
-    """One fit's record of the rows that it left for later.
+    """One fit's record of the rows that have postponed steps.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ class PendingRows:
 
 
 class TouchedRows:
-    """The rows of some features in a weight: taken out up to date, and put back after a step.
+    """The rows of some features in a weight, which are read up to date and written back after a step.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ class TouchedRows:
     times : mapping of str to tensor
         :attr:`PendingRows.times`.
     i : scalar tensor
-        The number of steps of the segment that came before.
+        The number of previous steps in the segment.
     """
 
     def __init__(

@@ -1,0 +1,1 @@
+"""``ffnn journal show``: what a journal says of the searches that it records."""

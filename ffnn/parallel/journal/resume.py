@@ -1,0 +1,183 @@
+"""Runs the calls of one ``joblib.Parallel`` that a journal does not have, and records them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import copy
+import os
+import pickle
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+
+from ffnn._utils._private import is_fit_and_score
+from ffnn.exceptions import JournalWarning
+from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_result, has_failed
+from ffnn.parallel.journal.journal import Journal
+from ffnn.parallel.journal.keys import Keys, TaskKey
+from ffnn.parallel.output import STDERR
+
+__all__ = ["ResumedTasks"]
+
+_Future = concurrent.futures.Future[Any]
+_NOT_RECORDED = object()
+
+
+@dataclass
+class _Call:
+    """A call of a batch: what it computes, its recorded result, and what is shown of it."""
+
+    key: TaskKey
+    is_fit: bool
+    result: Any
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class ResumedTasks:
+    """The calls of one ``Parallel``, of which those that a journal has are not made again.
+
+    Parameters
+    ----------
+    journal : Journal
+        The journal.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._path = journal.path
+        self._store = journal.store()
+        self._keys = Keys(journal.reuse_unseeded)
+        self._warned: set[str] = set()
+        self._lock = threading.Lock()
+        # joblib submits the next batch from the callback of one: from a thread of its own, that cannot nest
+        self._reporter = concurrent.futures.ThreadPoolExecutor(1, "ffnn-journal")
+
+    def submit(
+        self,
+        batch: Any,
+        callback: Callable[[Any], Any] | None,
+        run: Callable[[Any, Callable[[Any], Any]], _Future],
+        on_recorded: Callable[[Any], None],
+    ) -> _Future:
+        """Run the calls of a batch that are not recorded; report the results of all.
+
+        Parameters
+        ----------
+        batch : joblib.parallel.BatchedCalls
+            The batch.
+        callback : callable or None
+            Receives the finished future, as from a backend of joblib.
+        run : callable
+            Runs a batch, and passes its finished future to a callback.
+        on_recorded : callable
+            Is told of a batch that need not run.
+        """
+        report = callback or (lambda _: None)
+        calls = [self._look_up(*item) for item in batch.items]
+        missing = [i for i, call in enumerate(calls) if call.result is _NOT_RECORDED]
+        if not missing:
+            done = _finished([call.result for call in calls])
+            on_recorded(batch)
+            try:
+                self._reporter.submit(report, done)
+            except RuntimeError:  # the call is over, or Python ends
+                report(done)
+            return done
+        part = batch
+        if len(missing) < len(calls):
+            part = copy.copy(batch)
+            part.items = [batch.items[i] for i in missing]
+        return run(part, lambda done: report(self._merged(calls, missing, done)))
+
+    def close(self) -> None:
+        """End the thread that reports."""
+        self._reporter.shutdown(wait=False)
+
+    def _look_up(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
+        is_fit = is_fit_and_score(function)
+        try:
+            with self._lock:
+                key = self._keys.of(function, args, kwargs)
+            facts = facts_of_call(function, args, kwargs)
+        except Exception as error:  # of a user's object that is looked at
+            key, facts = TaskKey(None, None, f"{type(error).__name__}: {error}"), {}
+        if key.obstacle is not None:
+            self._warn(key.obstacle, f"results are recorded, but not used again: {key.obstacle}")
+        call = _Call(key, is_fit, _NOT_RECORDED, facts)
+        if key.key is not None and key.obstacle is None:
+            payload = self._store.find(key.key)
+            if payload is not None:
+                call.result = self._unpickled(payload, facts)
+        return call
+
+    def _unpickled(self, payload: bytes, facts: dict[str, Any]) -> Any:
+        try:
+            return pickle.loads(payload)
+        except Exception as error:  # a class is gone, a user's __setstate__ fails
+            name = facts.get("function", "a call")
+            self._warn("pickle", f"a recorded result of {name} cannot be unpickled, and is computed again: {error!r}.")
+            return _NOT_RECORDED
+
+    def _merged(self, calls: list[_Call], missing: list[int], done: _Future) -> _Future:
+        """Record a finished batch; return a future with the results of all calls, or the batch's own failure."""
+        if done.cancelled():
+            return done
+        error = done.exception()
+        timing = _timing(done, len(missing))
+        if error is not None:
+            if not isinstance(error, concurrent.futures.CancelledError):
+                for i in missing:
+                    self._record(calls[i], timing | facts_of_error(error), None)
+            return done
+        results = done.result()
+        for i, result in zip(missing, results, strict=True):
+            calls[i].result = result
+            self._record(calls[i], timing, result)
+        return done if len(missing) == len(calls) else _finished([call.result for call in calls])
+
+    def _record(self, call: _Call, facts: dict[str, Any], result: Any) -> None:
+        """Record the outcome of a call; whatever goes wrong there, the search goes on."""
+        failed = "error" in facts or has_failed(result, call.is_fit)
+        reusable = call.key.key is not None and call.key.obstacle is None and not failed
+        edited = self._keys.edited_files() if reusable else []
+        if edited:
+            self._warn("edited", f"results are not used again: {edited[0]} was changed while the search ran.")
+            reusable = False
+        meta: dict[str, Any] = {"kind": "result", "key": call.key.key, "search": call.key.search, **call.facts, **facts}
+        try:
+            payload = cloudpickle.dumps(result, protocol=5) if reusable else b""
+            if not failed or "error" not in facts:
+                meta |= facts_of_result(result, call.is_fit)
+            self._store.add(meta | {"failed": failed, "reusable": reusable}, payload)
+        except OSError as error:
+            self._warn("write", f"results are not recorded ({error.strerror or error}); the search goes on.")
+        except Exception as error:  # of a user's object that is pickled or looked at
+            self._warn("record", f"the result of {meta.get('function', 'a call')} cannot be recorded: {error!r}.")
+
+    def _warn(self, cause: str, text: str) -> None:
+        """Warn once of each cause."""
+        with self._lock:
+            if cause in self._warned:
+                return
+            self._warned.add(cause)
+        try:
+            warnings.warn(f"journal={str(self._path)!r}: {text}", JournalWarning, stacklevel=2)
+        except JournalWarning as warning:  # a filter makes it an error, which would be lost in this thread
+            STDERR.write(f"JournalWarning: {warning}\n")
+
+
+def _finished(results: list[Any]) -> _Future:
+    future: _Future = concurrent.futures.Future()
+    future.set_result(results)
+    return future
+
+
+def _timing(done: _Future, n_calls: int) -> dict[str, Any]:
+    """Return when and where a batch ran, as far as its executor says."""
+    seconds = getattr(done, "seconds", None)
+    facts = {"ended": time.time(), "client": os.getpid(), "worker": getattr(done, "worker", None)}
+    return facts | {"seconds": None if seconds is None else seconds / n_calls}

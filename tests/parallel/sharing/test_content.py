@@ -1,0 +1,134 @@
+"""Names after content: equal in all processes for equal content, and for nothing else."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ffnn.parallel.sharing.content import digest
+
+ROOT = Path(__file__).parents[3]
+LARGE = ["some text"] * 50_000
+
+
+def same(first: Any, second: Any) -> bool:
+    names = digest(first), digest(second)
+    assert None not in names
+    return names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (1, 1.0),
+        (1, True),
+        ("1", b"1"),
+        (["ab", "c"], ["a", "bc"]),
+        ([1, 2], (1, 2)),
+        ({1, 2}, frozenset({1, 2})),
+        ({"a", "b"}, {"a", "c"}),
+        (np.zeros(3), np.zeros(3, np.float32)),
+        (np.zeros(100_000), np.zeros(100_000, np.int64)),
+        (np.zeros((2, 3)), np.zeros((3, 2))),
+        (np.arange(100_000), np.arange(100_000)[::-1]),
+        (LARGE, [*LARGE[:-1], "some test"]),
+        (scipy.sparse.csr_array(np.eye(3)), scipy.sparse.csc_array(np.eye(3))),
+        (StandardScaler(), StandardScaler(with_mean=False)),
+        (CountVectorizer(preprocessor=str.lower), CountVectorizer(preprocessor=str.upper)),
+        (lambda text: text + "a", lambda text: text + "b"),
+    ],
+)
+def test_other_content_has_another_name(first: Any, second: Any) -> None:
+    assert same(first, copy.deepcopy(first))
+    assert not same(first, second)
+
+
+def test_the_identity_of_parts_does_not_count() -> None:
+    text = "".join(["some ", "text"])
+    assert same([text, text], ["some text", "".join(["some ", "text"])])
+    dtype = np.dtype([("a", float)])
+    assert same([dtype, dtype], [copy.copy(dtype), np.dtype([("a", float)])])
+    assert same(np.arange(100_000)[::2], np.arange(0, 100_000, 2))
+
+
+def test_what_cannot_be_pickled_has_none() -> None:
+    assert digest(threading.Lock()) is None
+    assert digest([iter(())]) is not None
+    assert digest(CountVectorizer(preprocessor=threading.Lock())) is None
+    assert digest({1, (x for x in ())}) is None
+
+
+SCRIPT = """
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from ffnn.parallel.sharing.content import digest
+
+def lower(text, words=frozenset({"a", "b", "c"})):
+    return text if text in {"x", "y", "z"} else text.lower()
+
+print(digest(make_pipeline(CountVectorizer(stop_words={"the", "and", "of"}, preprocessor=lower),
+    FunctionTransformer(np.log1p))))
+"""
+
+
+def test_processes_agree_whatever_the_seed_of_their_hashes() -> None:
+    names = set()
+    for seed in ("1", "2", "3"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+        )
+        names.add(done.stdout)
+    assert len(names) == 1
+    assert len(names.pop().strip()) == 64
+
+
+MODULE = """
+from sklearn.base import BaseEstimator, TransformerMixin
+FACTOR = 1
+class Base(TransformerMixin, BaseEstimator):
+    @staticmethod
+    def scale(X):
+        return X * {factor}
+class Scaled(Base):
+    constant = {constant}
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return self.scale(X)
+"""
+
+
+def test_the_code_of_an_imported_class_counts(tmp_path: Path) -> None:
+    names = set()
+    for factor, constant in ((1, 1), (2, 1), (1, 2)):
+        folder = tmp_path / f"{factor}{constant}"
+        folder.mkdir()
+        (folder / "own_module.py").write_text(MODULE.format(factor=factor, constant=constant))
+        code = "import own_module; from ffnn.parallel.sharing.content import digest; print(digest(own_module.Scaled()))"
+        for _ in range(2):
+            environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+            done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+            names.add(done.stdout)
+    assert len(names) == 3
+
+
+def test_fitted_and_unfitted_ones_differ() -> None:
+    X = scipy.sparse.csr_array(np.eye(4))
+    pipeline = make_pipeline(TfidfTransformer())
+    unfitted = digest(pipeline)
+    assert digest(pipeline.fit(X)) != unfitted
