@@ -33,11 +33,20 @@ WAITING = tuple(Path(__file__).parent / folder for folder in ("faults", "paralle
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Tell whether a test is marked as slow, needs a slow fixture, or runs once more on Keras."""
+    """Tell whether a test needs a slow fixture, or runs once more on Keras."""
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     on_keras = "keras" in (parameters.get("builder"), parameters.get("builder_name"))
-    slow_fixtures = SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
-    return bool(item.get_closest_marker("slow") or on_keras or slow_fixtures)
+    return on_keras or bool(SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())))
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Tell whether a test is not marked as slow."""
+    return item.get_closest_marker("slow") is None
+
+
+def does_wait(item: pytest.Item) -> bool:
+    """Tell whether a test is one of those that mostly wait."""
+    return any(folder in item.path.parents for folder in WAITING)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -48,18 +57,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     another's. So the first process waits while the others compute, the second begins with the slow tests, and no slow
     test is left for the end.
     """
-    waiting: tuple[list[pytest.Item], list[pytest.Item]] = [], []
-    computing: tuple[list[pytest.Item], list[pytest.Item]] = [], []
     for item in items:
-        slow = is_slow(item)
-        if slow:
+        if is_slow(item):
             item.add_marker("slow")
-        kind = waiting if any(folder in item.path.parents for folder in WAITING) else computing
-        kind[not slow].append(item)
+    items.sort(key=is_quick)
+    waiting = [item for item in items if does_wait(item)]
+    slow = [item for item in items if not does_wait(item) and not is_quick(item)]
+    rest = [item for item in items if not does_wait(item) and is_quick(item)]
     part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    first = max(part - len(waiting[0]) - len(waiting[1]), 0)
-    slow_ones, quick_ones = computing
-    items[:] = [*waiting[0], *waiting[1], *quick_ones[:first], *slow_ones, *quick_ones[first:]]
+    n_before = max(part - len(waiting), 0)
+    items[:] = [*waiting, *rest[:n_before], *slow, *rest[n_before:]]
 
 
 #: The engines that the estimators are tested on, with all that an engine takes.

@@ -253,6 +253,7 @@ print(*(str(warning.message) for warning in told if "builder" in str(warning.mes
 """
 
 
+@pytest.mark.slow
 def test_without_kernels_it_is_tensorflow_and_says_so_once(tmp_path):
     fitted = classifier().fit(X, Y)
     (tmp_path / "fitted").write_bytes(pickle.dumps((X, fitted, fitted.decision_function(X))))

@@ -56,6 +56,7 @@ def scores(builder, random_state=7):
     return MLPClassifier(**parameters, random_state=random_state).fit(X, Y).decision_function(X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("builder", "compiled_by_xla"), CASES)
 def test_the_same_bits_again_beside_another_fit_and_in_a_fresh_process(builder, compiled_by_xla, fresh, monkeypatch):
     if compiled_by_xla:

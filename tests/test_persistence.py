@@ -94,6 +94,7 @@ def test_nothing_of_an_engine_is_in_a_pickle(builder):
     assert modules <= {"ffnn", "ffnn_plugins", "numpy", "copy_reg", "copyreg", "__builtin__", "builtins", "_codecs"}
 
 
+@pytest.mark.slow
 def test_a_pickle_is_read_in_another_process(tmp_path):
     estimator = FITS["sparse"](builder="tf")
     path = tmp_path / "estimator.joblib"

@@ -15,6 +15,8 @@ import pytest
 
 from ffnn.builders._engines import _Unloadable, import_engine
 
+pytestmark = pytest.mark.slow
+
 VARIABLES = ("TF_CPP_MIN_LOG_LEVEL", "TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
 
 

@@ -13,6 +13,8 @@ from ffnn_plugins.inputs.sparse import SparseInput
 from ffnn_plugins.layers.affine import Affine
 from tests.support.estimators import model_of, state_of
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 
 

@@ -46,19 +46,19 @@ STRANGER = """
 import concurrent.futures, time
 from ffnn.plugins import hookimpl
 
-class Threads(concurrent.futures.ThreadPoolExecutor):
+class Inline(concurrent.futures.ThreadPoolExecutor):
     def __init__(self, where: str = "here"):
         super().__init__(1)
 
-class Broken(Threads):
+class Broken(Inline):
     def submit(self, *args, **kwargs):
         raise RuntimeError("the cluster is on fire")
 
-class Fails(Threads):
+class Fails(Inline):
     def diagnose(self):
         raise OSError("no route to cluster")
 
-class Empty(Threads):
+class Empty(Inline):
     def diagnose(self):
         return []
 
@@ -69,7 +69,7 @@ class Slow(Empty):
 
 @hookimpl
 def ffnn_executors():
-    return {name.lower(): "stranger:" + name for name in ("Threads", "Broken", "Fails", "Empty", "Slow")}
+    return {name.lower(): "stranger:" + name for name in ("Inline", "Broken", "Fails", "Empty", "Slow")}
 """
 
 
@@ -162,9 +162,9 @@ def test_help_shows_examples_and_the_options_of_an_executor():
 
 
 def test_an_executor_that_knows_nothing_of_hosts_is_asked_to_run_a_task(stranger):
-    done = doctor("--executor", "threads", path=stranger)
-    assert (done.returncode, done.stderr) == (0, "looking at threads ...\n")
-    column = table(done.stdout)["threads"]
+    done = doctor("--executor", "inline", path=stranger)
+    assert (done.returncode, done.stderr) == (0, "looking at inline ...\n")
+    column = table(done.stdout)["inline"]
     assert (column["numpy"], column["clock"], column["usable"]) == ("ok", "ok", "yes")
 
 

@@ -63,6 +63,7 @@ def built(sources, **environment):
     return wheel.name, [name for name in names if name.endswith(".so")], done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_wheel_brings_its_libraries_and_names_its_platform(sources):
     name, libraries, _ = built(sources, PATH="/usr/bin:/bin")
     assert {"ffnn/kernels/sparse_adam-0.so", "ffnn_plugins/builders/_native/float32-0.so"} <= set(libraries)

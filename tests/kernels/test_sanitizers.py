@@ -67,6 +67,7 @@ def test_the_sanitizers_are_at_work(environment):
     assert "broken.c:1" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_kernels_keep_to_their_arrays(environment):
     files = [str(HERE / f"test_{name}.py") for name in ("sparse_adam", "sparse_products", "odd_input")]
     done = run(environment, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--noconftest", "-k", CHOSEN, *files)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -36,6 +37,7 @@ print("tensorflow" in sys.modules, importer._done)
 """
 
 
+@pytest.mark.slow
 def test_the_engine_of_the_first_task_that_needs_one_is_imported_and_of_no_other():
     done = subprocess.run([sys.executable, "-c", FIRST], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["False", "False", "False", "False", "False", "True", "True"], done.stderr[-2000:]
@@ -57,6 +59,7 @@ class Probe(ffnn.MLPClassifier):
         return self.there_
 
 
+@pytest.mark.slow
 def test_a_worker_has_the_engine_before_its_first_fit_begins():
     pipeline = make_pipeline(StandardScaler(), Probe(builder="tf"))
     with ffnn.pool("multiprocessing", n_workers=1, progress=False):

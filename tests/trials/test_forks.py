@@ -65,6 +65,7 @@ print("all held")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["multiprocessing", "dask"])
 def test_a_fork_of_the_client_leaves_its_workers_alone(
     executor: str, tmp_path: Path, request: pytest.FixtureRequest

@@ -64,6 +64,7 @@ for builder in ("tf", "keras"):
 """
 
 
+@pytest.mark.slow
 def test_without_eager_execution_a_fit_is_refused():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=False)
     assert [line.split()[0] for line in done.stdout.splitlines() if "disable_eager_execution" in line] == [

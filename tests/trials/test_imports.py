@@ -51,6 +51,7 @@ def test_a_search_while_its_module_is_imported_is_refused(tmp_path: Path) -> Non
         assert f"{name} is of the module shop.searches, and shop.searches is still being imported" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_search_works_once_its_module_is_imported(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "__init__.py").write_text("")

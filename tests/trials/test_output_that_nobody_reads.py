@@ -54,6 +54,7 @@ def client(note: Path, patience: float, n_pieces: int, stream: str = "stdout") -
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_task_prints_much_and_nobody_reads(stream: str, tmp_path: Path) -> None:
     process = client(tmp_path / "grown", 0.5, 150, stream)

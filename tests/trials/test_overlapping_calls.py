@@ -139,6 +139,7 @@ def test_a_generator_that_is_dropped_leaves_other_calls_alone(pool: Pool) -> Non
     assert list(second) == [2 * N] * 10
 
 
+@pytest.mark.slow
 def test_a_search_hashes_its_data_once(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[int] = []
     name = blobs._name

@@ -37,6 +37,7 @@ def test_the_users_function_is_named() -> None:
         joblib.Parallel()(joblib.delayed(leave)() for _ in range(2))
 
 
+@pytest.mark.slow
 def test_fits_that_died_alike_are_counted_together() -> None:
     class Killed(KNeighborsClassifier):  # type: ignore[misc]
         def fit(self, X: Any, y: Any) -> Any:

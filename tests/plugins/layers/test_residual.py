@@ -90,6 +90,7 @@ def estimator(**parameters):
     return MLPClassifier(**values)
 
 
+@pytest.mark.slow
 def test_all_builders_train_the_same():
     # six features inside, so that the first block projects and the second does not
     tf, keras = (estimator(builder=b, dropout=0.3, dtype="float64").fit(X, Y) for b in ("tf", "keras"))
@@ -98,6 +99,7 @@ def test_all_builders_train_the_same():
         np.testing.assert_allclose(state_of(keras).weights[name], value, rtol=1e-7, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "block", [(NESTED,), ("affine", Residual(("affine", "prelu", "affine")), "layer_norm", Residual((Affine(9),)))]
 )

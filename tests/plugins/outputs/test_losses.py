@@ -253,6 +253,7 @@ def test_robust_losses_resist_an_outlier():
     assert max(errors[:2]) < 0.5 * errors[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", REGRESSION, ids=repr)
 def test_all_builders_train_a_regressor_the_same(output):
     y = np.stack([COUNTS, 3 * COUNTS[::-1]], axis=1)
@@ -265,6 +266,7 @@ def test_all_builders_train_a_regressor_the_same(output):
         np.testing.assert_allclose(model.predict(X), models[0].predict(X), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", CLASSIFICATION, ids=repr)
 def test_all_builders_train_a_classifier_the_same(output):
     X, y = load_iris(return_X_y=True)
