@@ -38,7 +38,7 @@ test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest
 test-fast: $(STAMP)  ## the tests that are not marked slow
 	$(VENV)/bin/pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
 
-demo: $(STAMP)  ## the main job on data that comes with scikit-learn
+demo: $(STAMP)  ## a search beside scikit-learn's, with a killed worker, interrupted and resumed
 	$(PYTHON) examples/digits.py
 
 $(BENCH)/.ready: $(STAMP) scripts/setup-bench.sh benchmarks/requirements-peers.txt

@@ -100,7 +100,8 @@ def edges() -> dict[str, set[str]]:
 
 def floor_of(module: str) -> str:
     """Return the package or module right under ffnn that a module belongs to; "" for ffnn itself."""
-    return module.removeprefix("ffnn").removeprefix(".").partition(".")[0]
+    name = module.removeprefix("ffnn").removeprefix(".").partition(".")[0]
+    return "cli" if name == "__main__" else name
 
 
 def package_edges() -> dict[str, set[str]]:
