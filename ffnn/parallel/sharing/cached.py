@@ -62,8 +62,8 @@ def cached(transformer: Any) -> CachedTransformer:
     anything else that changes meanwhile: a file, the time, a global variable of its module, or another function that it
     calls there. What it prints, and its warnings, appear once.
 
-    ``make_pipeline`` names the step ``cachedtransformer``; ``Pipeline`` takes a name of yours, which parameters of a grid
-    then begin with.
+    ``make_pipeline`` names the step ``cachedtransformer``, as the parameters of a grid then begin; ``Pipeline`` takes a
+    name of yours.
 
     In a pool with ``share=True``, the workers of a host share what they compute, and nothing need be wrapped.
 
