@@ -140,7 +140,7 @@ def _draws(rows: Array, root_seed: int, epoch: int, n_batches: int) -> tuple[Arr
 @functools.lru_cache(maxsize=512)
 def _kept_draws(rows: bytes, dtype: np.dtype[Any], root_seed: int, epoch: int, n_batches: int) -> tuple[Array, Array]:
     """Return the same, drawn once for all fits: those of a search on one fold, say."""
-    drawn = _draws(np.frombuffer(rows, dtype), root_seed, epoch, n_batches)
+    drawn = _draws(np.frombuffer(rows, dtype).copy(), root_seed, epoch, n_batches)
     for array in drawn:
         array.flags.writeable = False
     return drawn

@@ -21,7 +21,7 @@ CODE = """
 import ctypes, sys
 import numpy as np
 from ffnn import kernels
-kernels.load = lambda name, folder=None: ctypes.CDLL(f"{sys.argv[1]}/{name}.so")
+kernels.load = lambda name, folder=None: ctypes.CDLL(f"{sys.argv[1]}/{name}-{sys.argv[2]}.so")
 from ffnn.model import Rows, State
 from ffnn.solvers import SGD
 from ffnn.testing._suite import OUTPUTS, make_problem
@@ -86,10 +86,11 @@ def test_no_shape_leads_outside_of_memory(tmp_path):
     ]
     if not all(Path(path).is_absolute() for path in where):
         pytest.skip("gcc has no sanitizers here")
-    level = ["-march=x86-64-v3"] if platform.machine() == "x86_64" and "avx2" in cpu_flags() else []
+    level = 3 if platform.machine() == "x86_64" and "avx2" in cpu_flags() else 0
+    march = ["-march=x86-64-v3"] if level else []
 
     def compiled(name):
-        command = ["gcc", *OPTIONS, *level, f"{SOURCES}/{name}.c", "-o", f"{tmp_path}/{name}.so", "-lm"]
+        command = ["gcc", *OPTIONS, *march, f"{SOURCES}/{name}.c", "-o", f"{tmp_path}/{name}-{level}.so", "-lm"]
         subprocess.run(command, check=True)
 
     with ThreadPoolExecutor(2) as pool:
@@ -100,7 +101,7 @@ def test_no_shape_leads_outside_of_memory(tmp_path):
         "PYTHONMALLOC": "malloc",
     }
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(tmp_path)],
+        [sys.executable, "-c", CODE, str(tmp_path), str(level)],
         env=environment,
         cwd=ROOT,
         capture_output=True,
