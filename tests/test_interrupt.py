@@ -71,3 +71,32 @@ def test_two_leave_the_estimator_as_it_was(found: dict[str, dict[str, object]]) 
         assert two["n_iter"] == (2 if fitted_before else None), name
         assert two["as_before"] == fitted_before, name
         assert two["handler"], name
+
+
+LONG_EPOCH = """
+import os, signal, threading, time
+import numpy as np
+from ffnn import MLPClassifier
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(30_000, 300)).astype(np.float32), rng.integers(0, 2, 30_000)
+estimator = MLPClassifier((2000, 2000), builder="native", n_epochs=1, random_state=0)
+ended = threading.Event()
+
+def press():
+    while not ended.wait(0.5):
+        os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=press).start()
+try:
+    estimator.fit(X, y)
+except KeyboardInterrupt:
+    ended.set()
+    print("as before" if not hasattr(estimator, "classes_") else "fitted")
+ended.set()
+"""
+
+
+def test_two_in_a_long_epoch_of_the_native_builder_end_it_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", LONG_EPOCH], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "as before\n", done.stderr

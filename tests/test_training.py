@@ -26,6 +26,11 @@ def plan_of(rows, batch_size=4, root_seed=0, epoch=0, first_step=0, solver=None)
     )  # fmt: skip
 
 
+def test_no_rows_make_no_batch():
+    plan = plan_of([])
+    assert (plan.n_batches, len(plan.order)) == (0, 0)
+
+
 PLANS = {
     "rows": st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=60, unique=True),
     "batch_size": st.integers(1, 80),

@@ -147,7 +147,7 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
             If a loss or a weight becomes infinite or NaN; the estimator is then as it was before.
         KeyboardInterrupt
             After Ctrl-C: the epoch is finished first, and the estimator keeps its weights. A second Ctrl-C acts at once
-            and leaves the estimator as it was before.
+            (on TensorFlow once the epoch has ended), and leaves the estimator as it was before.
         """
         held = Held(X_val, y_val, sample_weight_val)
         with one_at_a_time(self):

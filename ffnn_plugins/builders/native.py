@@ -37,9 +37,9 @@ _MOST_STORED = 2**31
 class NativeBuilder(Builder):
     """Trains and predicts by kernels in C that come with ffnn, on the CPU.
 
-    An epoch is one call into C. Nothing is traced, compiled or imported before the first one. Results do not depend on
-    the number of threads, but may differ in the last digit from processor to processor. The masks of dropout
-    are not those of the other builders.
+    An epoch is one call into C, a very long one several. Nothing is traced, compiled or imported before the first one.
+    Results do not depend on the number of threads, but may differ in the last digit from processor to processor. The
+    masks of dropout are not those of the other builders.
 
     It supports the built-in activations, losses and solvers, and layers and inputs with a method ``to_native``. Other
     networks are refused; the error names the part that is not supported.

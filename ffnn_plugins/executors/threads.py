@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import time
 from typing import Any
 
@@ -16,6 +17,35 @@ from ffnn.parallel.options import check_count, check_optional_count
 from ffnn.parallel.tasks.budget import cpu_count
 
 __all__ = ["ThreadsExecutor"]
+
+
+class _Blas:
+    """The limit of BLAS's threads, which is one for the whole process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._limits: list[int] = []  # of the executors that have workers
+        self._before: threadpool_limits | None = None
+
+    def limit(self, n_threads: int) -> None:
+        """Limit BLAS for an executor."""
+        with self._lock:
+            self._limits.append(n_threads)
+            applied = threadpool_limits(min(self._limits), user_api="blas")
+            self._before = self._before or applied
+
+    def release(self, n_threads: int) -> None:
+        """Lift the limit of an executor; the last one restores what was before the first."""
+        with self._lock:
+            self._limits.remove(n_threads)
+            if self._limits:
+                threadpool_limits(min(self._limits), user_api="blas")
+            elif self._before is not None:
+                self._before.restore_original_limits()
+                self._before = None
+
+
+_blas = _Blas()
 
 
 class ThreadsExecutor(Executor):
@@ -39,7 +69,8 @@ class ThreadsExecutor(Executor):
     estimators for each fit. A task that runs cannot be ended: cancelling drops those that have not begun. A task that
     kills its process kills all of it, and there are no time-outs: for these, use ``multiprocessing``.
 
-    While there are workers, BLAS is limited to ``threads_per_worker`` threads in the whole process.
+    While there are workers, BLAS is limited to ``threads_per_worker`` threads in the whole process; with several such
+    executors at once, to the smallest number of theirs.
     """
 
     in_process = True
@@ -50,7 +81,6 @@ class ThreadsExecutor(Executor):
         share = check_optional_count("threads_per_worker", threads_per_worker)
         self._n_threads = max(1, n_cpus // self._n_workers) if share is None else share
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
-        self._limits: threadpool_limits | None = None
 
     @property
     def n_workers(self) -> int:
@@ -63,7 +93,7 @@ class ThreadsExecutor(Executor):
                 future.cancel()
                 return
             if self._threads is None:
-                self._limits = threadpool_limits(self._n_threads, user_api="blas")
+                _blas.limit(self._n_threads)
                 self._threads = concurrent.futures.ThreadPoolExecutor(self._n_workers, "ffnn", self._begin_thread)
             self._threads.submit(_run, task, future)
 
@@ -76,11 +106,9 @@ class ThreadsExecutor(Executor):
     def _stop(self, wait: bool) -> None:
         with self._open_lock:
             threads, self._threads = self._threads, None
-            limits, self._limits = self._limits, None
         if threads is not None:
             threads.shutdown(wait)
-        if limits is not None:
-            limits.restore_original_limits()
+            _blas.release(self._n_threads)
 
 
 def _run(task: Task, future: Future[Any]) -> None:

@@ -58,8 +58,12 @@ def cached(transformer: Any) -> CachedTransformer:
     - it draws from the global generator of NumPy or of Python, changes its X, or returns X or a part of its memory;
     - it, or its data, cannot be pickled.
 
-    A transformer that draws random numbers in any other way must not be wrapped. What it prints, and its warnings,
-    appear once.
+    A transformer that draws random numbers in any other way must not be wrapped, nor one whose results depend on
+    anything else that changes meanwhile: a file, the time, a global variable of its module, or another function that it
+    calls there. What it prints, and its warnings, appear once.
+
+    ``make_pipeline`` names the step ``cachedtransformer``, as the parameters of a grid then begin; ``Pipeline`` takes a
+    name of yours.
 
     In a pool with ``share=True``, the workers of a host share what they compute, and nothing need be wrapped.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import pickle
-import weakref
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
@@ -79,15 +79,13 @@ def _number(*parts: bytes) -> int:
     return int.from_bytes(content.digest(), "big")
 
 
-_codes: weakref.WeakKeyDictionary[type | FunctionType, bytes] = weakref.WeakKeyDictionary()
-
-
 def _code_of(thing: type | FunctionType) -> bytes:
-    """Return a digest of the code of a class with its bases, or of a function; empty if it is not written in Python."""
-    if thing not in _codes:
-        texts = list(_texts_of_class(thing) if isinstance(thing, type) else _texts(thing))
-        _codes[thing] = hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).digest() if texts else b""
-    return _codes[thing]
+    """Return a digest of the code of a class with its bases, or of a function; empty if it is not written in Python.
+
+    It is made anew each time, since the attributes of a class may be changed.
+    """
+    texts = list(_texts_of_class(thing) if isinstance(thing, type) else _texts(thing))
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).digest() if texts else b""
 
 
 def _texts_of_class(kind: type) -> Iterator[str]:
@@ -100,7 +98,7 @@ def _texts_of_class(kind: type) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     """Yield what an attribute of a class does: its constants, and the code of functions, however they are wrapped."""
     if isinstance(value, FunctionType):
-        yield from _texts_of_code(value.__code__)
+        yield _text_of_code(value.__code__)
         for default in (*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()):
             yield from _texts(default) if not isinstance(default, FunctionType) else ()
         yield from _texts(getattr(value, "__wrapped__", ()))
@@ -111,9 +109,21 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part) if part is not None else ()
     elif isinstance(value, _SIMPLE):
         yield repr(value)
-    elif isinstance(value, tuple):
+    elif isinstance(value, np.ndarray):
+        yield digest(value) or ""
+    elif isinstance(value, tuple | list):
         for item in value:
             yield from _texts(item)
+    elif isinstance(value, set | frozenset):
+        yield from sorted(text for item in value for text in _texts(item))
+    elif isinstance(value, dict):
+        for item in value.items():
+            yield from _texts(item)
+
+
+@functools.lru_cache(maxsize=4096)
+def _text_of_code(code: CodeType) -> str:
+    return "\0".join(_texts_of_code(code))
 
 
 def _texts_of_code(code: CodeType) -> Iterator[str]:

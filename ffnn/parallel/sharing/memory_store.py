@@ -97,7 +97,12 @@ class MemoryStore(Store):
             if found is None:
                 return None
             self._values.move_to_end(name)
-        return (found.load(), True) if found.buffers else (None, False)
+        if not found.buffers:
+            return None, False
+        try:
+            return found.load(), True
+        except Exception:  # a user's __setstate__ may raise anything
+            return None, False
 
     def _keep(self, name: str, value: Any, shareable: bool) -> bool:
         pickled = Pickled()

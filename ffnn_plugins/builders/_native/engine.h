@@ -106,7 +106,8 @@ static void *train(void *argument) {
     return NULL;
 }
 
-/* Train an epoch, and write the sum of the losses and their total weight; return whether there was enough memory. */
+/* Train an epoch or a part of it, and add the losses and their total weight to `result`, in the order of the batches,
+   whatever the parts; return whether there was enough memory. */
 int ffnn_train(const struct network *net, const struct data *data, const struct plan *plan, int64_t n_threads,
                double *result) {
     struct work work = {.net = net, .data = data, .truth = data->truth};
@@ -121,6 +122,8 @@ int ffnn_train(const struct network *net, const struct data *data, const struct 
     struct job jobs[MOST_THREADS];
     pthread_t threads[MOST_THREADS];
     for (int i = 0; i < n; i++) jobs[i] = (struct job){.work = &work, .plan = plan, .me = i};
+    jobs[0].total = result[0];
+    jobs[0].total_weight = result[1];
     int started = 1;
     while (started < n && !pthread_create(threads + started, NULL, train, jobs + started)) started++;
     work.team.n = started; /* the system may refuse more threads */

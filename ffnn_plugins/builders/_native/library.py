@@ -114,9 +114,11 @@ class Library:
         assert library is not None  # the builder has asked whether it is there
         return library
 
-    def train(self, network: Network, data: Data, plan: Plan, n_threads: int) -> tuple[float, float]:
-        """Train an epoch; return the sum of the losses and their total weight."""
-        result = (_NUMBER * 2)()
+    def train(
+        self, network: Network, data: Data, plan: Plan, n_threads: int, before: tuple[float, float] = (0.0, 0.0)
+    ) -> tuple[float, float]:
+        """Train an epoch; return the sum of the losses and their total weight, added to those of the steps before."""
+        result = (_NUMBER * 2)(*before)
         references = (ctypes.byref(network), ctypes.byref(data), ctypes.byref(plan))
         self._check(self._library.ffnn_train(*references, _INTEGER(n_threads), result))
         return result[0], result[1]

@@ -25,6 +25,8 @@ __all__ = ["NativeModel"]
 
 #: The number of multiplications of a step from which several threads share it; below, waiting costs more than it saves.
 _WORTH_THREADS = 2e7
+#: The number of multiplications of a call, some tenths of a second: Python sees Ctrl-C between two calls only.
+_AT_ONCE = 5e9
 
 
 def _sum_of_squares(array: Array) -> float:
@@ -198,11 +200,15 @@ class NativeModel:
         assert self._data is not None  # load() comes first
         if plan.clip_norm is not None and not self._gradients:
             self._keep_gradients()
-        rows = min(plan.batch_size, len(plan.order))
-        n_threads = _n_threads() if rows * self._work >= _WORTH_THREADS else 1
-        total, total_weight = self._library.train(self._network, self._data, self._plan.of(plan), n_threads)
+        work = min(plan.batch_size, len(plan.order)) * self._work
+        n_threads = _n_threads() if work >= _WORTH_THREADS else 1
+        n_steps = max(1, int(_AT_ONCE / max(work, 1.0)))
+        parts = (plan.steps(i, i + n_steps) for i in range(0, plan.n_batches, n_steps))
+        sums = 0.0, 0.0
+        for part in [plan] if plan.n_batches <= n_steps else parts:
+            sums = self._library.train(self._network, self._data, self._plan.of(part), n_threads, sums)
         self._step += plan.n_batches
-        return total / total_weight if total_weight else 0.0
+        return sums[0] / sums[1] if sums[1] else 0.0
 
     def loss_and_gradient(self, weights: Arrays) -> tuple[float, Arrays]:
         assert self._data is not None  # load() comes first

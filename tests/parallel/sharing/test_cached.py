@@ -117,6 +117,34 @@ def test_unseeded_warm_and_drawing_transformers_are_computed_each_time() -> None
     assert before != middle != generator.get_state()[2]
 
 
+class Unloadable(StandardScaler):
+    """Can be pickled once it is fitted, but not loaded."""
+
+    def __setstate__(self, state: Any) -> None:
+        raise OSError("not here")
+
+
+def test_what_cannot_be_loaded_is_computed_each_time() -> None:
+    expected = StandardScaler().fit_transform(X)
+    for _ in range(3):
+        wrapped = ffnn.cached(Unloadable())
+        np.testing.assert_array_equal(wrapped.fit_transform(X), expected)
+        np.testing.assert_array_equal(wrapped.transform(X), expected)
+
+
+class Times(FunctionTransformer):
+    factor = 2
+
+    def transform(self, X: Any) -> Any:
+        return X * self.factor
+
+
+def test_changes_of_the_class_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    for factor in (2, 5, 2):
+        monkeypatch.setattr(Times, "factor", factor)
+        np.testing.assert_array_equal(ffnn.cached(Times()).fit(X).transform(X), X * factor)
+
+
 def test_a_class_of_the_user_stays_as_it_is(log: Path) -> None:
     vectorizer = counting(log)
     method = type(vectorizer).fit_transform

@@ -81,6 +81,19 @@ def test_workers_share_the_cpus(n_workers: int, threads_per_worker: int | None, 
     assert (blas_threads(), openmp_threads(), _n_threads()) == before
 
 
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_several_at_once_leave_blas_as_it_was(first_ends_first: bool) -> None:
+    before = blas_threads()
+    first, second = ThreadsExecutor(1, threads_per_worker=3), ThreadsExecutor(1, threads_per_worker=2)
+    assert first.submit(blas_threads).result(60) == {3}
+    assert second.submit(blas_threads).result(60) == first.submit(blas_threads).result(60) == {2}
+    ends, stays = (first, second) if first_ends_first else (second, first)
+    ends.shutdown()
+    assert stays.submit(blas_threads).result(60) == {2 if first_ends_first else 3}
+    stays.shutdown()
+    assert blas_threads() == before
+
+
 def test_nothing_starts_before_the_first_task_and_nothing_is_left_after_the_last() -> None:
     before = threading.active_count()
     executor = ThreadsExecutor(3)
