@@ -63,7 +63,8 @@ def _prepare() -> None:
 def _look_for_gpus() -> None:
     """Make TensorFlow find out that there is no GPU, where there is none, which it prints as an error."""
     tf = sys.modules.get("tensorflow")
-    if tf is not None and hasattr(tf, "config") and not has_gpu_driver():  # another GPU's driver could not be used after a fork
+    # where there is a driver, it stays untouched before the first operation: a forked child could not use it
+    if tf is not None and hasattr(tf, "config") and not has_gpu_driver():
         tf.config.list_physical_devices()
 
 
