@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import sys
 import threading
@@ -11,12 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 from ffnn._utils.forks import check_not_forked
 from ffnn.builders._quiet import has_gpu_driver, quiet_start
 
-__all__ = ["check_tensorflow", "import_engine"]
+__all__ = ["check_tensorflow", "import_engine", "keras_backend"]
 
 
 def import_engine(name: str) -> None:
@@ -49,6 +51,18 @@ def check_tensorflow() -> None:
             "TensorFlow does not run operations here, but writes them into a graph. Call fit, predict and the like "
             "outside of tf.Graph() and of tf.function, and leave out tf.compat.v1.disable_eager_execution()."
         )
+
+
+def keras_backend() -> str:
+    """Return the backend that Keras will run on, by its own rule: the environment, its file of settings, TensorFlow."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((folder / "keras.json").read_text())["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
 
 
 def _prepare() -> None:

@@ -34,6 +34,7 @@ class TensorFlowBuilder(Builder):
 
     engine = "tensorflow"
     requirement = "tensorflow"
+    otherwise = ", which has releases for Python 3.11 to 3.13. Or use builder='native' or 'auto'."
 
     def __init__(self, device: str | None = None) -> None:
         self.device = device
