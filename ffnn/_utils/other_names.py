@@ -105,7 +105,7 @@ NAMES: dict[str, dict[str, Equivalent]] = {
         "model_kwargs": Equivalent("", "Leave it out: each argument is a parameter of the estimator, such as dropout."),
         "fit_kwargs": _FIT_KWARGS,
         "warm_start": _WARM,
-        **{f"fit_kwargs: {name}": found for name, found in _KERAS_FIT.items()},
+        **{f'fit_kwargs["{name}"]': found for name, found in _KERAS_FIT.items()},
     },
     "skorch": {
         "module": Equivalent("hidden_units", "with activation, dropout and block; no PyTorch module can be given"),
