@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ffnn.solver import Solver
     from ffnn.training.listeners import Listener, Run
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "can_be_found"]
 
 
 class Builder(DocumentedMixin, BaseEstimator, ABC):
@@ -29,6 +29,8 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
     #: The engine's top-level module, and what to install for it.
     engine: ClassVar[str]
     requirement: ClassVar[str]
+    #: What the error adds where the engine is not installed: another way.
+    otherwise: ClassVar[str] = ""
     #: Whether a forked child can use the models of its parent, which an engine with threads cannot.
     survives_fork: ClassVar[bool] = False
 
@@ -87,14 +89,15 @@ class Builder(DocumentedMixin, BaseEstimator, ABC):
         EngineNotInstalledError
             With the command that installs it.
         """
-        if not _can_be_found(self.engine):
+        if not can_be_found(self.engine):
             raise EngineNotInstalledError(
                 f"{parameter}={self!r} needs {self.engine}, which is not installed. "
-                f"Install it with: python -m pip install '{self.requirement}'"
+                f"Install it with: python -m pip install '{self.requirement}'{self.otherwise}"
             )
 
 
-def _can_be_found(module: str) -> bool:
+def can_be_found(module: str) -> bool:
+    """Return whether a module is installed, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):  # somebody keeps it from being imported

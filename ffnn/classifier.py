@@ -12,6 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import column_or_1d
 
 from ffnn._utils.checks import check_classes
+from ffnn._utils.other_names import explains_unknown_names
 from ffnn._utils.sparse_check import checked_sparse
 from ffnn.estimator.base import BaseMLP
 from ffnn.model import Array
@@ -133,6 +134,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     classes_: Array
 
+    @explains_unknown_names
     def __init__(
         self,
         hidden_units: int | Sequence[int] = (256,),

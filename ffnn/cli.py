@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, cast
 
 from ffnn._utils.console import OutputError, show, warn
-from ffnn.exceptions import PluginWarning
+from ffnn.exceptions import FfnnError, PluginWarning
 from ffnn.journal.command import add_parser as add_journal
 
+if TYPE_CHECKING:
+    from ffnn.plugins.hookspecs import Kind
+    from ffnn.plugins.manager import Entry
+
 __all__ = ["main"]
+
+_BROKEN = 1
+_FIELDS = ("kind", "name", "distribution", "version", "error")
+_STATUSES = """\
+exit status:
+  0    success; also where a plugin is broken, unless --check is given
+  1    `plugins --check`: a plugin is broken; `doctor`: a host cannot be used
+  2    the command line is wrong
+  74   standard output cannot be written to; 141 if it is a pipe that was closed
+  130  interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Notes
     -----
-    Each command's ``--help`` lists its other statuses. If standard output cannot be written to, the status is 74, or
-    141 for a broken pipe.
+    ``ffnn --help`` lists the other statuses.
     """
     try:
         return _run(sys.argv[1:] if argv is None else list(argv))
@@ -52,17 +68,25 @@ def _run(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        prog="ffnn", description="Feed-forward neural networks that behave as scikit-learn estimators."
+        prog="ffnn",
+        description="Feed-forward neural networks that behave as scikit-learn estimators.",
+        epilog=_STATUSES,
+        formatter_class=raw,
     )
     parser.add_argument("--version", action="version", version=f"ffnn {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     plugins = commands.add_parser(
         "plugins",
         help="list the installed plugins",
-        description="List the registered plugins with kind, name, class and distribution, and the kernels. "
+        description="List the registered plugins with kind, name, class and distribution, and the kernels.\n"
         "Problems are shown on standard error; a broken plugin does not affect the others.",
+        epilog=_STATUSES,
+        formatter_class=raw,
     )
+    plugins.add_argument("--check", action="store_true", help="import every class; exit with 1 if one is broken")
+    plugins.add_argument("--json", action="store_true", help="print JSON instead of a table, problems included")
     plugins.set_defaults(run=_plugins)
     commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     add_journal(commands.add_parser("journal", help="show the searches that a journal records"))
@@ -83,13 +107,36 @@ def _plugins(arguments: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)  # the listing shows them
         entries = registry.entries()
-    usable = [entry for entry in entries if entry.error is None]
-    rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
-    show(f"{_table(('kind', 'name', 'class', 'distribution'), rows)}\n\n{kernels.describe()}")
-    for entry in entries:
-        if entry.error is not None:
-            warn(f"{entry.label}: {entry.error}")
-    return 0
+        if arguments.check:
+            entries = [_checked(entry) for entry in entries]
+    if arguments.json:
+        plugins = [
+            {"class": entry.target, **{name: getattr(entry, name) for name in _FIELDS}, "usable": entry.error is None}
+            for entry in entries
+        ]
+        show(json.dumps({"plugins": plugins, "kernels": kernels.describe()}, indent=2))
+    else:
+        usable = [entry for entry in entries if entry.error is None]
+        rows = [(entry.kind, entry.name, entry.target, entry.origin) for entry in usable]
+        show(f"{_table(('kind', 'name', 'class', 'distribution'), rows)}\n\n{kernels.describe()}")
+        for entry in entries:
+            if entry.error is not None:
+                warn(f"{entry.label}: {entry.error}")
+    return _BROKEN if arguments.check and any(entry.error is not None for entry in entries) else 0
+
+
+def _checked(entry: Entry) -> Entry:
+    """Return the entry, with an error if its class cannot be imported."""
+    from ffnn.plugins import registry
+    from ffnn.plugins.guard import message
+
+    if entry.error is not None or entry.kind == "plugin":
+        return entry
+    try:
+        registry.load(cast("Kind", entry.kind), entry.name)
+    except FfnnError as error:
+        return dataclasses.replace(entry, error=message(error))
+    return entry
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

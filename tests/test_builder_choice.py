@@ -239,6 +239,43 @@ def test_all_but_tensorflow_works_where_it_cannot_be_imported(tmp_path):
     assert (moved, engines) == ("native", "[]")
 
 
+ELSEWHERE = """
+import warnings
+import numpy as np
+from sklearn.utils.estimator_checks import estimator_checks_generator
+for found in (ffnn.MLPClassifier(n_epochs=2, random_state=0), ffnn.MLPRegressor(n_epochs=2, random_state=0)):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        checks = [check for _, check in estimator_checks_generator(found)][::5]
+        for check in checks:
+            check(type(found)(n_epochs=2, random_state=0))
+print(len(checks) > 5)
+with ffnn.pool("multiprocessing", n_workers=2, progress=False):
+    again = GridSearchCV(ffnn.MLPClassifier(n_epochs=1), {"hidden_units": [(4,), (5,)]}, cv=2).fit(X, y)
+ffnn.save(again.best_estimator_, sys.argv[1])
+print(again.best_estimator_.builder_, (ffnn.load(sys.argv[1]).predict(X) == again.predict(X)).all())
+for backend in ("tensorflow", "jax"):
+    os.environ["KERAS_BACKEND"] = backend
+    try:
+        print(ffnn.MLPClassifier(n_epochs=1, builder="keras").fit(X, y).builder_)
+    except ValueError as error:
+        print(type(error).__name__, error)
+"""
+
+
+@pytest.mark.slow
+def test_where_there_is_no_tensorflow_searches_and_keras_on_jax_work(tmp_path):
+    """As on Python 3.14: in the workers, too."""
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT_TENSORFLOW)
+    lines = run("import os\n" + DEFAULT + ELSEWHERE, tmp_path / "fitted", PYTHONPATH=str(tmp_path))
+    assert lines[:3] == ["True native native", "True", "native True"]
+    assert lines[3].startswith(
+        "EngineNotInstalledError builder=KerasBuilder(): Keras runs on 'tensorflow', which is not"
+    )
+    assert "export KERAS_BACKEND=jax" in lines[3]
+    assert lines[4:] == ["keras"]
+
+
 WITHOUT_KERNELS = """
 import pickle, sys, warnings
 import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -48,6 +49,67 @@ def test_a_broken_plugin_is_shown_on_standard_error_and_the_command_succeeds(ins
         "plugin 'bad' (broken_one) of broken 1.2: "
         "could not be loaded: ModuleNotFoundError: No module named 'no_such_package_at_all'\n"
     )
+
+
+PLUGINS = """
+from ffnn.plugins import hookimpl
+@hookimpl
+def ffnn_layers(): return {'scale': 'sound:Scale', 'lost': 'sound:Lost'}
+class Scale: pass
+"""
+
+
+def test_check_imports_every_class_and_fails_where_one_is_broken(install):
+    sound = ffnn("plugins", "--check")
+    assert (sound.returncode, sound.stderr) == (0, "")
+    site = install("sound", "any = sound", version="0.3", sound=PLUGINS)
+    assert ffnn("plugins", path=site).returncode == 0  # whose classes are not imported
+    done = ffnn("plugins", "--check", path=site)
+    assert done.returncode == 1
+    assert ["layer", "scale", "sound:Scale", "sound", "0.3"] in [line.split() for line in done.stdout.splitlines()]
+    assert "sound:Lost" not in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("layer 'lost' (sound:Lost) of sound 0.3: ")
+    assert "could not be imported: AttributeError" in line
+
+
+def test_check_fails_where_an_entry_point_is_broken(install):
+    site = install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
+    assert ffnn("plugins", "--check", path=site).returncode == 1
+
+
+def test_json_has_the_usable_plugins_and_the_broken(install):
+    site = install("sound", "any = sound", version="0.3", sound=PLUGINS)
+    done = ffnn("plugins", "--json", "--check", path=site)
+    data = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    found = {(plugin["kind"], plugin["name"]): plugin for plugin in data["plugins"]}
+    assert found["layer", "scale"] == {
+        "class": "sound:Scale",
+        "kind": "layer",
+        "name": "scale",
+        "distribution": "sound",
+        "version": "0.3",
+        "error": None,
+        "usable": True,
+    }
+    assert not found["layer", "lost"]["usable"]
+    assert "AttributeError" in found["layer", "lost"]["error"]
+    assert {name for kind, name in found if kind == "builder"} == {"tf", "keras", "native"}
+    assert "sparse_adam" in data["kernels"]
+
+
+def test_help_imports_nothing_heavy_and_tells_the_exit_statuses():
+    heavy = ["sklearn", "scipy", "pandas", "matplotlib", "tensorflow", "keras", "pluggy"]
+    code = (
+        "import sys, contextlib\nfrom ffnn.cli import main\nwith contextlib.suppress(SystemExit): main(['--help'])\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for status in ("0", "1", "2", "74", "130"):
+        assert f"\n  {status} " in done.stdout
+    assert "exit status:" in ffnn("plugins", "--help").stdout
 
 
 @pytest.mark.parametrize("arguments", [(), ("no-such-command",)])

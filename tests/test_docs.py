@@ -11,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier as SklearnClassifier
+from sklearn.neural_network import MLPRegressor as SklearnRegressor
 
+from ffnn._utils.other_names import NAMES
 from ffnn.layer import Context, Layer
 from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
+from scripts import coming_from
 
 ROOT = Path(__file__).parents[1]
 TUTORIAL = ROOT / "docs/plugins/index.md"
@@ -98,6 +102,34 @@ def test_the_first_examples_print_what_the_page_says(page, tmp_path):
         # the last digits depend on the processor
         shown, said = (list(map(float, fraction.findall(words))) for words in (text, line))
         assert said == pytest.approx(shown, abs=0.02)
+
+
+COMING_FROM = sorted((ROOT / "docs/coming-from").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", COMING_FROM, ids=lambda page: page.stem)
+def test_what_the_pages_on_coming_from_another_library_show_is_printed(page, tmp_path):
+    code = "\n".join(code for _, code in blocks(page, "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout == "".join(text for _, text in blocks(page, "text")), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", COMING_FROM, ids=lambda page: page.stem)
+def test_a_page_on_coming_from_another_library_has_its_table(page):
+    text = coming_from.on_page_markdown(page.read_text())
+    assert "<!-- names" not in text
+    library = re.search(r"<!-- names: (.*) -->", page.read_text())
+    assert (library is None) == (page.stem == "index")
+    for name in NAMES[library[1]] if library else ():
+        assert f"\n| `{name}` | " in text
+
+
+def test_the_names_of_scikit_learns_parameters_are_those_that_it_has():
+    known = {*SklearnClassifier().get_params(), *SklearnRegressor().get_params()}
+    assert set(NAMES["scikit-learn"]) == known
 
 
 @pytest.mark.slow

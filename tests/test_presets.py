@@ -52,7 +52,7 @@ def test_a_preset_is_an_estimator_like_others(preset, kind):
 def test_a_wrong_kind_or_parameter_is_refused(preset):
     with pytest.raises(ValueError, match="kind='clasifier' is not known. Did you mean 'classifier'"):
         preset("clasifier")
-    with pytest.raises(ValueError, match="Invalid parameter 'epochs' for estimator MLP"):
+    with pytest.raises(ValueError, match="MLPClassifier has no parameter 'epochs'. Use n_epochs"):
         preset(epochs=3)
 
 

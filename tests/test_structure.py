@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +140,20 @@ def test_every_public_name_resolves_and_is_documented():
         assert getattr(ffnn, name) is not None
         assert name in dir(ffnn)
         assert name.startswith("__") or name in documented, f"{name} is documented nowhere"
+
+
+def test_what_dir_shows_of_the_package_is_public():
+    assert [name for name in dir(ffnn) if not name.startswith("__")] == sorted(ffnn.__all__)
+
+
+def test_what_dir_shows_of_an_estimator_is_described():
+    """Parameters and fitted attributes in its docstring, methods on their own."""
+    fitted = ffnn.MLPClassifier((2,), n_epochs=1).fit([[0.0], [1.0]], [0, 1])
+    lines = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(type(fitted)) or "", re.MULTILINE)
+    described = {name for line in lines for name in line.split(", ")}
+    shown = {name for name in dir(fitted) if not name.startswith("_")}
+    assert "onnx_parser" not in shown
+    assert {name for name in shown - described if not inspect.getdoc(getattr(type(fitted), name, None))} == set()
 
 
 def test_an_unknown_name_is_an_attribute_error():

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ffnn._utils.other_names import value_hint
+
 __all__ = [
     "MAX_COUNT",
     "below_one",
@@ -38,7 +40,7 @@ def unknown_name(parameter: str, value: Any, names: Iterable[str], otherwise: st
     """Return the error for an unknown name, with the nearest names, all names, and the alternative to a name."""
     names = list(names)
     near = difflib.get_close_matches(str(value), names, n=2, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = value_hint(parameter, value, names) or (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
     return ValueError(f"{parameter}={value!r} is not known.{hint} Expected one of {', '.join(names)}, or {otherwise}.")
 
 
@@ -50,7 +52,8 @@ def check_batch_size(value: Any) -> int:
     TypeError, ValueError
         If it is no positive integer.
     """
-    return min(check_integer("batch_size", value, "It is the number of samples per step; 64 is usual."), 2**30)
+    remedy = "It is the number of samples per step; 64 is usual." + value_hint("batch_size", value)
+    return min(check_integer("batch_size", value, remedy), 2**30)
 
 
 def check_choice(parameter: str, value: Any, names: Iterable[str], otherwise: str) -> str:
@@ -102,7 +105,7 @@ def check_device(parameter: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{parameter}={value!r}: {expected}; got {type(value).__name__}.")
     if value is not None and not re.fullmatch(r"(cpu|gpu)(:\d+)?", value):
-        raise ValueError(f"{parameter}={value!r}: {expected}.")
+        raise ValueError(f"{parameter}={value!r}: {expected}.{value_hint('device', value)}")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import os
 import sys
 import threading
@@ -11,21 +12,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from types import ModuleType
 
 from ffnn._utils.forks import check_not_forked
+from ffnn.builders._quiet import has_gpu_driver, quiet_start
 
-__all__ = ["check_tensorflow", "import_engine", "prepare_engines"]
+__all__ = ["check_tensorflow", "import_engine", "keras_backend"]
 
 
 def import_engine(name: str) -> None:
     """Import ``tensorflow`` or ``keras``, which takes seconds, once a process."""
-    prepare_engines()
+    _prepare()
     if name in sys.modules:
         importlib.import_module(name)  # waits if another thread is importing it
         return
-    with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
-        importlib.import_module(name)
+    with quiet_start():
+        with _keras_left_out() if name == "tensorflow" else nullcontext(), _collector_paused():
+            importlib.import_module(name)
+        _look_for_gpus()
 
 
 def check_tensorflow() -> None:
@@ -48,13 +53,33 @@ def check_tensorflow() -> None:
         )
 
 
-def prepare_engines() -> None:
+def keras_backend() -> str:
+    """Return the backend that Keras will run on, by its own rule: the environment, its file of settings, TensorFlow."""
+    named = os.environ.get("KERAS_BACKEND")
+    if named:
+        return named
+    folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        return str(json.loads((folder / "keras.json").read_text())["backend"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "tensorflow"
+
+
+def _prepare() -> None:
     """Set the engines' options in the environment, unless the user has set them."""
     # print errors only, and no remarks on the build, the hardware and graphs in float64
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # allocate a GPU's memory as needed: by default they take all of it and leave none for another process
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def _look_for_gpus() -> None:
+    """Make TensorFlow find out that there is no GPU, where there is none, which it prints as an error."""
+    tf = sys.modules.get("tensorflow")
+    # where there is a driver, it stays untouched before the first operation: a forked child could not use it
+    if tf is not None and hasattr(tf, "config") and not has_gpu_driver():
+        tf.config.list_physical_devices()
 
 
 @contextmanager

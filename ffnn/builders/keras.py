@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from ffnn._utils.checks import check_device, unknown_name
 from ffnn._utils.forks import check_not_forked, note_running
 from ffnn._utils.keys import parameters_key
-from ffnn.builder import Builder
+from ffnn.builder import Builder, can_be_found
 from ffnn.builders._devices import check_found, keras_devices
-from ffnn.builders._engines import check_tensorflow, import_engine
+from ffnn.builders._engines import check_tensorflow, import_engine, keras_backend
+from ffnn.exceptions import EngineNotInstalledError
 from ffnn.model import Model
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class KerasBuilder(Builder):
 
     engine = "keras"
     requirement = "keras tensorflow"
+    otherwise = ". Or use builder='native' or 'auto'."
 
     def __init__(
         self,
@@ -88,7 +90,20 @@ class KerasBuilder(Builder):
             raise unknown_name("KerasBuilder.returns", self.returns, _RETURNS, "leave it at 'auto'")
         check_device("KerasBuilder.device", self.device)
         super().check_installed(parameter)
+        if "keras" not in sys.modules:
+            self._check_backend(parameter)
         self._check_callbacks()
+
+    def _check_backend(self, parameter: str) -> None:
+        """Refuse a backend of Keras that is not installed, before Keras is imported for it."""
+        backend = keras_backend()
+        if backend in _ENGINES and not can_be_found(backend):
+            there = next((name for name in _ENGINES if can_be_found(name)), None)
+            remedy = f"export KERAS_BACKEND={there}" if there else "pip install jax, and export KERAS_BACKEND=jax"
+            raise EngineNotInstalledError(
+                f"{parameter}={self!r}: Keras runs on {backend!r}, which is not installed. Before Keras is imported: "
+                f"{remedy}. Or use builder='native' or 'auto'."
+            )
 
     def _check_callbacks(self) -> None:
         callbacks: Any = self.callbacks

@@ -22,8 +22,8 @@ class TensorFlowBuilder(Builder):
     """Builds a raw TensorFlow graph: ``tf.function``, variables, gradients.
 
     An epoch is one call into TensorFlow. Networks of the same architecture share one traced program in a process.
-    TensorFlow is asked to print errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise;
-    TensorFlow 2.21 prints a few lines at its import whatever it says.
+    TensorFlow prints errors only, unless the environment variable ``TF_CPP_MIN_LOG_LEVEL`` says otherwise: 0 shows
+    everything.
 
     Parameters
     ----------
@@ -34,6 +34,7 @@ class TensorFlowBuilder(Builder):
 
     engine = "tensorflow"
     requirement = "tensorflow"
+    otherwise = ", which has releases for Python 3.11 to 3.13. Or use builder='native' or 'auto'."
 
     def __init__(self, device: str | None = None) -> None:
         self.device = device

@@ -20,24 +20,24 @@ from ffnn.plugins import registry
 
 __all__ = ["main"]
 
-_USAGE = "usage: ffnn doctor [--executor NAME] [--OPTION VALUE ...] [--json]"
+_USAGE = "usage: ffnn doctor [NAME] [--OPTION VALUE ...] [--json]"
 _DESCRIPTION = f"""\
 {_USAGE}
 
 Check whether the hosts of an executor can be used: whether they can be reached, have the versions of this machine,
 and can start a worker. Prints a table and a remedy for each problem.
 
-  --executor NAME   one of the executors that `ffnn plugins` lists; multiprocessing by default
+  NAME              one of the executors that `ffnn plugins` lists, multiprocessing by default; or --executor NAME
   --OPTION VALUE    an option of the executor, as ffnn.pool(NAME, ...) takes it: workers_per_host=2 is
                     --workers-per-host 2; a list is several values, a dictionary several KEY=VALUE;
                     a value that begins with two dashes is joined: --arguments=--device=/dev/kvm
   --json            print JSON instead of a table
-  --help            show this, and with --executor NAME the options of that executor
+  --help            show this, and with NAME the options of that executor
 
 Examples:
-  ffnn doctor --executor ssh --hosts alpha user@beta:2222 --python '~/ffnn/bin/python'
-  ffnn doctor --executor container --image ffnn --memory 4g
-  ffnn doctor --executor dask --address tcp://scheduler:8786
+  ffnn doctor ssh --hosts alpha user@beta:2222 --python '~/ffnn/bin/python'
+  ffnn doctor container --image ffnn --memory 4g
+  ffnn doctor dask --address tcp://scheduler:8786
 
 Exit status: 0 if all hosts can be used, 1 if one cannot, 2 if the command line is wrong."""
 _UNUSABLE, _BAD_USAGE, _INTERRUPTED = 1, 2, 130
@@ -58,20 +58,22 @@ def main(argv: Sequence[str]) -> int:
         The exit status: 0 if all hosts can be used, 1 if one cannot, 2 if the arguments are wrong.
     """
     try:
-        words = options.split(argv)
-        given = words.pop("executor", None)
-        if given is not None and len(given) != 1:
-            raise options.UsageError(f"--executor takes one name; got {' '.join(given) or 'none'!r}.")
-        name = given[0] if given else "multiprocessing"
+        named = list(argv[:1]) if argv and not argv[0].startswith("-") else []
+        words = options.split(argv[len(named) :])
+        if "executor" in words:
+            named += words.pop("executor") or ["(none)"]
+        if len(named) > 1 or named == ["(none)"]:
+            raise options.UsageError(f"expected the name of one executor; got {' '.join(named)}.")
+        name = named[0] if named else "multiprocessing"
         if "help" in words:
             show(_DESCRIPTION)
-            if given:
-                show("\n" + options.describe(registry.load("executor", name, "--executor"), name))
+            if named:
+                show("\n" + options.describe(registry.load("executor", name, "NAME"), name))
             return 0
         as_json = words.pop("json", None)
         if as_json:
             raise options.UsageError(f"--json takes no value; got {' '.join(as_json)!r}.")
-        kind = registry.load("executor", name, "--executor")
+        kind = registry.load("executor", name, "NAME")
         executor = make_executor(name, options.parse(kind, name, words))
     except (options.UsageError, TypeError, ValueError, FfnnError) as error:
         warn(f"{_USAGE}\nffnn doctor: error: {error}")

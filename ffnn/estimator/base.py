@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["BaseMLP"]
 
+#: What ``dir`` does not show: what skl2onnx asks for, which nobody calls; `model_` is shown of a fitted estimator.
+_UNLISTED = frozenset({"model_", "onnx_converter", "onnx_parser", "onnx_shape_calculator"})
+
 
 class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     """The base of :class:`~ffnn.MLPClassifier` and :class:`~ffnn.MLPRegressor`."""
@@ -135,7 +138,7 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     # scikit-learn reads every attribute that it lists; reading model_ would start an engine
 
     def __dir__(self) -> list[str]:
-        names = [name for name in object.__dir__(self) if name != "model_" and hasattr(self, name)]
+        names = [name for name in object.__dir__(self) if name not in _UNLISTED and hasattr(self, name)]
         return [*names, "model_"] if hasattr(self, "_fitted") else names
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from ffnn._utils.documentation import DocumentedMixin
+from ffnn._utils.other_names import explains_unknown_names, unknown_parameter
 from ffnn.estimator.callbacks import CallbackSupport
 from ffnn.estimator.data import Arguments
 from ffnn.estimator.fit import Fit
@@ -48,6 +49,7 @@ def _has_partial_fit(estimator: Fittable) -> bool:
 class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
     """Has the parameters of the estimators, and trains them."""
 
+    @explains_unknown_names
     def __init__(
         self,
         hidden_units: int | Sequence[int] = (256,),
@@ -97,6 +99,30 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
         self.verbose = verbose
         self.random_state = random_state
         self.transform_layer_index = transform_layer_index
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters of the estimator, or with ``<parameter>__<name>`` of a solver, a schedule or a layer in it.
+
+        Parameters
+        ----------
+        **params
+            The parameters.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter.
+        """
+        known = self.get_params(deep=False)
+        for name in params:
+            if name.partition("__")[0] not in known:
+                raise ValueError(unknown_parameter(type(self).__name__, name.partition("__")[0], known))
+        estimator: Self = super().set_params(**params)
+        return estimator
 
     # -- training -------------------------------------------------------------------------------------------------
 

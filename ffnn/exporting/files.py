@@ -11,7 +11,7 @@ import numpy as np
 
 from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._utils.checks import unknown_name
-from ffnn.builders._engines import prepare_engines
+from ffnn.builders._engines import import_engine
 from ffnn.estimator.builders import builder_of
 from ffnn.exceptions import ExportError
 from ffnn.exporting.fitted import FittedPipeline
@@ -66,7 +66,6 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
     fitted.check_rows(X)
     if name != "onnx":
         fitted.check_alone(name)
-        prepare_engines()
     if name != "keras":
         _check_output(fitted.network.output)
     write = _WRITERS[name]
@@ -146,12 +145,14 @@ def _write_onnx(fitted: FittedPipeline, path: Path, X: Any) -> None:
 
 
 def _write_keras(fitted: FittedPipeline, path: Path, X: Any) -> None:
+    import_engine("keras")
     from ffnn.builders._keras.export import save_keras
 
     save_keras(builder_of(fitted.mlp), fitted.network, fitted.mlp._state().weights, path)
 
 
 def _write_savedmodel(fitted: FittedPipeline, path: Path, X: Any) -> None:
+    import_engine("tensorflow")
     from ffnn.builders._tensorflow.export import save_tensorflow
 
     network, weights, scores = fitted.network, fitted.mlp._state().weights, None

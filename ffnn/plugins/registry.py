@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from ffnn._utils.other_names import value_hint
 from ffnn.exceptions import (
     EngineNotInstalledError,
     FfnnError,
@@ -257,7 +258,7 @@ def _list(known: list[str], but: str = "") -> str:
 def _unknown(kind: Kind, name: object, parameter: str) -> str:
     known = names(kind)
     near = difflib.get_close_matches(str(name), known, n=3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = value_hint(parameter, name, known) or (f" Did you mean {' or '.join(map(repr, near))}?" if near else "")
     remedy = "`ffnn plugins` lists them with their origins, and those that could not be loaded"
     if not any(entry.built_in for entry in entries()):
         remedy = "the built-in ones are missing, because ffnn is not installed in this environment: pip install ffnn"

@@ -78,7 +78,7 @@ def test_what_is_left_out_is_found_but_not_loaded(engine: Path) -> None:
         spec = importlib.util.find_spec("some_engine")
         assert spec is not None
         assert spec.origin == str(engine / "some_engine.py")
-        with pytest.raises(ImportError, match="some_engine is left out"):
+        with pytest.raises(ImportError, match="some_engine is not imported before it is needed"):
             importlib.import_module("some_engine")
         other = threading.Thread(target=importlib.import_module, args=("some_engine",))
         other.start()

@@ -46,19 +46,19 @@ STRANGER = """
 import concurrent.futures, time
 from ffnn.plugins import hookimpl
 
-class Inline(concurrent.futures.ThreadPoolExecutor):
+class Strange(concurrent.futures.ThreadPoolExecutor):
     def __init__(self, where: str = "here"):
         super().__init__(1)
 
-class Broken(Inline):
+class Broken(Strange):
     def submit(self, *args, **kwargs):
         raise RuntimeError("the cluster is on fire")
 
-class Fails(Inline):
+class Fails(Strange):
     def diagnose(self):
         raise OSError("no route to cluster")
 
-class Empty(Inline):
+class Empty(Strange):
     def diagnose(self):
         return []
 
@@ -69,7 +69,7 @@ class Slow(Empty):
 
 @hookimpl
 def ffnn_executors():
-    return {name.lower(): "stranger:" + name for name in ("Inline", "Broken", "Fails", "Empty", "Slow")}
+    return {name.lower(): "stranger:" + name for name in ("Strange", "Broken", "Fails", "Empty", "Slow")}
 """
 
 
@@ -130,15 +130,18 @@ def test_in_a_terminal_the_time_is_shown_and_goes_away(stranger):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--executor", "keras"], "--executor must name an executor that is registered; got 'keras'."),
-        (["--executor"], "--executor takes one name; got 'none'"),
-        (["--executor", "a", "b"], "--executor takes one name; got 'a b'"),
+        (["--executor", "keras"], "NAME must name an executor that is registered; got 'keras'."),
+        (["--executor"], "expected the name of one executor; got (none)"),
+        (["--executor", "a", "b"], "expected the name of one executor; got a b"),
         (["--n-worker", "2"], "the executor 'multiprocessing' has no option --n-worker. Did you mean --n-workers?"),
         (["--n-workers", "0"], "n_workers must be at least 1; got 0."),
         (["--n-workers", "two"], "n_workers must be a whole number, at least 1; got 'two'"),
-        (["alpha"], "'alpha' follows no option"),
+        (["alpha"], "NAME must name an executor that is registered; got 'alpha'."),
+        (["ssh", "alpha"], "'alpha' follows no option"),
+        (["ssh", "--executor", "dask"], "expected the name of one executor; got ssh dask"),
         (["--json", "yes"], "--json takes no value; got 'yes'"),
         (["--executor", "ssh"], "the executor 'ssh' needs --hosts."),
+        (["ssh"], "the executor 'ssh' needs --hosts."),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_before_anything_starts(arguments, message):
@@ -151,9 +154,9 @@ def test_what_is_wrong_is_named_before_anything_starts(arguments, message):
 
 
 def test_help_shows_examples_and_the_options_of_an_executor():
-    done = doctor("--help", "--executor", "multiprocessing")
+    done = doctor("multiprocessing", "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "ffnn doctor --executor ssh --hosts alpha user@beta:2222" in done.stdout
+    assert "ffnn doctor ssh --hosts alpha user@beta:2222" in done.stdout
     assert "--threads-per-worker VALUE  (default: None)\n" in done.stdout
     assert "The options of" not in doctor("-h").stdout
 
@@ -162,9 +165,9 @@ def test_help_shows_examples_and_the_options_of_an_executor():
 
 
 def test_an_executor_that_knows_nothing_of_hosts_is_asked_to_run_a_task(stranger):
-    done = doctor("--executor", "inline", path=stranger)
-    assert (done.returncode, done.stderr) == (0, "looking at inline ...\n")
-    column = table(done.stdout)["inline"]
+    done = doctor("strange", path=stranger)
+    assert (done.returncode, done.stderr) == (0, "looking at strange ...\n")
+    column = table(done.stdout)["strange"]
     assert (column["numpy"], column["clock"], column["usable"]) == ("ok", "ok", "yes")
 
 
