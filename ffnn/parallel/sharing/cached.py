@@ -17,8 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ffnn._utils._private import has_callbacks
-from ffnn.parallel.sharing.content import digest
+from ffnn.parallel.content.draws import draws
 from ffnn.parallel.sharing.memory_store import current_store
+from ffnn.parallel.sharing.names import name_of
 from ffnn.parallel.tasks.contents import walk
 
 __all__ = ["CachedTransformer", "borrow", "cached"]
@@ -54,7 +55,8 @@ def cached(transformer: Any) -> CachedTransformer:
     -----
     A transformer is computed each time, as without this, if
 
-    - it, or an estimator in it, has a ``random_state`` that is not a whole number, or ``warm_start=True``;
+    - it, or an estimator in it, has ``warm_start=True``, or may draw with a ``random_state`` that is not a whole
+      number;
     - it draws from the global generator of NumPy or of Python, changes its X, or returns X or a part of its memory;
     - it, or its data, cannot be pickled.
 
@@ -109,7 +111,7 @@ class CachedTransformer:
         """Fit the transformer, or take the result of the same call."""
         transformer = self._transformer
         repeatable = _gives_the_same(transformer)
-        name = digest((method, sklearn.get_config(), clone(transformer), args, params)) if repeatable else None
+        name = name_of((method, sklearn.get_config(), clone(transformer), args, params)) if repeatable else None
         self.__dict__.update(_name=None, _repeatable=repeatable)
         if name is None:
             result = getattr(transformer, method)(*args, **params)
@@ -129,7 +131,7 @@ class CachedTransformer:
     def _transform(self, *args: Any, **params: Any) -> Any:
         """Transform data, or take the result of the same call."""
         fitted = self._transformer
-        name = self._name and digest(("transform", self._name, sklearn.get_config(), args, params))
+        name = self._name and name_of(("transform", self._name, sklearn.get_config(), args, params))
         if not name:
             return fitted.transform(*args, **params)
 
@@ -224,8 +226,9 @@ def _gives_the_same(transformer: Any) -> bool:
     for inner in walk(transformer, width=_MOST):
         if hasattr(type(inner), "get_params"):
             own = inner.get_params(deep=False)
-            seed = own.get("random_state", 0)
-            if not isinstance(seed, numbers.Integral) or own.get("warm_start") or has_callbacks(inner):
+            # a generator with a seed will not do, as a fit advances it
+            is_seeded = isinstance(own.get("random_state", 0), numbers.Integral) or not draws(inner)
+            if not is_seeded or own.get("warm_start") or has_callbacks(inner):
                 return False
     return True
 
@@ -235,7 +238,7 @@ class _Watch:
 
     def __init__(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         self._data = args, params
-        self._digest = digest(self._data)
+        self._name = name_of(self._data)
         self._generators = _generators()
 
     @property
@@ -247,7 +250,7 @@ class _Watch:
         """Return whether others may have the result: it has no side effects, and is no part of the data."""
         args, params = self._data
         is_part = any(_overlaps(result, data) for data in (*args, *params.values()))
-        return not is_part and not self.has_drawn and self._digest == digest(self._data)
+        return not is_part and not self.has_drawn and self._name == name_of(self._data)
 
 
 def _overlaps(result: Any, data: Any) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ffnn.parallel.journal.modules import (
+from ffnn.parallel.content.modules import (
     file_of,
     files_of_checkout,
     has_no_file,
@@ -31,7 +31,7 @@ from ffnn.parallel.journal.modules import (
     travels,
     version,
 )
-from ffnn.parallel.journal.nodes import UnhashableError, node
+from ffnn.parallel.content.nodes import UnhashableError, node
 
 __all__ = ["CodeDigests", "referenced_names"]
 
@@ -73,7 +73,7 @@ class CodeDigests:
         parts = [_code_digest(function.__code__), self._digest(others)]
         if not has_no_file(name):
             parts.append(self.module(name))
-        if travels(name):  # and so do the globals that it uses
+        if travels(name) or self._of_installed(name) is None:  # a task brings the globals that it uses along
             known = function.__globals__
             used = sorted(referenced_names(function.__code__) & known.keys())
             parts += [node("name", used_name.encode(), self._digest(known[used_name])) for used_name in used]
