@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ffnn.parallel.sharing.names import name_of
@@ -46,6 +46,7 @@ def same(first: Any, second: Any) -> bool:
         (LARGE, [*LARGE[:-1], "some test"]),
         (scipy.sparse.csr_array(np.eye(3)), scipy.sparse.csc_array(np.eye(3))),
         (StandardScaler(), StandardScaler(with_mean=False)),
+        (FeatureUnion([]), FeatureUnion([], n_jobs=2)),
         (CountVectorizer(preprocessor=str.lower), CountVectorizer(preprocessor=str.upper)),
         (lambda text: text + "a", lambda text: text + "b"),
     ],
@@ -98,11 +99,11 @@ def test_processes_agree_whatever_the_seed_of_their_hashes() -> None:
 
 MODULE = """
 from sklearn.base import BaseEstimator, TransformerMixin
-FACTOR = 1
+from own_helper import helped
 class Base(TransformerMixin, BaseEstimator):
     @staticmethod
     def scale(X):
-        return X * {factor}
+        return helped(X) * {factor}
 class Scaled(Base):
     constant = {constant}
     def fit(self, X, y=None):
@@ -112,18 +113,19 @@ class Scaled(Base):
 """
 
 
-def test_the_code_of_an_imported_class_counts(tmp_path: Path) -> None:
+def test_the_code_of_an_imported_class_counts_with_its_helpers(tmp_path: Path) -> None:
     names = set()
-    for factor, constant in ((1, 1), (2, 1), (1, 2)):
-        folder = tmp_path / f"{factor}{constant}"
+    for factor, constant, helper in ((1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)):
+        folder = tmp_path / f"{factor}{constant}{helper}"
         folder.mkdir()
         (folder / "own_module.py").write_text(MODULE.format(factor=factor, constant=constant))
+        (folder / "own_helper.py").write_text(f"def helped(X):\n    return X + {helper}\n")
         code = "import own_module; from ffnn.parallel.sharing.names import name_of; print(name_of(own_module.Scaled()))"
         for _ in range(2):
             environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
             done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
             names.add(done.stdout)
-    assert len(names) == 3
+    assert len(names) == 4
 
 
 def test_fitted_and_unfitted_ones_differ() -> None:
