@@ -150,7 +150,7 @@ class CodeDigests:
             package = name if os.path.basename(origin) == "__init__.py" else name.rpartition(".")[0]
             code = compile(data, "", "exec", dont_inherit=True)
             if not set(map(_code_digest, _loaded_codes(name, origin))) <= set(map(_code_digest, _with_inner(code))):
-                raise UnhashableError(f"the module {name}, which was edited after its import")
+                raise UnhashableError(f"the module {name}, which was edited after its import (reload it)")
             return _code_digest(code), list(imports(ast.parse(data), package))
         except (OSError, SyntaxError, ValueError) as error:
             raise UnhashableError(f"the module {name}, whose file {origin} cannot be read: {error}") from error
