@@ -23,15 +23,15 @@ from typing import Any
 import numpy as np
 import scipy
 import sklearn
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import BaseEnsemble
 from sklearn.utils import check_random_state
 
 from ffnn._utils._private import is_fit_and_score, undelayed
 from ffnn._version import __version__
-from ffnn.parallel.journal.digest import Digests
-from ffnn.parallel.journal.draws import draws
-from ffnn.parallel.journal.nodes import UnhashableError, node
+from ffnn.parallel.content.digest import Digests
+from ffnn.parallel.content.draws import draws
+from ffnn.parallel.content.nodes import UnhashableError, node
 from ffnn.parallel.preflight.versions import PACKAGES, installed
 from ffnn.plugins import registry
 
@@ -39,6 +39,8 @@ __all__ = ["Keys", "TaskKey", "arguments_of"]
 
 _MESSAGES = {"verbose", "split_progress", "candidate_progress", "caller", "callback_ctx"}  # of _fit_and_score
 _OF_A_FIT = {"parameters", "train", "test"}  # what differs between the fits of a search
+_QUIET = {"verbose", "n_jobs", "memory"}  # parameters that change no result: scikit-learn's glossary
+_CALLBACKS = "_skl_callbacks"
 _OF_DISPLAY = {"display", "print_changed_only"}  # of scikit-learn's configuration
 _ENGINES = ("torch", "jax")
 _MISSING = object()
@@ -78,7 +80,7 @@ class Keys:
 
     def __init__(self, reuse_unseeded: bool) -> None:
         self._reuse_unseeded = reuse_unseeded
-        self._digests = Digests()
+        self._digests = Digests(keep=True, counted=_counted)
         self._plugins: bytes | None = None
 
     def edited_files(self) -> list[str]:
@@ -196,6 +198,15 @@ def _signature_of_fit(function: Any) -> inspect.Signature:
 
 def _is_no_seed(value: Any) -> bool:
     return value is None or value is np.random or value is check_random_state(None)
+
+
+def _counted(thing: Any, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes of an object that a result may depend on."""
+    ours = isinstance(thing, BaseEstimator) and type(thing).__module__.partition(".")[0] in ("sklearn", "ffnn")
+    left_out = (_QUIET if ours else set()) | (set() if draws(thing) else {"random_state"})
+    found = {name: value for name, value in attributes.items() if name not in left_out}
+    callbacks = [one for one in found.pop(_CALLBACKS, []) if not type(one).__module__.startswith("sklearn.")]
+    return found | ({_CALLBACKS: callbacks} if callbacks else {})
 
 
 @functools.cache

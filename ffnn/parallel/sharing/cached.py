@@ -17,8 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from ffnn._utils._private import has_callbacks
-from ffnn.parallel.sharing.content import digest
+from ffnn.parallel.content.draws import draws
 from ffnn.parallel.sharing.memory_store import current_store
+from ffnn.parallel.sharing.names import name_of
 from ffnn.parallel.tasks.contents import walk
 
 __all__ = ["CachedTransformer", "borrow", "cached"]
@@ -54,13 +55,14 @@ def cached(transformer: Any) -> CachedTransformer:
     -----
     A transformer is computed each time, as without this, if
 
-    - it, or an estimator in it, has a ``random_state`` that is not a whole number, or ``warm_start=True``;
+    - it, or an estimator in it, has ``warm_start=True``, or may draw with a ``random_state`` that is not a whole
+      number;
     - it draws from the global generator of NumPy or of Python, changes its X, or returns X or a part of its memory;
     - it, or its data, cannot be pickled.
 
     A transformer that draws random numbers in any other way must not be wrapped, nor one whose results depend on
-    anything else that changes meanwhile: a file, the time, a global variable of its module, or another function that it
-    calls there. What it prints, and its warnings, appear once.
+    anything else that changes meanwhile: a file, the time, a global variable of its module, or an attribute of its class
+    that is set at run time. What it prints, and its warnings, appear once.
 
     ``make_pipeline`` names the step ``cachedtransformer``, as the parameters of a grid then begin; ``Pipeline`` takes a
     name of yours.
@@ -113,7 +115,7 @@ class CachedTransformer:
         """Fit the transformer, or take the result of the same call."""
         transformer = self._transformer
         repeatable = _gives_the_same(transformer)
-        name = digest((method, sklearn.get_config(), clone(transformer), args, params)) if repeatable else None
+        name = name_of((method, sklearn.get_config(), clone(transformer), args, params)) if repeatable else None
         self.__dict__.update(_name=None, _repeatable=repeatable)
         if name is None:
             result = getattr(transformer, method)(*args, **params)
@@ -133,7 +135,7 @@ class CachedTransformer:
     def _transform(self, *args: Any, **params: Any) -> Any:
         """Transform data, or take the result of the same call."""
         fitted = self._transformer
-        name = self._name and digest(("transform", self._name, sklearn.get_config(), args, params))
+        name = self._name and name_of(("transform", self._name, sklearn.get_config(), args, params))
         if not name:
             return fitted.transform(*args, **params)
 
@@ -228,8 +230,9 @@ def _gives_the_same(transformer: Any) -> bool:
     for inner in walk(transformer, width=_MOST):
         if hasattr(type(inner), "get_params"):
             own = inner.get_params(deep=False)
-            seed = own.get("random_state", 0)
-            if not isinstance(seed, numbers.Integral) or own.get("warm_start") or has_callbacks(inner):
+            # a generator with a seed will not do, as a fit advances it
+            is_seeded = isinstance(own.get("random_state", 0), numbers.Integral) or not draws(inner)
+            if not is_seeded or own.get("warm_start") or has_callbacks(inner):
                 return False
     return True
 
@@ -239,7 +242,7 @@ class _Watch:
 
     def __init__(self, args: tuple[Any, ...], params: dict[str, Any]) -> None:
         self._data = args, params
-        self._digest = digest(self._data)
+        self._name = name_of(self._data)
         self._generators = _generators()
 
     @property
@@ -251,7 +254,7 @@ class _Watch:
         """Return whether others may have the result: it has no side effects, and is no part of the data."""
         args, params = self._data
         is_part = any(_overlaps(result, data) for data in (*args, *params.values()))
-        return not is_part and not self.has_drawn and self._digest == digest(self._data)
+        return not is_part and not self.has_drawn and self._name == name_of(self._data)
 
 
 def _overlaps(result: Any, data: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import re
 import subprocess
@@ -343,15 +344,25 @@ def modules(tmp_path, monkeypatch):
     for name, text in MODULES.items():
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield tmp_path
-    for name in set(sys.modules) - before:
+    forget()
+
+
+def forget():
+    """Let the next import read the files again."""
+    for name in list(sys.modules):
         if name.partition(".")[0] in ("mine", "other", "pack"):
             del sys.modules[name]
 
 
-def key_of(function):
+def key_of_mine():
     """Return a function's key as a process makes it that starts now."""
+    forget()
+    return key_of(importlib.import_module("mine").f)
+
+
+def key_of(function):
     found = Keys(False).of(function, (), {})
     assert found.obstacle is None
     return found.key
@@ -361,21 +372,55 @@ def key_of_main(old="", new=""):
     """Return the key of a method of a class that a script defines, in which some text is replaced."""
     assert old in MAIN
     names = {"__name__": "__main__"}
+    forget()
     exec(MAIN.replace(old, new) if old else MAIN, names)
     return key_of(names["Own"]().fit)
 
 
 def test_the_users_modules_count_with_what_they_import(modules):
-    import mine  # type: ignore[import-not-found]  # made by the fixture
-
-    first = key_of(mine.f)
+    first = key_of_mine()
     for name in ("mine.py", "other.py", "pack/deep.py", "pack/lazy.py"):
         (modules / name).write_text(MODULES[name].replace("1", "2") + "\nNEW = 3\n")
-        assert key_of(mine.f) != first, name
+        assert key_of_mine() != first, name
         (modules / name).write_text("# a comment\n\n" + MODULES[name])
-        assert key_of(mine.f) == first, name
+        assert key_of_mine() == first, name
     (modules / "unrelated.py").write_text("x = 2\n")
-    assert key_of(mine.f) == first
+    assert key_of_mine() == first
+
+
+def test_a_module_that_was_edited_after_its_import_has_no_key(modules):
+    import mine  # type: ignore[import-not-found]  # made by the fixture
+
+    (modules / "other.py").write_text(MODULES["other.py"].replace("1", "2"))
+    found = Keys(False).of(mine.f, (), {})
+    assert found.key is None
+    assert "the module other, which was edited after its import" in found.obstacle
+
+
+def test_the_globals_of_a_function_that_travels_count(modules):
+    """Those of a lambda in a module are what they are here, whatever its file says."""
+    (modules / "mine.py").write_text("LIMIT = 1\ndef make():\n    return lambda: LIMIT\n")
+    mine = importlib.import_module("mine")
+    first = key_of(mine.make())
+    assert key_of(mine.make()) == first
+    mine.LIMIT = 2
+    assert key_of(mine.make()) != first
+
+
+def test_a_nested_package_without_a_file_need_not_be_imported(modules):
+    (modules / "bare/deep").mkdir(parents=True)
+    (modules / "mine.py").write_text("def f():\n    import bare.deep.one\n")
+    keys = set()
+    for value in (1, 2):
+        (modules / "bare/deep/one.py").write_text(f"VALUE = {value}\n")
+        keys.add(key_of_mine())
+    assert len(keys) == 2
+    importlib.import_module("bare.deep.one")
+    try:
+        assert key_of_mine() in keys
+    finally:
+        for name in ("bare.deep.one", "bare.deep", "bare"):
+            del sys.modules[name]
 
 
 def test_a_module_that_is_edited_later_is_noticed(modules):

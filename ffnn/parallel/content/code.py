@@ -15,11 +15,12 @@ import functools
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
-from ffnn.parallel.journal.modules import (
+from ffnn.parallel.content.modules import (
     file_of,
     files_of_checkout,
     has_no_file,
@@ -31,7 +32,7 @@ from ffnn.parallel.journal.modules import (
     travels,
     version,
 )
-from ffnn.parallel.journal.nodes import UnhashableError, node
+from ffnn.parallel.content.nodes import UnhashableError, node
 
 __all__ = ["CodeDigests", "referenced_names"]
 
@@ -73,7 +74,7 @@ class CodeDigests:
         parts = [_code_digest(function.__code__), self._digest(others)]
         if not has_no_file(name):
             parts.append(self.module(name))
-        if travels(name):  # and so do the globals that it uses
+        if travels(name) or self._of_installed(name) is None:  # a task brings the globals that it uses along
             known = function.__globals__
             used = sorted(referenced_names(function.__code__) & known.keys())
             parts += [node("name", used_name.encode(), self._digest(known[used_name])) for used_name in used]
@@ -147,7 +148,10 @@ class CodeDigests:
             if not origin.endswith(".py"):
                 return node("bytes", data), []
             package = name if os.path.basename(origin) == "__init__.py" else name.rpartition(".")[0]
-            return _code_digest(compile(data, "", "exec", dont_inherit=True)), list(imports(ast.parse(data), package))
+            code = compile(data, "", "exec", dont_inherit=True)
+            if not set(map(_code_digest, _loaded_codes(name, origin))) <= set(map(_code_digest, _with_inner(code))):
+                raise UnhashableError(f"the module {name}, which was edited after its import (reload it)")
+            return _code_digest(code), list(imports(ast.parse(data), package))
         except (OSError, SyntaxError, ValueError) as error:
             raise UnhashableError(f"the module {name}, whose file {origin} cannot be read: {error}") from error
 
@@ -171,6 +175,24 @@ def _lazy_imports(code: types.CodeType, package: str) -> set[str]:
 
 def _inner_codes(code: types.CodeType) -> list[types.CodeType]:
     return [constant for constant in code.co_consts if isinstance(constant, types.CodeType)]
+
+
+def _with_inner(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for inner in _inner_codes(code):
+        yield from _with_inner(inner)
+
+
+def _loaded_codes(name: str, origin: str) -> Iterator[types.CodeType]:
+    """Yield the code of the functions and methods that a module has from its file, if Python has imported it."""
+    module = sys.modules.get(name)
+    if type(getattr(module, "__loader__", None)) is not SourceFileLoader:  # others, such as pytest's, change the code
+        return
+    values = list(vars(module).values())
+    classes = [value for value in values if isinstance(value, type) and value.__module__ == name]
+    for value in (*values, *(_inner(value) for kind in classes for value in vars(kind).values())):
+        if isinstance(value, types.FunctionType) and value.__code__.co_filename == origin:
+            yield value.__code__
 
 
 def _code_digest(code: types.CodeType) -> bytes:

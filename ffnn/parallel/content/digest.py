@@ -1,18 +1,20 @@
 """Digests of Python objects by their content, equal in every process.
 
 What an object consists of is what pickle would store of it, with three differences. Code counts by what it computes
-(:mod:`ffnn.parallel.journal.code`). Equal parts count as equal whether they are one object or several, and sets have no
-order. And what an object keeps for speed alone (the flags of a sparse matrix) does not count.
+(:mod:`~.code`). Equal parts count as equal whether they are one object or several, and sets have no order. And what an
+object keeps for speed alone (the flags of a sparse matrix) does not count.
 """
 
 from __future__ import annotations
 
 import copyreg
 import functools
+import marshal
 import operator
 import pickle
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,30 +22,33 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from ffnn.parallel.journal.code import CodeDigests
-from ffnn.parallel.journal.draws import draws
-from ffnn.parallel.journal.nodes import UnhashableError, node
+from ffnn.parallel.content.code import CodeDigests
+from ffnn.parallel.content.nodes import UnhashableError, node
 from ffnn.parallel.tasks.blobs import checksum
 
 __all__ = ["Digests"]
 
 _ATOMS = {type(None), bool, int, float, complex, str, bytes, bytearray, type(Ellipsis), type(NotImplemented)}
-_FIXED = _ATOMS - {bytearray}  # that cannot be changed in place
+_PLAIN = _ATOMS - {bytearray, type(NotImplemented)}  # that cannot be changed in place, and have a fast encoding
+_ENCODING = 2  # of marshal: the last one that does not depend on which strings are one object
 _LARGE = 1 << 16  # bytes of an array, from which on its digest is kept
 _LONG = 64  # items of a list, likewise
 _MOST_KEPT = 256  # digests
-_QUIET = {"verbose", "n_jobs", "memory"}  # parameters that change no result: scikit-learn's glossary
-_CALLBACKS = "_skl_callbacks"
-
 
 Look: TypeAlias = Callable[[Any], Callable[[], None] | None]
+Attributes: TypeAlias = dict[str, Any]
 
 
 class Digests:
-    """Makes digests, and keeps those of large data.
+    """Makes digests; used by one thread at a time.
 
-    A kept digest is used again only if the data is still the same: an array's checksum, or the identity of each item of
-    a list of values that cannot be changed. So the data may change between two calls.
+    Parameters
+    ----------
+    keep : bool, default=False
+        Whether to keep the digests of large data. A kept digest is used again only if the data is still the same: an
+        array's checksum, or the identity of each item of a list of values that cannot be changed.
+    counted : callable, default=None
+        Returns which attributes of an object count, given the object and all of them.
 
     Attributes
     ----------
@@ -51,8 +56,10 @@ class Digests:
         The digests of functions, classes and modules.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = False, counted: Callable[[Any, Attributes], Attributes] | None = None) -> None:
         self.code = CodeDigests(self._walk)
+        self._keeps = keep
+        self._counted = counted or (lambda _, attributes: attributes)
         self._kept: dict[Any, tuple[Any, bytes]] = {}
         self._path: list[int] = []
         self._memo: dict[int, tuple[Any, bytes]] = {}
@@ -102,7 +109,7 @@ class Digests:
         if kind in (list, tuple):
             return node(kind.__name__, self._items(thing, id(thing)))
         if kind is dict:
-            return node("dict", *(part for item in thing.items() for part in map(self._walk, item)))
+            return node("dict", self._items(list(chain.from_iterable(thing.items())), id(thing)))
         if kind in (set, frozenset):
             return node(kind.__name__, *sorted(map(self._walk, thing)))
         if kind in (np.ndarray, np.memmap):
@@ -127,17 +134,22 @@ class Digests:
             return self._estimator(thing)
         return self._callable(thing) or self._reduced(kind, thing)
 
-    def _items(self, items: Sequence[Any], place: Any) -> bytes:
+    def _items(self, items: list[Any] | tuple[Any, ...], place: Any) -> bytes:
         """Return the digest of a list, kept under its place if it is long and its items cannot be changed."""
-        if len(items) < _LONG or type(items[0]) not in _FIXED:
+        if not set(map(type, items)) <= _PLAIN:
             return node("items", *map(self._walk, items))
+        if not self._keeps or len(items) < _LONG:
+            return self._plain(items)
         kept = self._kept.get(place)
-        if kept is not None and len(kept[0]) == len(items) and all(map(operator.is_, kept[0], items)):
-            return kept[1]
-        found = node("items", *map(self._walk, items))
-        if set(map(type, items)) <= _FIXED:
-            self._keep(place, tuple(items), found)
-        return found
+        if kept is None or len(kept[0]) != len(items) or not all(map(operator.is_, kept[0], items)):
+            kept = self._keep(place, tuple(items), self._plain(items))
+        return kept[1]
+
+    def _plain(self, items: list[Any] | tuple[Any, ...]) -> bytes:
+        try:
+            return node("plain items", marshal.dumps(items, _ENCODING))
+        except ValueError:  # a text of more than 2 GiB
+            return node("items", *map(self._walk, items))
 
     def _array(self, array: np.ndarray) -> bytes:
         order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else "strided"
@@ -148,7 +160,7 @@ class Digests:
             where = (array.__array_interface__["data"][0], array.shape, array.strides)
             return node("array", head, self._items(array.ravel().tolist(), where))
         flat = (array.T if order == "F" else np.ascontiguousarray(array)).reshape(-1).view(np.uint8)
-        if array.nbytes < _LARGE:
+        if not self._keeps or array.nbytes < _LARGE:
             return node("array", head, flat.data)
         place = (array.__array_interface__["data"][0], head)
         seen = checksum(flat.data)
@@ -173,17 +185,9 @@ class Digests:
         return node("sparse", kind.encode(), *map(self._walk, parts))
 
     def _estimator(self, estimator: BaseEstimator) -> bytes:
-        """Return the digest of an estimator's class and attributes, without the parameters that change no result."""
-        kind = type(estimator)
-        ours = kind.__module__.partition(".")[0] in ("sklearn", "ffnn")
-        state = dict(sorted(vars(estimator).items()))
-        callbacks = [one for one in state.pop(_CALLBACKS, []) if not type(one).__module__.startswith("sklearn.")]
-        parts = [
-            node("name", name.encode(), self._walk(value))
-            for name, value in state.items()
-            if not (ours and name in _QUIET) and (name != "random_state" or draws(estimator))
-        ]
-        return node("estimator", self.code.type_(kind), self._walk(callbacks), *parts)
+        """Return the digest of an estimator: its class and its attributes, in any order."""
+        attributes = dict(sorted(self._counted(estimator, vars(estimator)).items()))
+        return node("estimator", self.code.type_(type(estimator)), self._walk(attributes))
 
     def _callable(self, thing: Any) -> bytes | None:
         """Return the digest of a function, method or module; None if it is none of these."""
@@ -214,8 +218,8 @@ class Digests:
         if isinstance(parts, str):
             return self.code.global_(str(getattr(thing, "__module__", None) or kind.__module__), parts)
         function, args, state, items, pairs = (*parts, None, None, None)[:5]
-        if isinstance(state, dict) and "random_state" in state and not draws(thing):
-            state = {name: value for name, value in state.items() if name != "random_state"}
+        if isinstance(state, dict):
+            state = self._counted(thing, state)
         content = (function, args, state, list(items or ()), list(pairs or ()))
         return node("object", *map(self._walk, content))
 

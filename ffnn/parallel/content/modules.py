@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import pkgutil
 import site
 import sys
 import sysconfig
@@ -63,11 +64,14 @@ def travels(name: str) -> bool:
 
 
 def has_no_file(name: str) -> bool:
-    """Return whether a module is a script, a notebook, or was made by a program."""
-    module = sys.modules.get(name)
-    if name in ("__main__", "__mp_main__"):
-        return True
-    return module is not None and file_of(name) is None and name not in sys.builtin_module_names
+    """Return whether a module is a script, a notebook, was made by a program, or is not on this machine."""
+    return name in ("__main__", "__mp_main__") or (file_of(name) is None and not _is_namespace(name))
+
+
+def _is_namespace(name: str) -> bool:
+    """Return whether a name is that of a package without a file."""
+    spec = _spec(name)
+    return spec is not None and spec.submodule_search_locations is not None
 
 
 @functools.cache
@@ -107,7 +111,10 @@ def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
         above = _spec(parent)
         if above is None or above.submodule_search_locations is None:
             return None
-        return importlib.machinery.PathFinder.find_spec(name, above.submodule_search_locations)
+        # not by PathFinder, for which a package without a file must have been imported
+        finders = map(pkgutil.get_importer, above.submodule_search_locations)
+        specs = (finder.find_spec(name) for finder in finders if finder is not None)
+        return next((spec for spec in specs if spec is not None), None)
     except (ImportError, ValueError, AttributeError):
         return None
 
