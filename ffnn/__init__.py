@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
+    from ffnn.ensembles import ensemble
     from ffnn.exporting import export
     from ffnn.parallel.pool import make_backend_factory, pool
     from ffnn.parallel.sharing.cached import cached
@@ -49,6 +50,7 @@ _HOMES = {
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
     "cached": "ffnn.parallel.sharing.cached",
+    "ensemble": "ffnn.ensembles",
     "export": "ffnn.exporting",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
@@ -81,6 +83,7 @@ __all__ = [
     "TensorFlowBuilder",
     "WarmUp",
     "cached",
+    "ensemble",
     "export",
     "load",
     "make_backend_factory",
