@@ -13,16 +13,15 @@ from ffnn.ensembles.checks import chosen_scoring
 from ffnn.ensembles.scorer import MODEL, SCORE, ModelScorer
 from ffnn.model import Array
 
-__all__ = ["Fold", "best", "run"]
+__all__ = ["Fold", "best", "default_score", "run"]
 
 Fold = tuple[Array, Array]  # the training and the test rows
 
 
 def run(search: Any, folds: list[Fold], X: Any, y: Any, params: dict[str, Any]) -> Any:
-    """Fit a search so that its models are kept; return the scorer for the ensemble."""
+    """Fit a search so that its models are kept; return its scorer."""
     own = search.get_params(deep=False)
-    scoring = chosen_scoring(search)
-    scorer = check_scoring(search.estimator, scoring)
+    scorer = check_scoring(search.estimator, chosen_scoring(search))
     refit = own["refit"]
     # a halving search needs the name of the score even without refit
     by_name = refit if callable(refit) else SCORE if refit or "resource" in own else False
@@ -33,7 +32,7 @@ def run(search: Any, folds: list[Fold], X: Any, y: Any, params: dict[str, Any]) 
     search.fit(X, y, **params)
     search.set_params(**{name: own[name] for name in ("scoring", "refit", "cv", "return_train_score")})
     search.scorer_, search.multimetric_ = scorer, False
-    return default_score if scoring is None else scorer
+    return scorer
 
 
 def best(results: dict[str, Any], n_folds: int, received: dict[float, Any], top: int) -> tuple[Array, list[list[Any]]]:
@@ -56,7 +55,7 @@ def best(results: dict[str, Any], n_folds: int, received: dict[float, Any], top:
 
 
 def default_score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
-    """Return the accuracy or R²."""
+    """Return the accuracy, of several outputs the share of rows without an error, or R²."""
     predicted = estimator.predict(X)
     if not is_classifier(estimator):
         return float(r2_score(y, predicted, sample_weight=sample_weight))

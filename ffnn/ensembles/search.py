@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -12,10 +13,11 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ffnn._utils._private import accepts_sample_weight, num_samples, safe_indexing
+from ffnn._utils._private import accepts_sample_weight, safe_indexing
 from ffnn.ensembles.average import Blocks, Targets
 from ffnn.ensembles.checks import check
-from ffnn.ensembles.runs import Fold, best, run
+from ffnn.ensembles.out_of_fold import out_of_fold
+from ffnn.ensembles.runs import Fold, best, default_score, run
 from ffnn.ensembles.scorer import one_score, received_models
 from ffnn.model import Array
 
@@ -95,7 +97,8 @@ class SearchEnsemble(MetaEstimatorMixin, BaseEstimator):
         The classes; for multilabel targets the numbers of the labels. Only for classifiers.
     oof_score_ : float
         The score of out-of-fold predictions, by the search's own scorer: each row is predicted by those models alone
-        that did not train on it, one or more of each candidate. Rows that no fold held out do not count.
+        that did not train on it, one or more of each candidate. Rows that no fold held out do not count. NaN, with a
+        warning, where the scorer fails on these predictions, unless the search has ``error_score="raise"``.
     scorer_ : callable
         That of the search. With ``scoring=None`` it is accuracy (of several outputs, the share of rows with no error)
         or R².
@@ -228,8 +231,7 @@ class SearchEnsemble(MetaEstimatorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-        score = self.scorer_(self, X, y, **weights)
-        return float(one_score(score, self.search_.refit) if isinstance(score, dict) else score)
+        return _score(_Scored(self), X, y, weights)
 
     def _average(self, X: Any) -> Blocks:
         check_is_fitted(self)
@@ -240,13 +242,26 @@ class SearchEnsemble(MetaEstimatorMixin, BaseEstimator):
         return [block / len(self.estimators_) for block in total]
 
 
-class _OutOfFold(SearchEnsemble):
-    """An ensemble with given predictions, for a scorer."""
+class _Scored(SearchEnsemble):
+    """A fitted ensemble as its scorer gets it: its own ``score`` is the default one, which a scorer may call.
 
-    _blocks: Blocks
+    Parameters
+    ----------
+    fitted : SearchEnsemble
+        The ensemble.
+    blocks : list of ndarray, optional
+        What it predicts, whatever X is; by default, what it does predict.
+    """
+
+    def __init__(self, fitted: SearchEnsemble, blocks: Blocks | None = None) -> None:
+        self.__dict__.update(fitted.__dict__)
+        self._blocks = blocks
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        return default_score(self, X, y, sample_weight)
 
     def _average(self, X: Any) -> Blocks:
-        return self._blocks
+        return super()._average(X) if self._blocks is None else self._blocks
 
 
 def _out_of_fold_score(
@@ -254,31 +269,22 @@ def _out_of_fold_score(
 ) -> float:
     """Score an ensemble on rows of which each is predicted by the models that have not trained on it."""
     X, y, weight = data
-    sums: Blocks = []
-    n_rows = num_samples(X)
-    counts = np.zeros(n_rows)
-    for fold, (train, test) in enumerate(folds):
-        rows = np.setdiff1d(_numbers(test, n_rows), _numbers(train, n_rows))
-        if not len(rows):
-            continue
-        held_out = safe_indexing(X, rows)
-        for of_candidate in models:
-            blocks = fitted._targets.blocks(of_candidate[fold], held_out)
-            sums = sums or [np.zeros((n_rows, *block.shape[1:])) for block in blocks]
-            for total, block in zip(sums, blocks, strict=True):
-                total[rows] += block
-            counts[rows] += 1
-    rows = np.flatnonzero(counts)
-    if not len(rows):
+    rows, blocks = out_of_fold(fitted._targets, models, folds, X)
+    weights = {} if weight is None else {"sample_weight": safe_indexing(weight, rows)}
+    try:
+        return _score(_Scored(fitted, blocks), safe_indexing(X, rows), safe_indexing(y, rows), weights)
+    except Exception as error:
+        if fitted.search.error_score == "raise":
+            raise
+        warnings.warn(
+            f"oof_score_ is nan: the scorer cannot score the ensemble's out-of-fold predictions of {len(rows)} rows: "
+            f"{type(error).__name__}: {error}",
+            UserWarning,
+            stacklevel=3,
+        )
         return float("nan")
-    estimator = _OutOfFold(fitted.search, top=fitted.top)
-    estimator.__dict__.update(fitted.__dict__)
-    estimator._blocks = [block[rows] / counts[rows].reshape(-1, *[1] * (block.ndim - 1)) for block in sums]
-    return estimator.score(
-        safe_indexing(X, rows), safe_indexing(y, rows), None if weight is None else safe_indexing(weight, rows)
-    )
 
 
-def _numbers(rows: Array, n_rows: int) -> Array:
-    """Return the numbers of rows that a splitter may give as a mask, or as negative numbers."""
-    return np.arange(n_rows)[rows]
+def _score(estimator: _Scored, X: Any, y: Any, weights: dict[str, Any]) -> float:
+    score = estimator.scorer_(estimator, X, y, **weights)
+    return float(one_score(score, estimator.search.refit) if isinstance(score, dict) else score)
