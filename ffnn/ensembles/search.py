@@ -119,6 +119,8 @@ class SearchEnsemble(MetaEstimatorMixin, BaseEstimator):
     The models of all candidates are in memory until the search ends.
     """
 
+    _targets: Targets
+
     def __init__(self, search: Any, *, top: int = 5) -> None:
         self.search = search
         self.top = top
@@ -166,19 +168,21 @@ class SearchEnsemble(MetaEstimatorMixin, BaseEstimator):
             scorer = run(search, folds, X, y, params)
         candidates, models = best(search.cv_results_, len(folds), received, self.top)
 
-        self.search_ = search
-        self.candidates_ = candidates
-        self.estimators_ = [model for of_candidate in models for model in of_candidate]
-        self._targets = Targets(y, is_classifier(search.estimator))
+        fitted = copy.copy(self)  # so that an error below leaves this one as it was
+        fitted.search_ = search
+        fitted.candidates_ = candidates
+        fitted.estimators_ = [model for of_candidate in models for model in of_candidate]
+        fitted._targets = Targets(y, is_classifier(search.estimator))
         if is_classifier(search.estimator):
-            self.classes_ = self._targets.public_classes
+            fitted.classes_ = fitted._targets.public_classes
         for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(self.estimators_[0], name):
-                setattr(self, name, getattr(self.estimators_[0], name))
-        self.scorer_ = scorer
+            fitted.__dict__.pop(name, None)
+            if hasattr(fitted.estimators_[0], name):
+                setattr(fitted, name, getattr(fitted.estimators_[0], name))
+        fitted.scorer_ = scorer
         weight = params.get("sample_weight") if accepts_sample_weight(scorer) else None
-        self.oof_score_ = _out_of_fold_score(self, models, folds, (X, y, weight))
+        fitted.oof_score_ = _out_of_fold_score(fitted, models, folds, (X, y, weight))
+        self.__dict__ = fitted.__dict__
         return self
 
     def predict(self, X: Any) -> Array:

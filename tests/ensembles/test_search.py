@@ -269,8 +269,11 @@ def test_a_scorer_that_cannot_score_the_ensemble(error_score):
 
     model = ffnn.ensemble(logistic(scoring=scoring, error_score=error_score))
     if error_score == "raise":
+        model.set_params(search__scoring="accuracy").fit(*IRIS)
+        before = model.oof_score_, model.estimators_
         with pytest.raises(AttributeError, match="coef_"):
-            model.fit(*IRIS)
+            model.set_params(search__scoring=scoring).fit(*IRIS)
+        assert before == (model.oof_score_, model.estimators_)
     else:
         with pytest.warns(UserWarning, match="oof_score_ is nan: the scorer cannot score .*coef_"):
             model.fit(*IRIS)
