@@ -103,7 +103,7 @@ def slow():
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the test scores")
 def test_a_candidate_that_times_out_takes_no_part():
-    with ffnn.pool(n_workers=2, progress=False, task_timeout=3, max_retries=0):
+    with ffnn.pool(n_workers=2, progress=False, task_timeout=5, max_retries=0):
         model = ffnn.ensemble(slow()).fit(X, Y)
         assert [one.C for one in model.estimators_] == [0.01] * 3
         with pytest.raises(TaskTimeoutError):
