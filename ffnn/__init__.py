@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
     from ffnn.displays import LossCurveDisplay, PredictionGradientDisplay, SearchDisplay
+    from ffnn.ensembles import ensemble
     from ffnn.exporting import export
     from ffnn.parallel.journal.journal import Journal
     from ffnn.parallel.pool import make_backend_factory, pool
@@ -51,6 +52,7 @@ _HOMES = {
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
     "cached": "ffnn.parallel.sharing.cached",
+    "ensemble": "ffnn.ensembles",
     "export": "ffnn.exporting",
     "load": "ffnn.persistence",
     "make_backend_factory": "ffnn.parallel.pool",
@@ -84,6 +86,7 @@ __all__ = [
     "TensorFlowBuilder",
     "WarmUp",
     "cached",
+    "ensemble",
     "export",
     "load",
     "make_backend_factory",

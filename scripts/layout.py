@@ -59,6 +59,7 @@ FLOORS: list[dict[str, str]] = [
         "regressor": "MLPRegressor",
         "preprocessing": "transformers",
         "presets": "named settings",
+        "ensembles": "ffnn.ensemble",
         "persistence": "ffnn.save, ffnn.load",
         "displays": "plots",
     },

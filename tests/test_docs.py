@@ -160,6 +160,19 @@ def test_the_guide_to_resuming_resumes(tmp_path):
     assert shown[0] in done.stdout
 
 
+@pytest.mark.slow
+def test_the_ensemble_of_the_page_learns(tmp_path):
+    ((_, code),) = blocks(ROOT / "docs/ensemble.md", "python")
+    code += "\nassert len(model.estimators_) == 15"
+    code += "\nassert min(model.oof_score_, model.score(X_test, y_test)) > 0.95"
+    script = tmp_path / "ensemble.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_keras_model_of_ones_own_learns():
     code = blocks(ROOT / "docs/plugins/builders.md", "python")[0][1]
     code += "\nfrom sklearn.datasets import load_digits\nX, y = load_digits(return_X_y=True)"

@@ -28,6 +28,7 @@ FIELD = """
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler
     cached call memory pickled shared store transformer
+    ensemble number scorer target
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

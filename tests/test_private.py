@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.metrics import get_scorer
 
 from ffnn import MLPClassifier
 from ffnn._utils import _private as sklearn_private
@@ -61,6 +62,7 @@ def test_the_private_attributes_of_objects_are_there():
     assert keras.callbacks.Callback().on_epoch_begin._is_default
     assert hasattr(keras.callbacks.Callback(), "_model")
     assert keras.callbacks.TensorBoard(profile_batch=(2, 4))._start_batch == 2
+    assert get_scorer("accuracy")._accept_sample_weight()
     sklearn_estimator = MLPClassifier()
     sklearn_estimator._metadata_request = sklearn_estimator._get_metadata_request()
     assert "fit" in sklearn_estimator._metadata_request._serialize()
@@ -101,6 +103,11 @@ def test_without_safe_indexing_rows_are_taken_of_every_kind(without_sklearns):
         taken = taken.toarray() if scipy.sparse.issparse(taken) else np.asarray(taken)
         np.testing.assert_array_equal(taken, X[rows])
     assert sklearn_private.safe_indexing(["a", "b", "c"], rows) == ["c", "a"]
+
+
+def test_a_scorer_of_ones_own_says_by_its_parameters_whether_it_weights_samples():
+    assert sklearn_private.accepts_sample_weight(lambda estimator, X, y, sample_weight=None: 0.0)
+    assert not sklearn_private.accepts_sample_weight(lambda estimator, X, y: 0.0)
 
 
 def test_without_skl2onnxs_parser_the_remedy_is_named(monkeypatch):

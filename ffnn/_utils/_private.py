@@ -5,6 +5,7 @@ Importing this module never fails: a missing name has a fallback here, or raises
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn import utils
 from sklearn.utils import check_array, validation
 
 __all__ = [
+    "accepts_sample_weight",
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
@@ -150,6 +152,15 @@ def set_metadata_requests(estimator: Any, requested: Any) -> None:
         for parameter, alias in asked.items():
             getattr(requests, method).add_request(param=parameter, alias=alias)
     estimator._metadata_request = requests
+
+
+def accepts_sample_weight(scorer: Callable[..., Any]) -> bool:
+    """Return whether a scorer can weight samples.
+
+    ``_accept_sample_weight`` of scikit-learn's scorers; without it, whether the scorer has such a parameter.
+    """
+    ask = getattr(scorer, "_accept_sample_weight", None)
+    return bool(ask()) if ask is not None else "sample_weight" in inspect.signature(scorer).parameters
 
 
 def is_search(thing: Any) -> bool:
