@@ -45,11 +45,11 @@ $(BENCH)/.ready: $(STAMP) scripts/setup-bench.sh benchmarks/requirements-peers.t
 	scripts/setup-bench.sh $(VENV) $(BENCH)
 	@touch $@
 
-bench: $(BENCH)/.ready  ## ffnn beside its peers, about an hour; ARGS="--resume" goes on after an interruption
+bench: $(BENCH)/.ready  ## ffnn beside its peers, about two hours; ARGS="--resume" goes on after an interruption
 	$(BENCH)/bin/python -m benchmarks.suite $(ARGS)
 	$(PYTHON) -m benchmarks.suite --render
 
-bench-quick: $(BENCH)/.ready  ## the same, smaller, in under five minutes
+bench-quick: $(BENCH)/.ready  ## the same, smaller, in under ten minutes
 	$(BENCH)/bin/python -m benchmarks.suite --quick $(ARGS)
 	$(PYTHON) -m benchmarks.suite --render
 

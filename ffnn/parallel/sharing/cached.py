@@ -61,8 +61,8 @@ def cached(transformer: Any) -> CachedTransformer:
     - it, or its data, cannot be pickled.
 
     A transformer that draws random numbers in any other way must not be wrapped, nor one whose results depend on
-    anything else that changes meanwhile: a file, the time, a global variable of its module, an attribute of its class
-    that is set at run time. What it prints, and its warnings, appear once.
+    anything else that changes meanwhile: a file, the time, a global variable of its module, or an attribute that was
+    set on its class at run time. What it prints, and its warnings, appear once.
 
     ``make_pipeline`` names the step ``cachedtransformer``, as the parameters of a grid then begin; ``Pipeline`` takes a
     name of yours.
