@@ -136,14 +136,15 @@ class Digests:
 
     def _items(self, items: list[Any] | tuple[Any, ...], place: Any) -> bytes:
         """Return the digest of a list, kept under its place if it is long and its items cannot be changed."""
+        kept = self._kept.get(place)
+        if kept is not None and len(kept[0]) == len(items) and all(map(operator.is_, kept[0], items)):
+            return kept[1]
         if not set(map(type, items)) <= _PLAIN:
             return node("items", *map(self._walk, items))
-        if not self._keeps or len(items) < _LONG:
-            return self._plain(items)
-        kept = self._kept.get(place)
-        if kept is None or len(kept[0]) != len(items) or not all(map(operator.is_, kept[0], items)):
-            kept = self._keep(place, tuple(items), self._plain(items))
-        return kept[1]
+        found = self._plain(items)
+        if self._keeps and len(items) >= _LONG:
+            self._keep(place, tuple(items), found)
+        return found
 
     def _plain(self, items: list[Any] | tuple[Any, ...]) -> bytes:
         try:
