@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dis
 import functools
 import os
@@ -86,7 +87,11 @@ class CodeDigests:
         """Return the digest of a class."""
         name = str(kind.__module__)
         if name == "builtins" or _is_importable(kind):
-            return node("class", name.encode(), kind.__qualname__.encode(), self.module(name))
+            parts = [name.encode(), kind.__qualname__.encode(), self.module(name)]
+            if self._of_installed(name) is None:  # the user's, whose attributes may be set at run time
+                with contextlib.suppress(UnhashableError):
+                    parts.append(self._body(kind))
+            return node("class", *parts)
         if not has_no_file(name):  # made in a function of a module
             return node("class", kind.__qualname__.encode(), self.module(name), self._body(kind))
         return node("class", kind.__qualname__.encode(), self._body(kind))

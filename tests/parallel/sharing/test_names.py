@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,6 +21,16 @@ from ffnn.parallel.sharing.names import name_of
 
 ROOT = Path(__file__).parents[3]
 LARGE = ["some text"] * 50_000
+
+
+class Scaled(StandardScaler):
+    """A class with constants of many kinds."""
+
+    factor = 1
+    table: ClassVar = {"a": 1}
+    words: ClassVar = ["a", "b"]
+    stops: ClassVar = {"a", "b"}
+    numbers = np.arange(3)
 
 
 def same(first: Any, second: Any) -> bool:
@@ -133,3 +143,23 @@ def test_fitted_and_unfitted_ones_differ() -> None:
     pipeline = make_pipeline(TfidfTransformer())
     unfitted = name_of(pipeline)
     assert name_of(pipeline.fit(X)) != unfitted
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("factor", 2),
+        ("table", {"a": 2}),
+        ("words", ["a", "b", "c"]),
+        ("stops", {"a", "b", "c"}),
+        ("numbers", np.arange(4)),
+        ("transform", lambda self, X: X),
+    ],
+)
+def test_changes_of_a_class_count(name: str, value: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = name_of(Scaled)
+    assert before is not None
+    monkeypatch.setattr(Scaled, name, value)
+    assert name_of(Scaled) != before
+    monkeypatch.undo()
+    assert name_of(Scaled) == before
