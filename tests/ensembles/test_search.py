@@ -434,7 +434,6 @@ def test_top_larger_than_the_search():
         ({"search": logistic(scoring=["accuracy", "f1_macro"])}, ValueError, "several scores.*Name one by refit"),
         ({"search": logistic(scoring={"a": "accuracy"}, refit="b")}, ValueError, "several scores.*refit='b'"),
     ],
-    ids=str,
 )
 def test_bad_arguments_are_named_before_anything_runs(arguments, error, message):
     with pytest.raises(error, match=message):
