@@ -186,7 +186,7 @@ def test_a_task_that_takes_dask_workers_with_it_ends_by_a_name(cluster: Cluster,
     with DaskExecutor(**options) as executor:
         error = executor.submit(kill_dask_worker).exception(100)
         assert isinstance(error, WorkerDiedError)
-        assert "Dask workers ended while running" in str(error)
+        assert "Dask workers ended while they ran" in str(error)
         assert "kill_dask_worker" in str(error)
         assert executor.submit(abs, -1).result(60) == 1
     assert all(map(tasks.gone, pids))
