@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 import time
 from typing import Any
@@ -44,8 +45,17 @@ class _Blas:
                 self._before.restore_original_limits()
                 self._before = None
 
+    def forget(self) -> None:
+        """Start anew in the child of a fork, without the limits of its parent's executors."""
+        before = self._before
+        self.__dict__.update(_Blas().__dict__)
+        if before is not None:
+            before.restore_original_limits()
+
 
 _blas = _Blas()
+# a fork has none of the executors, and another thread may hold the lock just then
+os.register_at_fork(after_in_child=_blas.forget)
 
 
 class ThreadsExecutor(Executor):

@@ -161,3 +161,41 @@ def test_unknown_options_are_refused() -> None:
         ffnn.pool("threads", threads=2)
     with pytest.raises(ValueError, match="threads_per_worker must be at least 1; got 0"):
         ThreadsExecutor(threads_per_worker=0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_has_its_own_limits_whatever_another_thread_does_meanwhile():
+    code = """if True:
+        import os, threading, numpy, ffnn
+        from threadpoolctl import threadpool_info
+        from ffnn_plugins.executors import threads
+
+        def n_threads():
+            return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
+
+        before = n_threads()
+        with ffnn.pool("threads", n_workers=2, threads_per_worker=1, progress=False) as pool:
+            assert pool.submit(abs, -1).result(60) == 1
+            held, done = threading.Event(), threading.Event()
+
+            def hold():  # as a thread that starts another pool does
+                with threads._blas._lock:
+                    held.set()
+                    done.wait(60)
+
+            other = threading.Thread(target=hold)
+            other.start()
+            held.wait(60)
+            child = os.fork()
+            if child == 0:
+                assert n_threads() == before, (n_threads(), before)
+                with ffnn.pool("threads", n_workers=1, progress=False) as own:
+                    assert own.submit(abs, -2).result(60) == 2
+                os._exit(3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+            done.set()
+            other.join()
+        print("held")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=100)
+    assert done.stdout == "held\n", done.stderr
