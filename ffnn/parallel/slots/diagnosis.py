@@ -134,7 +134,8 @@ def diagnose_hosts(hosts: Sequence[Host], start_timeout: float) -> list[Diagnosi
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(0.2)  # in turns: a Ctrl-C that comes just before a join would wait for its end
     return found
 
 
