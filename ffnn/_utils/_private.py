@@ -15,7 +15,10 @@ from sklearn import utils
 from sklearn.utils import check_array, validation
 
 __all__ = [
+    "CALLBACKS",
+    "METADATA_REQUESTS",
     "accepts_sample_weight",
+    "callback_context",
     "check_sample_weight",
     "check_y",
     "drop_if_unreachable",
@@ -30,6 +33,10 @@ __all__ = [
     "set_metadata_requests",
     "undelayed",
 ]
+
+#: The attributes in which scikit-learn keeps an estimator's callbacks and its metadata requests.
+CALLBACKS = "_skl_callbacks"
+METADATA_REQUESTS = "_metadata_request"
 
 
 def _find(name: str) -> Callable[..., Any] | None:
@@ -176,11 +183,16 @@ def is_search(thing: Any) -> bool:
 
 
 def has_callbacks(estimator: Any) -> bool:
-    """Return whether scikit-learn's callbacks are told of an estimator's fits.
+    """Return whether an estimator has callbacks of scikit-learn's; in versions without them it has none."""
+    return bool(getattr(estimator, CALLBACKS, None))
 
-    The attribute ``_skl_callbacks``; in versions without it there are no callbacks.
+
+def callback_context(estimator: Any, n_epochs: int) -> Any:
+    """Return the context through which a fit of so many epochs reports to scikit-learn's callbacks.
+
+    ``_init_callback_context`` of ``CallbackSupportMixin``; called only where the estimator has callbacks.
     """
-    return bool(getattr(estimator, "_skl_callbacks", None))
+    return estimator._init_callback_context(max_subtasks=n_epochs)
 
 
 def is_callback_address(thing: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import scipy.sparse
 
-from ffnn._utils._private import num_samples, safe_indexing
+from ffnn._utils._private import callback_context, has_callbacks, num_samples, safe_indexing
 from ffnn.model import Array
 from ffnn.training.history import History
 from ffnn.training.listeners import Listener
@@ -74,8 +74,8 @@ class SklearnCallbacks(Listener):
 
     def begin(self) -> None:
         """Set the callbacks up, and report the fit."""
-        if getattr(self._estimator, "_skl_callbacks", None):
-            self._fit = self._estimator._init_callback_context(max_subtasks=len(self._epochs))
+        if has_callbacks(self._estimator):
+            self._fit = callback_context(self._estimator, len(self._epochs))
             self._fit.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def begin_epoch(self, epoch: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ffnn._utils._private import metadata_requests, set_metadata_requests
+from ffnn._utils._private import CALLBACKS, METADATA_REQUESTS, metadata_requests, set_metadata_requests
 from ffnn._version import __version__
 from ffnn.classifier import MLPClassifier
 from ffnn.estimator.base import BaseMLP
@@ -29,7 +29,7 @@ FORMAT = 1
 #: The classes of estimators that can be saved.
 ESTIMATORS: dict[str, type[BaseMLP]] = {"MLPClassifier": MLPClassifier, "MLPRegressor": MLPRegressor}
 #: The attributes of an estimator that are saved in a special form or, as callbacks, not at all.
-_SEPARATE_ATTRIBUTES = ("_fitted", "network_", "_metadata_request", "_skl_callbacks", "callbacks_")
+_SEPARATE_ATTRIBUTES = ("_fitted", "network_", METADATA_REQUESTS, CALLBACKS, "callbacks_")
 
 Json = dict[str, Any]
 

@@ -27,7 +27,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import BaseEnsemble
 from sklearn.utils import check_random_state
 
-from ffnn._utils._private import is_fit_and_score, undelayed
+from ffnn._utils._private import CALLBACKS, is_fit_and_score, undelayed
 from ffnn._version import __version__
 from ffnn.parallel.content.digest import Digests
 from ffnn.parallel.content.draws import draws
@@ -40,7 +40,6 @@ __all__ = ["Keys", "TaskKey", "arguments_of"]
 _MESSAGES = {"verbose", "split_progress", "candidate_progress", "caller", "callback_ctx"}  # of _fit_and_score
 _OF_A_FIT = {"parameters", "train", "test"}  # what differs between the fits of a search
 _QUIET = {"verbose", "n_jobs", "memory"}  # parameters that change no result: scikit-learn's glossary
-_CALLBACKS = "_skl_callbacks"
 _OF_DISPLAY = {"display", "print_changed_only"}  # of scikit-learn's configuration
 _ENGINES = ("torch", "jax")
 _MISSING = object()
@@ -52,7 +51,7 @@ _UNSEEDED = (
 
 @dataclass(frozen=True)
 class TaskKey:
-    """What a call computes.
+    """The key of a call, and the reason why its result must not be used again, if there is one.
 
     Attributes
     ----------
@@ -152,7 +151,7 @@ class Keys:
 
 
 class _Seen:
-    """What is among the arguments of a call."""
+    """Finds objects of ffnn and estimators without a seed among the arguments of a call."""
 
     def __init__(self) -> None:
         self.is_ours = False
@@ -205,8 +204,8 @@ def _counted(thing: Any, attributes: dict[str, Any]) -> dict[str, Any]:
     ours = isinstance(thing, BaseEstimator) and type(thing).__module__.partition(".")[0] in ("sklearn", "ffnn")
     left_out = (_QUIET if ours else set()) | (set() if draws(thing) else {"random_state"})
     found = {name: value for name, value in attributes.items() if name not in left_out}
-    callbacks = [one for one in found.pop(_CALLBACKS, []) if not type(one).__module__.startswith("sklearn.")]
-    return found | ({_CALLBACKS: callbacks} if callbacks else {})
+    callbacks = [one for one in found.pop(CALLBACKS, []) if not type(one).__module__.startswith("sklearn.")]
+    return found | ({CALLBACKS: callbacks} if callbacks else {})
 
 
 @functools.cache
