@@ -1,4 +1,4 @@
-"""What a search over a pipeline costs with and without shared transformers, on the talk's reviews.
+"""Measures a search over a pipeline with and without shared transformers, on the talk's reviews.
 
     python benchmarks/shared_transformers.py [--data movie_reviews.zip] [--texts 1000] [--rounds 2] [--json FILE]
 

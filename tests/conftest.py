@@ -33,19 +33,19 @@ WAITING = tuple(Path(__file__).parent / folder for folder in ("faults", "paralle
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Tell whether a test needs a slow fixture, or runs once more on Keras."""
+    """Return whether a test needs a slow fixture, or runs once more on Keras."""
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     on_keras = "keras" in (parameters.get("builder"), parameters.get("builder_name"))
     return on_keras or bool(SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 
 
 def is_quick(item: pytest.Item) -> bool:
-    """Tell whether a test is not marked as slow."""
+    """Return whether a test is not marked as slow."""
     return item.get_closest_marker("slow") is None
 
 
 def does_wait(item: pytest.Item) -> bool:
-    """Tell whether a test is one of those that mostly wait."""
+    """Return whether a test is one of those that mostly wait."""
     return any(folder in item.path.parents for folder in WAITING)
 
 

@@ -67,12 +67,12 @@ class BaseExecutor(concurrent.futures.Executor, abc.ABC):
         """Connect and check everything before the first task; raise an error if no task could run."""
 
     def share(self) -> None:
-        """Let the workers of each host share what they compute, from the next worker on that is started.
+        """Share fitted transformers among the workers of each host; called before the first worker starts.
 
         Raises
         ------
         TypeError
-            If they have no folder in common: unless an executor says otherwise.
+            If the workers of a host have no folder in common, which is the default.
         """
         raise TypeError(NO_SHARING.format(type(self).__name__))
 

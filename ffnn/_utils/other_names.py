@@ -1,4 +1,4 @@
-"""What the parameters of other libraries are called here, for errors and for the pages on coming from them."""
+"""The parameters of other libraries with ffnn's equivalents, for errors and for the pages on coming from them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ Self = TypeVar("Self")
 
 
 class Equivalent(NamedTuple):
-    """What to write for a parameter of another library: code, empty if there is nothing, and a sentence about it."""
+    """The equivalent of another library's parameter.
+
+    Attributes
+    ----------
+    code : str
+        A parameter or an argument of ffnn; empty if there is none.
+    note : str
+        A sentence about it.
+    """
 
     code: str
     note: str

@@ -88,7 +88,7 @@ def _magnitude(part: Array) -> float:
 
 
 class _Share(threading.local):
-    """What the calling thread may use, if it shares the machine with others of its process."""
+    """The number of threads that the calling thread may use; None if it has no limit of its own."""
 
     n: int | None = None
 
@@ -97,7 +97,7 @@ _share = _Share()
 
 
 def share_with_others(n: int) -> None:
-    """Let the calling thread use so many threads from now on, itself included."""
+    """Limit the number of threads that the calling thread may use from now on, itself included."""
     _share.n = n
 
 

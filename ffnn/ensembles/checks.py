@@ -1,4 +1,4 @@
-"""What is refused before a search runs."""
+"""Checks of the arguments of an ensemble, made before its search runs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ __all__ = ["SearchEnsemble", "ensemble"]
 
 
 def ensemble(search: Any, top: int = 5) -> SearchEnsemble:
-    """Make one estimator of the models that a search trains.
+    """Combine the models that a search trains into one estimator.
 
     Its ``fit`` runs the search and keeps the model of each fold, which the search would drop. The models of the best
     candidates predict together. Nothing is trained for this beyond what the search trains.

@@ -151,7 +151,7 @@ class DaskExecutor(Executor):
         return None if self._run is None else str(self._run.client.dashboard_link)
 
     def share(self) -> None:
-        """Let the workers of each host share what they compute; before the first task."""
+        """Share fitted transformers among the workers of each host; called before the first task."""
         self._shares = True
 
     def prepare(self) -> None:

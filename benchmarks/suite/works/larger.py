@@ -6,11 +6,12 @@ What counts is anonymous memory, which only a copy takes: the pages of a mapped 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.suite import data
-from benchmarks.suite.contest import Bar, Check, Measurement, Size, Work
+from benchmarks.suite.contest import Bar, Check, Measurement, Results, Size, Work
 from benchmarks.suite.stopwatch import anonymous_mb, engine_seconds, watched
 
 BUILDERS = ("tf", "native")
@@ -141,14 +142,16 @@ def run(contestant: str, size: Size, _number: int) -> Measurement:
     return mapped(contestant, size) if contestant.endswith(MAPPED) else chunks(contestant, size)
 
 
+def _median(results: Results, name: str, figure: str) -> float:
+    return results.median(name, figure)
+
+
 def bars(builder: str) -> list[Bar]:
     """Return the bars of a builder."""
     made = []
     for what, figure, limit in ((CHUNKS, BEYOND, 2.0), (MAPPED, COPIED, 0.25)):
         name = named(builder, what)
-        made.append(
-            Bar("S6", f"{name}: {figure}", lambda r, n=name, f=figure: r.median(n, f), limit, at_least=False)  # type: ignore[misc]
-        )
+        made.append(Bar("S6", f"{name}: {figure}", partial(_median, name=name, figure=figure), limit, at_least=False))
     return made
 
 

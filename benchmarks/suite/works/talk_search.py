@@ -25,7 +25,7 @@ HIDDEN = [(512,), (256,), (256, 128, 64)]
 
 
 def prepare(_size: Size) -> str:
-    """Say where the texts come from.
+    """Check that the reviews are there, and return a line that describes them.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What code computes, as a digest: packages by their versions, the user's modules and functions by their code.
+"""Digests of code: of packages by their versions, of the user's modules and functions by their bytecode.
 
 - A module of an *installed* package counts by the version of its distribution.
 - A module of the *user's* counts by its compiled code, and so do the user's modules that it imports. Comments and the

@@ -1,4 +1,4 @@
-"""Where modules come from and what they import, found out without importing any."""
+"""The files of modules and the names of those that they import, found without importing any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journal says of a call and of its result, in JSON: enough to show a search without unpickling anything."""
+"""Descriptions of a call and of its result in JSON, from which a search is shown without unpickling anything."""
 
 from __future__ import annotations
 

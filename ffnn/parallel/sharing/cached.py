@@ -30,7 +30,7 @@ _HARMLESS = (str, bytes, numbers.Number, type(None))  # cannot be changed by who
 
 
 def cached(transformer: Any) -> CachedTransformer:
-    """Let a transformer compute each fit and each transform once, for all of its copies in this process.
+    """Wrap a transformer so that its copies in this process compute each fit and each transform once.
 
     What is computed is kept under a name that is made of the transformer's class and code, its parameters and the
     data, all by their content. So the copies that a search makes of a pipeline share it, also in threads. The memory
@@ -148,7 +148,7 @@ class CachedTransformer:
 
     @property
     def is_repeatable(self) -> bool:
-        """Whether the same fit would give the same, as far as the last one showed."""
+        """Whether the last fit showed nothing that could make the same fit give another result."""
         return self._repeatable
 
     # --- everything else, the signatures of the methods above too, is the transformer's

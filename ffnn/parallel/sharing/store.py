@@ -58,4 +58,4 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def _alone(self, name: str) -> contextlib.AbstractContextManager[None]:
-        """Let one at a time compute a value."""
+        """Return a lock for a value, so that one thread or process at a time computes it."""

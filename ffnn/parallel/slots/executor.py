@@ -166,7 +166,7 @@ class SlotExecutor(Executor):
             raise
 
     def share(self) -> None:
-        """Let the workers of each host share what they compute, from the next worker on that is started."""
+        """Share fitted transformers among the workers of each host; called before the first worker starts."""
         for host in self._hosts:
             host.provisioner.shares = True
 
