@@ -28,6 +28,11 @@ class Span:
         if self._until is None:
             self._until = time.monotonic()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task is about to end, or has ended."""
+        return self._until is not None
+
     def covers_start_of(self, other: Span) -> bool:
         """Return whether this task was still running when the other one was submitted."""
         return self._until is None or self._until > other._since

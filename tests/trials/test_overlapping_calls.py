@@ -139,6 +139,15 @@ def test_a_generator_that_is_dropped_leaves_other_calls_alone(pool: Pool) -> Non
     assert list(second) == [2 * N] * 10
 
 
+class SlowClassifier(DummyClassifier):
+    """A classifier whose fits are long enough that one is always under way when the next is submitted."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SlowClassifier:
+        time.sleep(0.3)
+        super().fit(X, y, sample_weight)
+        return self
+
+
 @pytest.mark.slow
 def test_a_search_hashes_its_data_once(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[int] = []
@@ -152,7 +161,7 @@ def test_a_search_hashes_its_data_once(pool: Pool, monkeypatch: pytest.MonkeyPat
     X, y = np.zeros((N, 2)), np.arange(N) % 2
     for _ in range(2):
         hashed.clear()
-        search = GridSearchCV(DummyClassifier(), {"random_state": list(range(10))}, cv=3, refit=False).fit(X, y)
+        search = GridSearchCV(SlowClassifier(), {"random_state": list(range(4))}, cv=3, refit=False).fit(X, y)
         assert search.n_splits_ == 3
         assert sorted(hashed).count(X.nbytes) == 1
         X += 1

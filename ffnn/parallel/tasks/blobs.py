@@ -54,24 +54,35 @@ class Blob:
 
 @dataclass
 class _Entry:
-    """An entry of the cache: a value computed from some data, its size, and the span of the last task with it."""
+    """An entry of the cache: a value computed from some data, its size, and the spans of the tasks that use them.
+
+    Tasks may be packed in several threads, in another order than they were submitted, and end in any order. So the span
+    of each task that may still run is kept. Without spans the data never change.
+    """
 
     value: Any
     size: int
-    span: Span | None
+    spans: list[Span] | None
     checksum: bytes | None = None
 
     def is_good_for(self, span: Span | None) -> bool:
         """Return whether the data cannot have changed since; it may have, between two tasks that do not overlap."""
-        return self.span is None or (span is not None and self.span.covers_start_of(span))
+        if self.spans is None:
+            return True
+        return span is not None and any(known.covers_start_of(span) for known in self.spans)
+
+    def use_for(self, span: Span | None) -> None:
+        """Record that a task with this span uses the data."""
+        if span is not None:
+            self.spans = [*(known for known in self.spans or () if not known.has_ended), span]
 
 
 class Hashes:
     """A cache of hashes and pickles by identity, so that data shared by many tasks is processed once.
 
     The same memory may hold other data later. Callers must not change a task's data between its submission and its end,
-    but may do so before and after. So an entry is used again only if the last task that used it was not done when this
-    one was submitted: then the data cannot have changed since the entry was made. This always holds in a search; if
+    but may do so before and after. So an entry is used again only if a task that used it was not done when this one was
+    submitted: then the data cannot have changed since the entry was made. This always holds in a search; if
     tasks run strictly one after the other, the data are hashed for each.
 
     Each call of joblib's ``Parallel`` has its own cache, so that it does not depend on changes to other calls' data. If
@@ -156,10 +167,11 @@ class Hashes:
             known = self._find(key)
             looked = not self._watchful or checksum is not None
             if known is not None and looked and known.checksum == checksum and known.is_good_for(span):
-                known.span = span
+                known.use_for(span)
                 return known.value  # type: ignore[no-any-return]  # what make() made
             value = make()
-            self._keep(key, owner, _Entry(value, size if isinstance(size, int) else size(value), span, checksum))
+            spans = None if span is None else [span]
+            self._keep(key, owner, _Entry(value, size if isinstance(size, int) else size(value), spans, checksum))
             return value
 
     def _find(self, key: _Key) -> _Entry | None:

@@ -94,6 +94,18 @@ def test_data_are_hashed_again_once_no_task_holds_them(data: Any) -> None:
     assert blobs_of(Span()) != before
 
 
+@pytest.mark.parametrize("ends_first", [0, 1])
+def test_data_are_kept_in_whatever_order_tasks_are_packed_and_end(ends_first: int) -> None:
+    hashes, data = Hashes(), np.zeros(LEAST)
+    spans = [Span(), Span()]
+    for span in reversed(spans):  # as by several threads
+        pack_task(Task(print, (data,)), "it", hashes, span)
+    spans[ends_first].end()
+    (before,) = names(np.zeros(LEAST))
+    data[7] = 1
+    assert {blob.name for blob in pack_task(Task(print, (data,)), "it", hashes, Span()).blobs} == {before}
+
+
 def test_a_watchful_cache_finds_changes_itself() -> None:
     rng = np.random.default_rng(0)
     data = rng.integers(0, 9, LEAST)
