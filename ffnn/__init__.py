@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ffnn.exporting import export
     from ffnn.parallel.journal.journal import Journal
     from ffnn.parallel.pool import make_backend_factory, pool
+    from ffnn.parallel.pruning.policy import PruningPolicy, SuccessiveHalving
     from ffnn.parallel.sharing.cached import cached
     from ffnn.persistence import load, save
     from ffnn.regressor import MLPRegressor
@@ -45,10 +46,12 @@ _HOMES = {
     "MLPRegressor": "ffnn.regressor",
     "OneCycle": "ffnn.schedules",
     "PredictionGradientDisplay": "ffnn.displays",
+    "PruningPolicy": "ffnn.parallel.pruning.policy",
     "RMSprop": "ffnn.solvers",
     "SGD": "ffnn.solvers",
     "SearchDisplay": "ffnn.displays",
     "Stepwise": "ffnn.schedules",
+    "SuccessiveHalving": "ffnn.parallel.pruning.policy",
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
     "cached": "ffnn.parallel.sharing.cached",
@@ -80,9 +83,11 @@ __all__ = [
     "MLPRegressor",
     "OneCycle",
     "PredictionGradientDisplay",
+    "PruningPolicy",
     "RMSprop",
     "SearchDisplay",
     "Stepwise",
+    "SuccessiveHalving",
     "TensorFlowBuilder",
     "WarmUp",
     "cached",

@@ -29,12 +29,13 @@ FIELD = """
     traceback unpickler
     cached call memory pickled shared store transformer
     ensemble number scorer target
+    control halving outcome policy pruned pruning successive
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 
 #: Plain English, each of one package, where it is explained: a new one should rather be a word of the field.
 PLAIN = """
-    cannot completed died difference fact failed gone outgoing changed packed run tail
+    cannot completed died difference fact failed gone outgoing changed followed packed paused recorded run tail
 """
 
 

@@ -37,6 +37,9 @@ _UNLISTED = frozenset({"model_", "onnx_converter", "onnx_parser", "onnx_shape_ca
 class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
     """The base of :class:`~ffnn.MLPClassifier` and :class:`~ffnn.MLPRegressor`."""
 
+    #: Whether a search can follow its fits, pause and prune them.
+    _reports_epochs = True
+
     n_features_in_: int
     network_: Network
     loss_curve_: list[float]

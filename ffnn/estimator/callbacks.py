@@ -72,6 +72,11 @@ class SklearnCallbacks(Listener):
             "metadata": None if sample_weight is None else lambda: {"sample_weight": part(sample_weight)},
         }
 
+    @property
+    def can_go_on(self) -> bool:
+        """Whether there are no callbacks, as nobody knows what they remember."""
+        return not has_callbacks(self._estimator)
+
     def begin(self) -> None:
         """Set the callbacks up, and report the fit."""
         if has_callbacks(self._estimator):

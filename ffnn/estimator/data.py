@@ -106,6 +106,12 @@ class Data:
         return cls(X, y, weight, rows, validation)
 
     @property
+    def arrays(self) -> tuple[Any, ...]:
+        """Everything that the training and the validation see."""
+        held = self.validation
+        return self.X, self.y, self.weight, self.rows, *(() if held is None else (held.X, held.y, held.weight))
+
+    @property
     def training_targets(self) -> tuple[Any, Array]:
         """The targets, and the weights, of the rows to train on."""
         if len(self.rows) == len(self.weight):

@@ -17,6 +17,7 @@ from ffnn.estimator.fitted import Fitted
 from ffnn.estimator.settings import Settings, root_seed
 from ffnn.estimator.turns import one_at_a_time
 from ffnn.model import Array, Model
+from ffnn.training.control import EpochListener, FitControl, FitPaused, PausedState, hash_of
 from ffnn.training.epochs import TrainingLoop, advice, check_finite_targets
 from ffnn.training.history import History
 from ffnn.training.interrupt import deferred_interrupt
@@ -58,6 +59,8 @@ class Fit:
         self._begins = not (goes_on and hasattr(estimator, "_fitted"))
         self._draft: Draft = _copy_of(estimator)
         self._history = History()
+        self._control = FitControl.of(estimator) if self._begins and not arguments.partial else FitControl(None)
+        self._paused: PausedState | None = None  # where this call goes on
 
     def run(self) -> None:
         """Fit the estimator.
@@ -73,8 +76,9 @@ class Fit:
         data = Data.of(draft, settings, self._arguments, dtype, reset=self._begins)
         data = self._begin(data, dtype) if self._begins else self._go_on(data)
         data, order = data.normalized(draft.network_.output, self._class_weight, partial=partial)
-        n_epochs = 1 if partial else settings.n_epochs
-        epochs = range(draft.n_iter_, draft.n_iter_ + n_epochs)
+        stop = draft.n_iter_ + (1 if partial else settings.n_epochs)
+        self._go_on_where_paused(data)
+        epochs = range(draft.n_iter_, stop)
         with one_at_a_time(draft):  # a monitor or a scorer has the draft, and must not train it
             interrupted = _train(draft, self, data, order, epochs)
         self._commit()
@@ -137,6 +141,15 @@ class Fit:
         self._history = History.of(vars(draft))
         return data
 
+    def _go_on_where_paused(self, data: Data) -> None:
+        """Take over the state of a fit that paused, if the task brings it."""
+        paused = self._paused = self._control.going_on(data.arrays)
+        if paused is not None:
+            draft = self._draft
+            draft._fitted = Fitted(draft.network_, self._settings.solver, paused.root_seed, paused.state)
+            draft.n_iter_ = paused.n_epochs
+            self._history = copy.deepcopy(paused.history)
+
     # -- the training ---------------------------------------------------------------------------------------------
 
     def train(self, data: Data, order: Array, epochs: range) -> bool:
@@ -155,14 +168,18 @@ class Fit:
         listeners = Listeners(
             [*([] if watch is None else [watch]), *self._followers(data, builder, model, order, epochs)]
         )
+        if self._paused is not None:
+            listeners.recall_all(self._paused.memories)
 
         def on_epoch(epoch: int, loss: float) -> bool:
             history.add_epoch(loss)
             draft.n_iter_ = epoch + 1
             rate = loop.learning_rate
             stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
-            stop = listeners.end_epoch(epoch, stats)
-            return stop | interrupted()
+            stop = listeners.end_epoch(epoch, stats) | interrupted()
+            if not stop and self._control.pauses(epoch + 1, epochs.stop):
+                raise self._pause(data, model, listeners)
+            return stop
 
         loop = TrainingLoop(
             model=model,
@@ -198,6 +215,18 @@ class Fit:
             listeners.close()
             model.unload()
             sizes.clear()
+
+    def _pause(self, data: Data, model: Model, listeners: Listeners) -> FitPaused:
+        """Return what ends this call, whose state is kept if another call can go on from it."""
+        control, history = self._control, self._history
+        control.note(history)
+        control.paused = None
+        if self._settings.solver.stochastic and listeners.can_go_on:
+            seed = self._draft._fitted.root_seed
+            control.paused = PausedState(
+                hash_of(data.arrays), seed, model.get_state(), copy.deepcopy(history), listeners.memories()
+            )
+        return FitPaused()
 
     def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
         """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""
@@ -241,6 +270,8 @@ class Fit:
         if settings.verbose:
             followers += [EpochProgressBar(len(epochs), type(self._estimator).__name__)]
         followers += builder.listeners(Run(model, epochs, n_batches, settings.verbose, attributes))
+        if self._control.on_epoch is not None:
+            followers += [EpochListener(self._control.on_epoch, epochs.stop)]
         followers += [SklearnCallbacks(draft, given.X, given.y, given.sample_weight, data.rows, epochs)]
         if monitor is not None:
             followers += [MonitorListener(lambda epoch, stats: monitor(epoch, draft, stats))]
@@ -248,6 +279,7 @@ class Fit:
 
     def _commit(self) -> None:
         """Give the estimator the draft's attributes."""
+        self._control.note(self._history)
         vars(self._draft).update(self._history.attributes())
         attributes = vars(self._estimator)
         attributes.clear()

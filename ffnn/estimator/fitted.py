@@ -37,13 +37,15 @@ class Fitted:
         The solver that trains it.
     root_seed : int
         The seed of the initial weights, the order of rows and dropout.
+    state : State or None
+        The weights and the solver's slots; None draws the weights when the model is built.
     """
 
-    def __init__(self, network: Network, solver: Solver, root_seed: int) -> None:
+    def __init__(self, network: Network, solver: Solver, root_seed: int, state: State | None = None) -> None:
         self.network = network
         self.solver = solver
         self.root_seed = root_seed
-        self._state: State | None = None
+        self._state = state
         self._model: Model | None = None
         self._built_by: Hashable = None
         self._builder: Builder | None = None  # of the model
@@ -133,5 +135,4 @@ class Fitted:
         }
 
     def __setstate__(self, saved: dict[str, Any]) -> None:
-        Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"])
-        self._state = saved["_state"]
+        Fitted.__init__(self, saved["network"], saved["solver"], saved["root_seed"], saved["_state"])

@@ -17,11 +17,14 @@ from ffnn.parallel.foreign import adapt, unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_options
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
 
 if TYPE_CHECKING:
     from ffnn.parallel.journal.resume import ResumedTasks
+    from ffnn.parallel.pruning.calls import PrunedCalls
+    from ffnn.parallel.pruning.pruned import PrunedFit
 
 __all__ = ["FfnnBackend", "make_executor"]
 
@@ -43,6 +46,8 @@ class FfnnBackend(ParallelBackendBase):
         joblib's own parameters.
     journal : Journal, str or os.PathLike, optional
         The journal, or its folder: finished tasks are recorded there, and recorded ones are not run again.
+    prune : PruningPolicy, optional
+        Which candidates of a search are stopped, and when.
     **options
         The named executor's options.
 
@@ -65,10 +70,12 @@ class FfnnBackend(ParallelBackendBase):
         nesting_level: int | None = None,
         inner_max_num_threads: int | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
+        prune: PruningPolicy | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._journal = as_journal(journal)
+        self._policy = check_policy(prune)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
@@ -78,6 +85,7 @@ class FfnnBackend(ParallelBackendBase):
         self._progress = Progress(False, self._executor)
         self._hashes = Hashes()
         self._resumed: ResumedTasks | None = None
+        self._pruned: PrunedCalls | None = None
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
@@ -125,15 +133,20 @@ class FfnnBackend(ParallelBackendBase):
         if self._journal is not None:
             from ffnn.parallel.journal.resume import ResumedTasks
 
-            self._resumed = ResumedTasks(self._journal)
+            self._resumed = ResumedTasks(self._journal, self._note_recorded)
+        if self._policy is not None:
+            from ffnn.parallel.pruning.calls import PrunedCalls
+
+            self._pruned = PrunedCalls(self._policy, self.parallel, self._run, self._resumed, self._note_pruned)
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
     def stop_call(self) -> None:
         """Note that the call is over."""
         self._hashes = Hashes()
-        if self._resumed is not None:
-            self._resumed.close()
-            self._resumed = None
+        for calls in (self._pruned, self._resumed):
+            if calls is not None:
+                calls.close()
+        self._pruned = self._resumed = None
         self._progress.close()
 
     def submit(self, func: Any, callback: _Callback | None = None) -> concurrent.futures.Future[Any]:
@@ -141,8 +154,10 @@ class FfnnBackend(ParallelBackendBase):
         name = _name(func)
         if name is not None:
             func.__qualname__ = name  # for messages; it does not travel
+        if self._pruned is not None and self._pruned.takes(func):
+            return self._pruned.submit(func, callback)
         if self._resumed is not None:
-            return self._resumed.submit(func, callback, self._run, self._note_recorded)
+            return self._resumed.submit(func, callback, self._run)
         return self._run(func, callback)
 
     def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
@@ -173,6 +188,10 @@ class FfnnBackend(ParallelBackendBase):
     def _note_recorded(self, func: Any) -> None:
         note = getattr(self.executor, "note_recorded", self._progress.note_recorded)  # a pool shows its own progress
         note(func)
+
+    def _note_pruned(self, pruned: PrunedFit) -> None:
+        note = getattr(self.executor, "note_pruned", lambda pruned: self._progress.note_pruned())
+        note(pruned)
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():

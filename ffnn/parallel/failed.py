@@ -19,6 +19,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from ffnn._utils._private import is_fit_and_score
+from ffnn.parallel.pruning.followed import FollowedFit
 
 __all__ = ["FailedEstimator", "failing_batch"]
 
@@ -50,6 +51,8 @@ def failing_batch(batch: Any, error: Exception) -> Any | None:
     if not isinstance(items, list) or len(items) != 1:
         return None
     function, args, kwargs = items[0]
+    if isinstance(function, FollowedFit):
+        function = function.__wrapped__  # type: ignore[attr-defined]  # what it calls
     if not is_fit_and_score(function):
         return None
     failed = FailedEstimator(error)

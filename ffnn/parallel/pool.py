@@ -6,7 +6,7 @@ import concurrent.futures
 import numbers
 import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import joblib
 import numpy as np
@@ -16,7 +16,11 @@ from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.sharing.pipelines import SharedCall
+
+if TYPE_CHECKING:
+    from ffnn.parallel.pruning.pruned import PrunedFit
 
 __all__ = ["Pool", "make_backend_factory", "pool"]
 
@@ -33,6 +37,7 @@ def pool(
     progress: bool | None = None,
     share: bool | int = False,
     journal: Journal | str | os.PathLike[str] | None = None,
+    prune: PruningPolicy | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -50,6 +55,9 @@ def pool(
     journal : str, os.PathLike or Journal, optional
         A folder in which every task that joblib runs on the pool is recorded as soon as it is done. What is recorded is
         not run again: run an interrupted search a second time, and it resumes. See :class:`ffnn.Journal`.
+    prune : PruningPolicy, optional
+        Which candidates of a search are stopped, and when; see :class:`ffnn.SuccessiveHalving`. The others have the
+        scores, to the bit, that they have without it.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -78,11 +86,11 @@ def pool(
     """
     if progress is not None and not isinstance(progress, bool | np.bool_):
         raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    limit, journal = _check_share(share), as_journal(journal)
+    limit, journal, policy = _check_share(share), as_journal(journal), check_policy(prune)
     executor = make_executor(name, options)
     if limit:
         executor.share()
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor), journal, limit)
+    return Pool(executor, Progress(None if progress is None else bool(progress), executor), journal, limit, policy)
 
 
 def _check_share(share: object) -> int:
@@ -100,7 +108,11 @@ def _check_share(share: object) -> int:
 
 
 def make_backend_factory(
-    name: str = "multiprocessing", *, journal: Journal | str | os.PathLike[str] | None = None, **options: Any
+    name: str = "multiprocessing",
+    *,
+    journal: Journal | str | os.PathLike[str] | None = None,
+    prune: PruningPolicy | None = None,
+    **options: Any,
 ) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
 
@@ -109,6 +121,8 @@ def make_backend_factory(
     name : str, default="multiprocessing"
         A registered executor's name.
     journal : str, os.PathLike or Journal, optional
+        As in :func:`pool`.
+    prune : PruningPolicy, optional
         As in :func:`pool`.
     **options
         The executor's options.
@@ -133,7 +147,7 @@ def make_backend_factory(
     make_executor(name, options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
-        return FfnnBackend(**{"executor": name, "journal": journal, **options, **more})
+        return FfnnBackend(**{"executor": name, "journal": journal, "prune": prune, **options, **more})
 
     return factory
 
@@ -142,12 +156,19 @@ class Pool(concurrent.futures.Executor):
     """An executor with a progress bar, which joblib uses inside ``with``; made by :func:`pool`."""
 
     def __init__(
-        self, executor: BaseExecutor, progress: Progress, journal: Journal | None = None, shared: int = 0
+        self,
+        executor: BaseExecutor,
+        progress: Progress,
+        journal: Journal | None = None,
+        shared: int = 0,
+        policy: PruningPolicy | None = None,
     ) -> None:
         self._executor = executor
         self._shared = shared
         self._progress = progress
         self._journal = journal
+        self._policy = policy
+        self._pruned: list[PrunedFit] = []
         self._context: Any = None
         self._pid: int | None = None
 
@@ -184,6 +205,16 @@ class Pool(concurrent.futures.Executor):
             self._progress.close()
             self._journal = None  # whose files are closed with the last reference to it
 
+    @property
+    def pruned(self) -> list[PrunedFit]:
+        """The fits that were stopped, in the order of the decisions."""
+        return list(self._pruned)
+
+    def note_pruned(self, pruned: PrunedFit) -> None:
+        """Count a fit that is stopped."""
+        self._pruned.append(pruned)
+        self._progress.note_pruned()
+
     def note_recorded(self, batch: Any) -> None:
         """Count a batch of calls that is taken from the journal."""
         self._progress.note_recorded(batch)
@@ -198,7 +229,9 @@ class Pool(concurrent.futures.Executor):
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
-        self._context = joblib.parallel_config(backend=FfnnBackend(executor=self, journal=self._journal), n_jobs=-1)
+        self._context = joblib.parallel_config(
+            backend=FfnnBackend(self, journal=self._journal, prune=self._policy), n_jobs=-1
+        )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import BaseExecutor, Future
 from ffnn.parallel.output import STDERR
+from ffnn.parallel.pruning.followed import FitOutcome
 from ffnn.parallel.words import plural, size_in_words
 
 __all__ = ["Progress"]
@@ -38,17 +39,18 @@ class Progress:
         self._began: float | None = None
         self._ended = 0.0
         self._expected = 0
-        self._submitted = self._done = self._failed = self._cancelled = self._recorded = 0
+        self._submitted = self._done = self._failed = self._cancelled = self._recorded = self._pruned = 0
         self._seconds = 0.0  # the time of work: the durations of tasks that ended by themselves
 
     def add(self, future: concurrent.futures.Future[Any], call: Any) -> None:
         """Count a task when it is submitted and when it ends."""
         if getattr(call, "is_rerun", False):  # made by ffnn.parallel.failed for a task that was counted
             return
-        with self._lock:
-            self._expect(call)
-            self._submitted += 1
-            self._refresh()
+        if not getattr(call, "goes_on", False):  # the next part of a fit that was counted
+            with self._lock:
+                self._expect(call)
+                self._submitted += 1
+                self._refresh()
         future.add_done_callback(self._count)
 
     def note_recorded(self, call: Any) -> None:
@@ -57,6 +59,12 @@ class Progress:
             self._expect(call)
             self._recorded += 1
             self._ended = time.perf_counter()
+            self._refresh(ended=1)
+
+    def note_pruned(self) -> None:
+        """Count a fit that is stopped while it waits."""
+        with self._lock:
+            self._pruned += 1
             self._refresh(ended=1)
 
     def summary(self) -> str:
@@ -96,8 +104,11 @@ class Progress:
     def _count(self, future: concurrent.futures.Future[Any]) -> None:
         with self._lock:
             self._ended = time.perf_counter()
+            ended = 1
             if future.cancelled():
                 self._cancelled += 1
+            elif _has_paused(future):
+                ended = 0
             elif future.exception() is not None:
                 self._failed += 1
             else:
@@ -105,7 +116,7 @@ class Progress:
             lost = isinstance(None if future.cancelled() else future.exception(), ExecutorError)
             if isinstance(future, Future) and not lost:  # the time of lost workers and restarts is not work
                 self._seconds += future.seconds or 0.0
-            self._refresh(ended=1)
+            self._refresh(ended)
 
     def _refresh(self, ended: int = 0) -> None:
         if self._show and not self._closed and not self._broken:
@@ -123,7 +134,7 @@ class Progress:
                 STDERR.write(f"dashboard: {link}\n")
             self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
         bar = self._bar
-        over = self._done + self._failed + self._cancelled
+        over = self._done + self._failed + self._cancelled + self._pruned
         bar.total = max(self._expected, self._submitted + self._recorded)
         counts = [(min(self._executor.n_workers_left, self._submitted - over), "running"), *self._troubles()]
         bar.set_postfix_str(", ".join(f"{count} {what}" for count, what in counts if count), refresh=False)
@@ -133,7 +144,20 @@ class Progress:
             bar.refresh()
 
     def _troubles(self) -> list[tuple[int, str]]:
-        return [(self._failed, "failed"), (self._executor.n_retries, "retried"), (self._cancelled, "cancelled")]
+        return [
+            (self._failed, "failed"),
+            (self._pruned, "pruned"),
+            (self._executor.n_retries, "retried"),
+            (self._cancelled, "cancelled"),
+        ]
+
+
+def _has_paused(future: concurrent.futures.Future[Any]) -> bool:
+    """Return whether a task was a part of a fit that is not over."""
+    if future.exception() is not None:
+        return False
+    results = future.result()
+    return isinstance(results, list) and any(isinstance(one, FitOutcome) and not one.is_over for one in results)
 
 
 def _announced_total(call: Any) -> int | None:

@@ -60,6 +60,11 @@ class History:
             if curve is not None:
                 curve.append(np.nan)
 
+    def curves(self) -> dict[str, list[float]]:
+        """Return copies of the curves, by the names that listeners know."""
+        curves = {"loss": self.loss, "validation_loss": self.validation_loss, "validation_score": self.validation_score}
+        return {name: list(curve) for name, curve in curves.items() if curve is not None}
+
     def attributes(self) -> dict[str, Any]:
         """Return the estimator's attributes: the curves themselves, not copies."""
         curves = zip(CURVES, (self.loss, self.validation_loss, self.validation_score), strict=True)

@@ -67,12 +67,43 @@ class Listener:
     def close(self) -> None:
         """Release everything; called last, whatever has happened."""
 
+    # -- a training that pauses, and goes on in another call ------------------------------------------------------
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether another listener of its kind, with its memory, can follow the rest of the training.
+
+        If not, the default, a paused training begins anew instead of going on.
+        """
+        return False
+
+    def memory(self) -> dict[str, Any]:
+        """Return what it must remember of the epochs so far."""
+        return {}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take over the memory of the one that followed the epochs before."""
+
 
 class Listeners(Listener):
     """Several listeners, called in order; all of them see each epoch, even where one says to stop."""
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._listeners = listeners
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether all of them can."""
+        return all(listener.can_go_on for listener in self._listeners)
+
+    def memories(self) -> list[dict[str, Any]]:
+        """Return the memory of each."""
+        return [listener.memory() for listener in self._listeners]
+
+    def recall_all(self, memories: Sequence[dict[str, Any]]) -> None:
+        """Give each its memory."""
+        for listener, memory in zip(self._listeners, memories, strict=True):
+            listener.recall(memory)
 
     def begin(self) -> None:
         """Call each one's method."""

@@ -26,6 +26,8 @@ class EpochProgressBar(Listener):
 
         self._bar: Any = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
 
+    can_go_on = True
+
     def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
         """Advance the bar, and show the figures of the epoch."""
         shown = {key: f"{value:.4g}" for key, value in stats.items() if key != "learning_rate"}

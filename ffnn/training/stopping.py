@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -63,6 +64,16 @@ class TrainingLossStopping(Listener):
         settled = self._stopping.update(epoch, -stats["loss"])[1]
         self._unsettled = epoch == self._last and not settled
         return settled
+
+    can_go_on = True
+
+    def memory(self) -> dict[str, Any]:
+        """Return the best loss so far, and how long there was no better one."""
+        return {"_stopping": self._stopping}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take it over."""
+        vars(self).update(memory)
 
     def end(self) -> None:
         """Warn if the epochs were too few."""

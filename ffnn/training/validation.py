@@ -185,6 +185,17 @@ class ValidationListener(Listener):
                 self._best = self._model.get_state()
         return stop and self._restores
 
+    can_go_on = True
+    _REMEMBERED = ("_by_loss", "_by_score", "_best", "_best_epoch", "_last", "_warned")
+
+    def memory(self) -> dict[str, Any]:
+        """Return the best epoch so far, and how long there was no better one."""
+        return {name: getattr(self, name) for name in self._REMEMBERED}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take it over."""
+        vars(self).update(memory)
+
     def restore(self) -> None:
         """Go back to the best epoch, if early stopping is to."""
         if self._best is not None and self._best_epoch != self._last:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import copy
+import math
 import os
 import pickle
 import threading
@@ -21,21 +22,29 @@ from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_
 from ffnn.parallel.journal.journal import Journal
 from ffnn.parallel.journal.keys import Keys, TaskKey
 from ffnn.parallel.output import STDERR
+from ffnn.parallel.pruning.followed import FitOutcome, follow
 
-__all__ = ["ResumedTasks"]
+__all__ = ["RecordedCall", "ResumedTasks"]
 
 _Future = concurrent.futures.Future[Any]
 _NOT_RECORDED = object()
+_PRUNED = ":pruned"  # ends the key of a fit that was stopped, whose whole result may be recorded, too
 
 
 @dataclass
-class _Call:
-    """A call of a batch: what it computes, its recorded result, and what is shown of it."""
+class RecordedCall:
+    """A call of a batch: what it computes, what is recorded of it, and what is shown of it."""
 
     key: TaskKey
     is_fit: bool
-    result: Any
+    result: Any = _NOT_RECORDED
+    curves: dict[str, list[float]] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether its result is recorded."""
+        return self.result is not _NOT_RECORDED
 
 
 class ResumedTasks:
@@ -45,9 +54,12 @@ class ResumedTasks:
     ----------
     journal : Journal
         The journal.
+    on_recorded : callable
+        Is told of a batch that need not run.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, on_recorded: Callable[[Any], None]) -> None:
+        self.note_found = on_recorded
         self._path = journal.path
         self._store = journal.store()
         self._keys = Keys(journal.reuse_unseeded)
@@ -61,7 +73,6 @@ class ResumedTasks:
         batch: Any,
         callback: Callable[[Any], Any] | None,
         run: Callable[[Any, Callable[[Any], Any]], _Future],
-        on_recorded: Callable[[Any], None],
     ) -> _Future:
         """Run the calls of a batch that are not recorded; report the results of all.
 
@@ -73,15 +84,13 @@ class ResumedTasks:
             Receives the finished future, as from a backend of joblib.
         run : callable
             Runs a batch, and passes its finished future to a callback.
-        on_recorded : callable
-            Is told of a batch that need not run.
         """
         report = callback or (lambda _: None)
-        calls = [self._look_up(*item) for item in batch.items]
-        missing = [i for i, call in enumerate(calls) if call.result is _NOT_RECORDED]
+        calls = [self.look_up(*item) for item in batch.items]
+        missing = [i for i, call in enumerate(calls) if not call.is_found]
         if not missing:
             done = _finished([call.result for call in calls])
-            on_recorded(batch)
+            self.note_found(batch)
             try:
                 self._reporter.submit(report, done)
             except RuntimeError:  # the call is over, or Python ends
@@ -91,13 +100,16 @@ class ResumedTasks:
         if len(missing) < len(calls):
             part = copy.copy(batch)
             part.items = [batch.items[i] for i in missing]
-        return run(part, lambda done: report(self._merged(calls, missing, done)))
+        return run(follow(part), lambda done: report(self._merged(calls, missing, done)))
 
     def close(self) -> None:
         """End the thread that reports."""
         self._reporter.shutdown(wait=False)
 
-    def _look_up(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
+    def look_up(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, pruned: bool = False
+    ) -> RecordedCall:
+        """Return what is recorded of a call; with `pruned` also the curves of a fit that was stopped."""
         is_fit = is_fit_and_score(function)
         try:
             with self._lock:
@@ -107,49 +119,71 @@ class ResumedTasks:
             key, facts = TaskKey(None, None, f"{type(error).__name__}: {error}"), {}
         if key.obstacle is not None:
             self._warn(key.obstacle, f"results are recorded, but not used again: {key.obstacle}")
-        call = _Call(key, is_fit, _NOT_RECORDED, facts)
+        call = RecordedCall(key, is_fit, facts=facts)
         if key.key is not None and key.obstacle is None:
-            payload = self._store.find(key.key)
-            if payload is not None:
-                call.result = self._unpickled(payload, facts)
+            for name in [key.key, *([key.key + _PRUNED] if pruned else [])]:
+                payload = self._store.find(name)
+                if payload is not None:
+                    self._take_over(call, payload)
+                    break
         return call
 
-    def _unpickled(self, payload: bytes, facts: dict[str, Any]) -> Any:
+    def _take_over(self, call: RecordedCall, payload: bytes) -> None:
         try:
-            return pickle.loads(payload)
+            result = pickle.loads(payload)
         except Exception as error:  # a class is gone, a user's __setstate__ fails
-            name = facts.get("function", "a call")
+            name = call.facts.get("function", "a call")
             self._warn("pickle", f"a recorded result of {name} cannot be unpickled, and is computed again: {error!r}.")
-            return _NOT_RECORDED
+            return
+        if isinstance(result, FitOutcome):
+            call.curves, result = result.curves, result.result if result.is_over else _NOT_RECORDED
+        call.result = result
 
-    def _merged(self, calls: list[_Call], missing: list[int], done: _Future) -> _Future:
+    def _merged(self, calls: list[RecordedCall], missing: list[int], done: _Future) -> _Future:
         """Record a finished batch; return a future with the results of all calls, or the batch's own failure."""
         if done.cancelled():
             return done
         error = done.exception()
-        timing = _timing(done, len(missing))
         if error is not None:
             if not isinstance(error, concurrent.futures.CancelledError):
                 for i in missing:
-                    self._record(calls[i], timing | facts_of_error(error), None)
+                    self.record_error(calls[i], done, error, len(missing))
             return done
-        results = done.result()
-        for i, result in zip(missing, results, strict=True):
-            calls[i].result = result
-            self._record(calls[i], timing, result)
-        return done if len(missing) == len(calls) else _finished([call.result for call in calls])
+        for i, result in zip(missing, done.result(), strict=True):
+            calls[i].result = result.result if isinstance(result, FitOutcome) else result
+            self.record(calls[i], done, result, len(missing))
+        return _finished([call.result for call in calls])
 
-    def _record(self, call: _Call, facts: dict[str, Any], result: Any) -> None:
+    def record_error(self, call: RecordedCall, done: _Future, error: BaseException, n_calls: int = 1) -> None:
+        """Record the error of a call, of a batch of `n_calls`."""
+        self._record(call, _timing(done, n_calls) | facts_of_error(error), None)
+
+    def record(
+        self, call: RecordedCall, done: _Future | None, result: Any, n_calls: int = 1, *, pruned: bool = False
+    ) -> None:
+        """Record the result of a call, of a batch of `n_calls`; of a fit that was stopped its curves."""
+        facts = _timing(done, n_calls)
+        if isinstance(result, FitOutcome) and result.curves:
+            facts["curves"] = {name: _finite(curve) for name, curve in result.curves.items()}
+        if pruned:
+            facts["pruned"] = True
+        self._record(call, facts, result)
+
+    def _record(self, call: RecordedCall, facts: dict[str, Any], outcome: Any) -> None:
         """Record the outcome of a call; whatever goes wrong there, the search goes on."""
-        failed = "error" in facts or has_failed(result, call.is_fit)
+        result = outcome.result if isinstance(outcome, FitOutcome) else outcome
+        pruned = "pruned" in facts
+        failed = not pruned and ("error" in facts or has_failed(result, call.is_fit))
         reusable = call.key.key is not None and call.key.obstacle is None and not failed
         edited = self._keys.edited_files() if reusable else []
         if edited:
             self._warn("edited", f"results are not used again: {edited[0]} was changed while the search ran.")
             reusable = False
-        meta: dict[str, Any] = {"kind": "result", "key": call.key.key, "search": call.key.search, **call.facts, **facts}
+        key = call.key.key + _PRUNED if pruned and call.key.key is not None else call.key.key
+        meta: dict[str, Any] = {"kind": "result", "key": key, "search": call.key.search, **call.facts, **facts}
         try:
-            payload = cloudpickle.dumps(result, protocol=5) if reusable else b""
+            kept = FitOutcome(None, outcome.curves) if pruned else outcome
+            payload = cloudpickle.dumps(kept, protocol=5) if reusable else b""
             if not failed or "error" not in facts:
                 meta |= facts_of_result(result, call.is_fit)
             self._store.add(meta | {"failed": failed, "reusable": reusable}, payload)
@@ -176,7 +210,12 @@ def _finished(results: list[Any]) -> _Future:
     return future
 
 
-def _timing(done: _Future, n_calls: int) -> dict[str, Any]:
+def _finite(curve: list[float]) -> list[float | None]:
+    """Return a curve for JSON, which has no NaN."""
+    return [value if math.isfinite(value) else None for value in curve]
+
+
+def _timing(done: _Future | None, n_calls: int) -> dict[str, Any]:
     """Return when and where a batch ran, as far as its executor says."""
     seconds = getattr(done, "seconds", None)
     facts = {"ended": time.time(), "client": os.getpid(), "worker": getattr(done, "worker", None)}

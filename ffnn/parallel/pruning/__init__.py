@@ -1,0 +1,1 @@
+"""Pruning: a search stops the candidates that are losing, after a few epochs."""
