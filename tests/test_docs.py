@@ -161,6 +161,24 @@ def test_the_guide_to_resuming_resumes(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_guide_to_pruning_stops_losers_and_keeps_the_best(tmp_path):
+    (title, code), (_, policy) = blocks(ROOT / "docs/prune.md", "python")
+    (tmp_path / str(title)).write_text(code)
+    command = [sys.executable, str(title)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    assert re.search(
+        r"^51 fits were stopped, the first PrunedFit\(candidate=0, .*n_epochs=2", done.stdout, re.MULTILINE
+    )
+    head, _, _ = code.partition("if __name__")
+    used = head.replace("n_epochs=50", "n_epochs=25") + policy
+    used += '\nwith ffnn.pool("threads", prune=DropTheWorst()) as pool:\n    search.fit(X / 16, y)'
+    used += "\nassert [fit.n_epochs for fit in pool.pruned] == [10, 10, 10, 20, 20, 20]"
+    (tmp_path / "policy.py").write_text(used)
+    done = subprocess.run([sys.executable, "policy.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_the_ensemble_of_the_page_learns(tmp_path):
     ((_, code),) = blocks(ROOT / "docs/ensemble.md", "python")
     code += "\nassert len(model.estimators_) == 15"
