@@ -20,7 +20,7 @@ from ffnn.parallel.journal.facts import has_failed
 from ffnn.parallel.journal.keys import arguments_of
 from ffnn.parallel.journal.resume import ResumedTasks
 from ffnn.parallel.pruning.candidates import Fit, check_monitor, fitted_estimator, reports_epochs
-from ffnn.parallel.pruning.followed import FitOutcome, follow, is_single_fit
+from ffnn.parallel.pruning.followed import FitOutcome, Orders, follow, is_single_fit
 from ffnn.parallel.pruning.policy import MONITORS, PruningPolicy
 from ffnn.parallel.pruning.pruned import PrunedFit, pruned_result
 from ffnn.training.control import PausedState
@@ -48,6 +48,8 @@ class PrunedCalls:
         What is recorded of fits, and where to record them.
     on_pruned : callable
         Is told of each fit that is stopped.
+    timeout : float or None
+        The seconds that a fit may take.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class PrunedCalls:
         run: Callable[[Any, _Callback], _Future],
         journal: ResumedTasks | None,
         on_pruned: Callable[[PrunedFit], None],
+        timeout: float | None,
     ) -> None:
         self._policy = policy
         self._parallel = parallel
         self._run = run
         self._journal = journal
         self._on_pruned = on_pruned
+        self._timeout = timeout
         self._lock = threading.RLock()
         self._fits: dict[tuple[int, int], Fit] = {}
         self._n_expected = 0
@@ -141,7 +145,8 @@ class PrunedCalls:
             fit.curves = known  # it was stopped in an earlier run, and need not run again to be stopped again
             self._wait(fit)
             return
-        part = follow(fit.batch, rung, fit.paused)
+        orders = Orders(self._timeout, rung, fit.paused, fit.seconds)
+        part = follow(fit.batch, orders)
         part.goes_on = bool(fit.seconds)  # so that progress does not count it as another task
         self._hold(fit, None)
         self._run(part, functools.partial(self._done, fit))

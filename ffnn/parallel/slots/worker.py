@@ -129,7 +129,8 @@ class Worker:
         task : sequence of buffers
             A task packed by :func:`ffnn.parallel.tasks.task.pack_task`.
         timeout : float or None
-            Seconds that the task may take, not counting those in which it imports modules.
+            Seconds that the task may take, not counting those in which it imports modules. The task may set a nearer
+            limit itself.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class Worker:
         try:
             self._channel.send(Kind.TASK, task)
             deadline: float | None = time.monotonic() + self._start_timeout
-            left = timeout
+            left, limit = timeout, f"task_timeout={timeout:g}" if timeout is not None else ""
             while True:
                 message = self._receive(deadline)
                 now = time.monotonic()
@@ -154,14 +155,19 @@ class Worker:
                 if message[0] is Kind.PAUSED and left is not None and deadline is not None:
                     left = max(deadline - now, 0.0)
                     deadline = now + self._start_timeout
+                elif message[0] is Kind.LIMIT:
+                    started = True
+                    seconds, option = (bytes(buffer).decode() for buffer in message[1])
+                    if left is None or float(seconds) < left:
+                        left, limit, deadline = float(seconds), option, now + float(seconds)
                 elif message[0] in (Kind.STARTED, Kind.RESUMED):
                     started = True
                     deadline = None if left is None else now + left
         except TimeoutError:
             self.kill()
-            if timeout is None or not started:
+            if not limit or not started:
                 raise WorkerGone(started) from None  # it did not even take the task: it is stopped, or swapped out
-            raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
+            raise TaskTimeoutError(f"it took longer than {limit} seconds and was ended") from None
         except (EOFError, OSError):
             self._wait_for_end()
             raise WorkerGone(started) from None

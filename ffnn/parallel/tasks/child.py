@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from ffnn.parallel.tasks import time_limit
 from ffnn.parallel.tasks.imports import watch_imports
 from ffnn.parallel.tasks.wire import Buffer, Kind, PipeChannel
 
@@ -43,6 +44,7 @@ def _serve() -> None:
 
     from ffnn.parallel.tasks.task import run_packed
 
+    time_limit.enforce(lambda seconds, option: channel.send(Kind.LIMIT, [repr(seconds).encode(), option.encode()]))
     watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
     # a worker is one slot: nested joblib calls run in sequence, unless the task names a backend
     with joblib.parallel_config(backend="sequential"):
