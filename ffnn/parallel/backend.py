@@ -17,7 +17,7 @@ from ffnn.parallel.foreign import adapt, unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_options, check_seconds
 from ffnn.parallel.progress import Progress
-from ffnn.parallel.pruning.followed import FitOutcome, Orders, follow
+from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
@@ -190,7 +190,7 @@ class FfnnBackend(ParallelBackendBase):
     def _follow(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
         """Run a batch, and follow its fits where somebody wants to know of them."""
         if self._resumed is not None or self._fit_timeout is not None:
-            func = follow(func, Orders(self._fit_timeout))
+            func = follow(func, FitPlan(self._fit_timeout))
         return self._run(func, callback)
 
     def _run(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:

@@ -20,7 +20,7 @@ from ffnn.parallel.journal.facts import has_failed
 from ffnn.parallel.journal.keys import arguments_of
 from ffnn.parallel.journal.resume import ResumedTasks
 from ffnn.parallel.pruning.candidates import Fit, check_monitor, fitted_estimator, reports_epochs
-from ffnn.parallel.pruning.followed import FitOutcome, Orders, follow, is_single_fit
+from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow, is_single_fit
 from ffnn.parallel.pruning.policy import MONITORS, PruningPolicy
 from ffnn.parallel.pruning.pruned import PrunedFit, pruned_result
 from ffnn.training.control import PausedState
@@ -145,8 +145,8 @@ class PrunedCalls:
             fit.curves = known  # it was stopped in an earlier run, and need not run again to be stopped again
             self._wait(fit)
             return
-        orders = Orders(self._timeout, rung, fit.paused, fit.seconds)
-        part = follow(fit.batch, orders)
+        plan = FitPlan(self._timeout, rung, fit.paused, fit.seconds)
+        part = follow(fit.batch, plan)
         part.goes_on = bool(fit.seconds)  # so that progress does not count it as another task
         self._hold(fit, None)
         self._run(part, functools.partial(self._done, fit))

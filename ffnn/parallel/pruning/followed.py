@@ -11,7 +11,7 @@ from typing import Any
 from ffnn.parallel.tasks.time_limit import TimeLimit, working_time
 from ffnn.training.control import FitControl, FitPaused, PausedState
 
-__all__ = ["FitOutcome", "FollowedFit", "Orders", "follow", "is_single_fit"]
+__all__ = ["FitOutcome", "FitPlan", "FollowedFit", "follow", "is_single_fit"]
 
 
 @dataclass
@@ -42,7 +42,7 @@ class FitOutcome:
 
 
 @dataclass(frozen=True)
-class Orders:
+class FitPlan:
     """What is asked of a fit.
 
     Parameters
@@ -70,28 +70,28 @@ class FollowedFit:
     ----------
     function : callable
         The function; its first parameter is the estimator.
-    orders : Orders
+    plan : FitPlan
         What is asked of the fit.
     """
 
-    def __init__(self, function: Callable[..., Any], orders: Orders) -> None:
+    def __init__(self, function: Callable[..., Any], plan: FitPlan) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._orders = orders
+        self._orders = plan
 
     def __call__(self, *args: Any, **kwargs: Any) -> FitOutcome:
         """Make the call."""
         estimator = args[0] if args else kwargs["estimator"]
-        orders = self._orders
-        self._orders = Orders()  # the arrays need not wait for the end of the call
+        plan = self._orders
+        self._orders = FitPlan()  # the arrays need not wait for the end of the call
         start = working_time()
-        limit = TimeLimit(None if orders.timeout is None else orders.timeout - orders.spent, orders.timeout)
+        limit = TimeLimit(None if plan.timeout is None else plan.timeout - plan.spent, plan.timeout)
         control = FitControl(
             estimator,
-            pause_after=orders.pause_after,
-            paused=orders.paused,
+            pause_after=plan.pause_after,
+            paused=plan.paused,
             on_epoch=lambda epoch, n_epochs, stats: limit.check(),
         )
-        del orders
+        del plan
         try:
             with control.active():
                 result = self.__wrapped__(*args, **kwargs)  # type: ignore[attr-defined]  # set by update_wrapper
@@ -108,13 +108,13 @@ def is_single_fit(batch: Any) -> bool:
     return isinstance(items, list) and len(items) == 1 and is_fit_and_score(items[0][0])
 
 
-def follow(batch: Any, orders: Orders) -> Any:
+def follow(batch: Any, plan: FitPlan) -> Any:
     """Return a copy of a batch in which the fits are followed; its other calls are as they were."""
     from ffnn._utils._private import is_fit_and_score
 
     followed = copy.copy(batch)
     followed.items = [
-        (FollowedFit(function, orders) if is_fit_and_score(function) else function, args, kwargs)
+        (FollowedFit(function, plan) if is_fit_and_score(function) else function, args, kwargs)
         for function, args, kwargs in batch.items
     ]
     return followed
