@@ -29,7 +29,7 @@ FIELD = """
     traceback unpickler
     cached call memory pickled shared store transformer
     ensemble number scorer target
-    control halving outcome policy pruned pruning successive
+    control halving outcome policy pruned pruning successive time
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

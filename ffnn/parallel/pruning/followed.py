@@ -76,13 +76,13 @@ class FollowedFit:
 
     def __init__(self, function: Callable[..., Any], plan: FitPlan) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._orders = plan
+        self._plan = plan
 
     def __call__(self, *args: Any, **kwargs: Any) -> FitOutcome:
         """Make the call."""
         estimator = args[0] if args else kwargs["estimator"]
-        plan = self._orders
-        self._orders = FitPlan()  # the arrays need not wait for the end of the call
+        plan = self._plan
+        self._plan = FitPlan()  # the arrays need not wait for the end of the call
         start = working_time()
         limit = TimeLimit(None if plan.timeout is None else plan.timeout - plan.spent, plan.timeout)
         control = FitControl(
