@@ -34,6 +34,7 @@ class Kind(enum.IntEnum):
     OUTPUT = 7  # output of the task
     RESULT = 8
     ERROR = 9
+    EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]
