@@ -186,6 +186,20 @@ class ExecutorSuite(abc.ABC):
         if self.same_machine:
             assert all(tasks.gone(int((tmp_path / str(i)).read_text())) for i in range(2))
 
+    def test_what_a_task_sends_arrives_in_order(self, executor: Executor) -> None:
+        if not executor.has_events:
+            pytest.skip("it has no events")
+        heard: list[tuple[str, Any]] = []
+        future = executor.submit(tasks.send_events)
+        future.on_event(lambda kind, payload: heard.append((kind, payload)))
+        assert future.result(60) == "sent"
+        tasks.wait_for(lambda: heard[-1:] == [("last", None)])
+        assert [payload["n"] for kind, payload in heard if kind == "each"] == list(range(50))
+        latest = [payload for kind, payload in heard if kind == "latest"]
+        assert latest == sorted(latest)
+        assert latest[-1] == 999
+        assert len(latest) < 100
+
     def test_shutdown_waits_for_what_was_submitted(self) -> None:
         executor = self.make(2)
         futures = [executor.submit(abs, -i) for i in range(4)]

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ffnn.exceptions import ExecutorError, WorkerStartError
@@ -28,7 +28,7 @@ from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.slot import Slot, SlotLimits
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import Packed, pack_task, settle
-from ffnn.parallel.tasks.wire import Message
+from ffnn.parallel.tasks.wire import Buffer, Message
 
 __all__ = ["SlotExecutor"]
 
@@ -65,6 +65,8 @@ class SlotExecutor(Executor):
     TypeError, ValueError
         If a parameter is invalid; nothing has been started then.
     """
+
+    has_events = True
 
     def __init__(
         self,
@@ -175,10 +177,27 @@ class SlotExecutor(Executor):
         self._end_when_forgotten()
         return diagnose_hosts(self._hosts, self._start_timeout)
 
-    def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
-        """Run a task that was packed elsewhere; the result of its future is the worker's message."""
+    def submit_packed(
+        self, name: str, packed: Packed, take_event: Callable[[Sequence[Buffer]], object] | None = None
+    ) -> Future[Message]:
+        """Run a task that was packed elsewhere.
+
+        Parameters
+        ----------
+        name : str
+            Its name in messages.
+        packed : Packed
+            The task.
+        take_event : callable, optional
+            Called with the buffers of each event that it sends, in the thread that waits for the worker.
+
+        Returns
+        -------
+        Future
+            Its result is the worker's message.
+        """
         future: Future[Message] = Future()
-        self._enqueue(Item(name, lambda: packed, future))
+        self._enqueue(Item(name, lambda: packed, future, take_event=take_event))
         return future
 
     def _start(self, task: Task, future: Future[Any]) -> None:

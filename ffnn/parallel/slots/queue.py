@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ffnn.executor import Future
+from ffnn.parallel.tasks import events
 from ffnn.parallel.tasks.task import Packed
-from ffnn.parallel.tasks.wire import Message
+from ffnn.parallel.tasks.wire import Buffer, Message
 
 __all__ = ["Item", "Queue"]
 
@@ -29,6 +31,8 @@ class Item:
         Its future.
     settle : callable, optional
         Settles the future with the worker's message; by default the message itself is the result.
+    take_event : callable, optional
+        Called with the buffers of each event that the task sends; by default its listeners get the event.
     """
 
     def __init__(
@@ -37,10 +41,12 @@ class Item:
         pack: Callable[[], Packed],
         future: Future[Any],
         settle: Callable[[Message], object] | None = None,
+        take_event: Callable[[Sequence[Buffer]], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future
         self.settle = settle or future.settle
+        self.take_event = take_event or functools.partial(events.take_event, future)
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None

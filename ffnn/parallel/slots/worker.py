@@ -25,6 +25,10 @@ _STARTED = head_of(Kind.STARTED, [])
 _LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
+def _ignore(event: Sequence[Buffer]) -> object:
+    return None
+
+
 class WorkerGone(Exception):
     """The process ended, was killed, or its host was lost.
 
@@ -63,6 +67,7 @@ class Worker:
         self._channel = _ProcessChannel(process)
         self._tail = Tail(_TAIL)
         self._log = log
+        self._take_event: Callable[[Sequence[Buffer]], object] = _ignore
         decoder = codecs.getincrementaldecoder("utf-8")  # a character may arrive in two pieces
         self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
@@ -121,7 +126,12 @@ class Worker:
             return
         raise WorkerStartError(f"worker {self.name} {reason}; its last words:\n{self.stderr or '(none)'}")
 
-    def run(self, task: Sequence[Buffer], timeout: float | None) -> Message:
+    def run(
+        self,
+        task: Sequence[Buffer],
+        timeout: float | None,
+        take_event: Callable[[Sequence[Buffer]], object] = _ignore,
+    ) -> Message:
         """Run a packed task and return the worker's answer.
 
         Parameters
@@ -131,6 +141,8 @@ class Worker:
         timeout : float or None
             Seconds that the task may take, not counting those in which it imports modules. The task may set a nearer
             limit itself.
+        take_event : callable
+            Called with the buffers of each event that the task sends; it returns at once, and raises nothing.
 
         Raises
         ------
@@ -141,6 +153,7 @@ class Worker:
         """
         self.n_tasks += 1
         started = False
+        self._take_event = take_event
         # with hundreds of workers, needless wake-ups of threads would be most of a task's cost
         self._process.no_news = b"" if timeout is not None else _STARTED
         try:
@@ -171,6 +184,8 @@ class Worker:
         except (EOFError, OSError):
             self._wait_for_end()
             raise WorkerGone(started) from None
+        finally:
+            self._take_event = _ignore
 
     def end(self) -> None:
         """End the process and what it runs, without waiting; from any thread."""
@@ -191,14 +206,17 @@ class Worker:
         self._process.wait(_END)
 
     def _receive(self, deadline: float | None) -> Message:
-        """Wait for a message; print the output of the task that arrives before it."""
+        """Wait for a message; print the output and pass on the events of the task that arrive before it."""
         while True:
             kind, buffers = self._channel.receive(deadline)
-            if kind is not Kind.OUTPUT:
+            if kind is Kind.OUTPUT:
+                stream, decoder = self._printed[bytes(buffers[0])]
+                stream.write(decoder.decode(buffers[1]))
+            elif kind is Kind.EVENT:
+                self._take_event(buffers)
+            else:
                 return kind, buffers
-            stream, decoder = self._printed[bytes(buffers[0])]
-            stream.write(decoder.decode(buffers[1]))
-            if deadline is not None and time.monotonic() > deadline:  # there may always be more output
+            if deadline is not None and time.monotonic() > deadline:  # there may always be more
                 raise TimeoutError
 
     def _take_stderr(self, data: bytes) -> None:

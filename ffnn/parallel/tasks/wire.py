@@ -34,7 +34,8 @@ class Kind(enum.IntEnum):
     OUTPUT = 7  # output of the task
     RESULT = 8
     ERROR = 9
-    LIMIT = 20  # the task is to be ended after so many seconds, by an option of that name
+    EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
+    LIMIT = 11  # the task is to be ended after so many seconds, by an option of that name
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]
