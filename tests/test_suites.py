@@ -10,7 +10,7 @@ import pytest
 from ffnn.builders.tensorflow import TensorFlowBuilder
 from ffnn.layer import Layer, Weight
 from ffnn.model import State
-from ffnn.testing._suite import installed_builders
+from ffnn.testing._base import installed_builders
 from ffnn.testing.builders import BuilderSuite
 from ffnn.testing.inputs import InputSuite
 from ffnn.testing.layers import LayerSuite

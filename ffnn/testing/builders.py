@@ -37,6 +37,8 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
         The registered name.
     builder : Builder
         The builder to test; by default made without arguments.
+    mixed_precision : bool
+        Whether its models compute in bfloat16; True by default. If not, it must refuse such a network.
     """
 
     # -- a description
