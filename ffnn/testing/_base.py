@@ -82,7 +82,7 @@ class PluginSuite(Suite, Generic[T]):
             return
         try:
             if given is None and "make" not in _own(cls):
-                registry.resolve(kind, name, "name", cls._base)
+                registry.resolve(kind, name, kind, cls._base)
             else:
                 registry.load(kind, name, "name")
         except FfnnError as error:

@@ -91,7 +91,8 @@ class InputSuite(FittedSuite, PluginSuite[Input]):
     # -- on the host
 
     def test_it_accepts_its_data_if_it_is_chosen_automatically(self) -> None:
-        assert self.make().accepts(self.data()[0]) is self.automatic
+        accepted = self.make().accepts(self.data()[0])
+        assert accepted is self.automatic, f"accepts(X) is {accepted}, but `automatic` is {self.automatic}"
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_prepared_rows_are_plain_arrays(self, dtype: str) -> None:
