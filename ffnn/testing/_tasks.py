@@ -77,9 +77,9 @@ def place() -> tuple[int, int]:
     return os.getpid(), threading.get_ident()
 
 
-def meet(folder: Path, me: int, other: int) -> bool:
+def meet(folder: Path, me: int, other: int, patience: float) -> bool:
     (folder / str(me)).touch()
-    wait_for((folder / str(other)).exists)
+    wait_for((folder / str(other)).exists, patience)
     return True
 
 

@@ -90,8 +90,8 @@ class SlotExecutor(Executor):
         )
         self._start_timeout = limits.start_timeout
         silence = check_seconds("host_timeout", host_timeout)
-        self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
         self._n_workers = sum(check_count("n_workers", where.n_workers, 1) for where in provisioners)
+        self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
         if check_count("min_workers", min_workers, 1) > self._n_workers:
             raise ValueError(
                 f"min_workers must be at most the number of workers, {self._n_workers}; got {min_workers}. "
