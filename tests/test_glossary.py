@@ -30,6 +30,7 @@ FIELD = """
     cached call memory pickled shared store transformer
     ensemble number scorer target
     control halving outcome policy pruned pruning successive time
+    best candidate live running
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

@@ -80,8 +80,9 @@ class FfnnBackend(ParallelBackendBase):
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._journal = as_journal(journal)
         self._policy = check_policy(prune)
-        self._fit_timeout = None if fit_timeout is None else check_seconds("fit_timeout", fit_timeout)
+        timeout = None if fit_timeout is None else check_seconds("fit_timeout", fit_timeout)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
+        self._plan = FitPlan(timeout, reports=getattr(self.executor, "follows_fits", False))
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
         self._clear()
@@ -143,7 +144,7 @@ class FfnnBackend(ParallelBackendBase):
             from ffnn.parallel.pruning.calls import PrunedCalls
 
             self._pruned = PrunedCalls(
-                self._policy, self.parallel, self._run, self._resumed, self._note_pruned, self._fit_timeout
+                self._policy, self.parallel, self._run, self._resumed, self._note_pruned, self._plan
             )
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
@@ -189,8 +190,8 @@ class FfnnBackend(ParallelBackendBase):
 
     def _follow(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
         """Run a batch, and follow its fits where somebody wants to know of them."""
-        if self._resumed is not None or self._fit_timeout is not None:
-            func = follow(func, FitPlan(self._fit_timeout))
+        if self._resumed is not None or self._plan != FitPlan():
+            func = follow(func, self._plan)
         return self._run(func, callback)
 
     def _run(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:

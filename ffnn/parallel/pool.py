@@ -6,7 +6,7 @@ import concurrent.futures
 import numbers
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import joblib
 import numpy as np
@@ -35,7 +35,7 @@ _LEAST_SHARED = 1 << 20
 def pool(
     name: str | concurrent.futures.Executor = "multiprocessing",
     *,
-    progress: bool | None = None,
+    progress: bool | Literal["live"] | None = None,
     share: bool | int = False,
     journal: Journal | str | os.PathLike[str] | None = None,
     prune: PruningPolicy | None = None,
@@ -48,8 +48,9 @@ def pool(
     ----------
     name : str or concurrent.futures.Executor, default="multiprocessing"
         A registered executor's name, or an executor.
-    progress : bool or None, default=None
-        Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    progress : bool, "live" or None, default=None
+        Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook. "live"
+        shows what runs where, the epoch and the loss of each fit, the best candidate so far and the time left.
     share : bool or int, default=False
         Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
         parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
@@ -89,8 +90,10 @@ def pool(
     >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    if progress is not None and not isinstance(progress, bool | np.bool_):
-        raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
+    if progress is not None and not isinstance(progress, bool | np.bool_) and progress != "live":
+        raise TypeError(
+            f"progress must be True, False, None or 'live'; got {progress!r}. Leave it out to let ffnn decide."
+        )
     calls = {"journal": as_journal(journal), "prune": check_policy(prune), "fit_timeout": fit_timeout}
     if fit_timeout is not None:
         check_seconds("fit_timeout", fit_timeout)
@@ -98,7 +101,15 @@ def pool(
     executor = make_executor(name, options)
     if limit:
         executor.share()
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor), limit, calls)
+    return Pool(executor, _progress(progress, executor), limit, calls)
+
+
+def _progress(show: bool | str | None, executor: BaseExecutor) -> Progress:
+    if show == "live":
+        from ffnn.parallel.live.progress import LiveProgress
+
+        return LiveProgress(executor)
+    return Progress(None if show is None else bool(show), executor)
 
 
 def _check_share(share: object) -> int:
@@ -214,6 +225,11 @@ class Pool(concurrent.futures.Executor):
         finally:
             self._progress.close()
             self._calls.clear()  # the journal's files are closed with the last reference to it
+
+    @property
+    def follows_fits(self) -> bool:
+        """Whether the view shows the epochs of fits."""
+        return self._progress.follows_fits
 
     @property
     def pruned(self) -> list[PrunedFit]:

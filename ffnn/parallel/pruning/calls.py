@@ -11,6 +11,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,8 +49,8 @@ class PrunedCalls:
         What is recorded of fits, and where to record them.
     on_pruned : callable
         Is told of each fit that is stopped.
-    timeout : float or None
-        The seconds that a fit may take.
+    plan : FitPlan
+        What else is asked of each fit.
     """
 
     def __init__(
@@ -59,14 +60,14 @@ class PrunedCalls:
         run: Callable[[Any, _Callback], _Future],
         journal: ResumedTasks | None,
         on_pruned: Callable[[PrunedFit], None],
-        timeout: float | None,
+        plan: FitPlan,
     ) -> None:
         self._policy = policy
         self._parallel = parallel
         self._run = run
         self._journal = journal
         self._on_pruned = on_pruned
-        self._timeout = timeout
+        self._plan = plan
         self._lock = threading.RLock()
         self._fits: dict[tuple[int, int], Fit] = {}
         self._n_expected = 0
@@ -145,7 +146,7 @@ class PrunedCalls:
             fit.curves = known  # it was stopped in an earlier run, and need not run again to be stopped again
             self._wait(fit)
             return
-        plan = FitPlan(self._timeout, rung, fit.paused, fit.seconds)
+        plan = replace(self._plan, pause_after=rung, paused=fit.paused, spent=fit.seconds)
         part = follow(fit.batch, plan)
         part.goes_on = bool(fit.seconds)  # so that progress does not count it as another task
         self._hold(fit, None)

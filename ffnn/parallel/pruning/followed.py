@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ffnn.parallel.tasks.events import send_event
 from ffnn.parallel.tasks.time_limit import TimeLimit, working_time
 from ffnn.training.control import FitControl, FitPaused, PausedState
 
@@ -55,12 +56,15 @@ class FitPlan:
         Where it goes on.
     spent : float
         The seconds that its parts so far have taken.
+    reports : bool
+        Whether it sends an event ``"epoch"`` after each epoch: the number of epochs done, of all, and its figures.
     """
 
     timeout: float | None = None
     pause_after: int | None = None
     paused: PausedState | None = None
     spent: float = 0.0
+    reports: bool = False
 
 
 class FollowedFit:
@@ -85,12 +89,14 @@ class FollowedFit:
         self._plan = FitPlan()  # the arrays need not wait for the end of the call
         start = working_time()
         limit = TimeLimit(None if plan.timeout is None else plan.timeout - plan.spent, plan.timeout)
-        control = FitControl(
-            estimator,
-            pause_after=plan.pause_after,
-            paused=plan.paused,
-            on_epoch=lambda epoch, n_epochs, stats: limit.check(),
-        )
+        reports = plan.reports
+
+        def on_epoch(epoch: int, n_epochs: int, stats: dict[str, float]) -> None:
+            if reports:
+                send_event("epoch", (epoch + 1, n_epochs, stats), latest_only=True)
+            limit.check()
+
+        control = FitControl(estimator, pause_after=plan.pause_after, paused=plan.paused, on_epoch=on_epoch)
         del plan
         try:
             with control.active():
