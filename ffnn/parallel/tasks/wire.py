@@ -35,6 +35,7 @@ class Kind(enum.IntEnum):
     RESULT = 8
     ERROR = 9
     EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
+    CALLBACK = 11  # the address of a socket for scikit-learn's callbacks, its key, and a message for it
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]
