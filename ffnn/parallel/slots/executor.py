@@ -28,7 +28,7 @@ from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.slot import Slot, SlotLimits
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import Packed, pack_task, settle
-from ffnn.parallel.tasks.wire import Buffer, Message
+from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["SlotExecutor"]
 
@@ -178,7 +178,7 @@ class SlotExecutor(Executor):
         return diagnose_hosts(self._hosts, self._start_timeout)
 
     def submit_packed(
-        self, name: str, packed: Packed, take_event: Callable[[Sequence[Buffer]], object] | None = None
+        self, name: str, packed: Packed, take_event: Callable[[Message], object] | None = None
     ) -> Future[Message]:
         """Run a task that was packed elsewhere.
 
@@ -189,7 +189,7 @@ class SlotExecutor(Executor):
         packed : Packed
             The task.
         take_event : callable, optional
-            Called with the buffers of each event that it sends, in the thread that waits for the worker.
+            Called with each event that it sends, and each message of a callback, in the thread that waits for it.
 
         Returns
         -------

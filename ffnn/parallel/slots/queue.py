@@ -7,13 +7,13 @@ import concurrent.futures
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ffnn.executor import Future
 from ffnn.parallel.tasks import events
 from ffnn.parallel.tasks.task import Packed
-from ffnn.parallel.tasks.wire import Buffer, Message
+from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["Item", "Queue"]
 
@@ -32,7 +32,7 @@ class Item:
     settle : callable, optional
         Settles the future with the worker's message; by default the message itself is the result.
     take_event : callable, optional
-        Called with the buffers of each event that the task sends; by default its listeners get the event.
+        Called with each event that the task sends, and each message of a callback; by default they are delivered.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Item:
         pack: Callable[[], Packed],
         future: Future[Any],
         settle: Callable[[Message], object] | None = None,
-        take_event: Callable[[Sequence[Buffer]], object] | None = None,
+        take_event: Callable[[Message], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future

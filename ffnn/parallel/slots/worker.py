@@ -25,7 +25,7 @@ _STARTED = head_of(Kind.STARTED, [])
 _LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
-def _ignore(event: Sequence[Buffer]) -> object:
+def _ignore(event: Message) -> object:
     return None
 
 
@@ -67,7 +67,7 @@ class Worker:
         self._channel = _ProcessChannel(process)
         self._tail = Tail(_TAIL)
         self._log = log
-        self._take_event: Callable[[Sequence[Buffer]], object] = _ignore
+        self._take_event: Callable[[Message], object] = _ignore
         decoder = codecs.getincrementaldecoder("utf-8")  # a character may arrive in two pieces
         self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
@@ -130,7 +130,7 @@ class Worker:
         self,
         task: Sequence[Buffer],
         timeout: float | None,
-        take_event: Callable[[Sequence[Buffer]], object] = _ignore,
+        take_event: Callable[[Message], object] = _ignore,
     ) -> Message:
         """Run a packed task and return the worker's answer.
 
@@ -142,7 +142,7 @@ class Worker:
             Seconds that the task may take, not counting those in which it imports modules. The task may set a nearer
             limit itself.
         take_event : callable
-            Called with the buffers of each event that the task sends; it returns at once, and raises nothing.
+            Called with each event that the task sends, and each message of a callback; raises nothing.
 
         Raises
         ------
@@ -212,8 +212,8 @@ class Worker:
             if kind is Kind.OUTPUT:
                 stream, decoder = self._printed[bytes(buffers[0])]
                 stream.write(decoder.decode(buffers[1]))
-            elif kind is Kind.EVENT:
-                self._take_event(buffers)
+            elif kind in (Kind.EVENT, Kind.CALLBACK):
+                self._take_event((kind, buffers))
             else:
                 return kind, buffers
             if deadline is not None and time.monotonic() > deadline:  # there may always be more

@@ -43,9 +43,11 @@ def _serve() -> None:
     faulthandler.enable(file=2)
     import joblib
 
+    from ffnn.parallel.tasks.callbacks import relay_to
     from ffnn.parallel.tasks.task import run_packed
 
     time_limit.enforce(lambda seconds, option: channel.send(Kind.LIMIT, [repr(seconds).encode(), option.encode()]))
+    relay_to(lambda message: channel.send(Kind.CALLBACK, message))
     watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
     # a worker is one slot: nested joblib calls run in sequence, unless the task names a backend
     with joblib.parallel_config(backend="sequential"):

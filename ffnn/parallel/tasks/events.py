@@ -12,7 +12,7 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,8 @@ import cloudpickle
 from ffnn._utils.event_queue import Event
 from ffnn.executor import Future
 from ffnn.parallel.output import warn
-from ffnn.parallel.tasks.wire import Buffer
+from ffnn.parallel.tasks import callbacks
+from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 
 __all__ = ["EventStream", "of_process", "of_thread", "pack_event", "send_event", "take_event"]
 
@@ -156,9 +157,12 @@ def pack_event(kind: str, payload: object, latest_only: bool) -> list[Buffer] | 
     return [kind.encode(), _YES if latest_only else _NO, data]
 
 
-def take_event(future: Future[Any], buffers: Sequence[Buffer]) -> None:
-    """Hand the event in a message to the listeners of a task's future."""
-    kind, latest_only, data = buffers
+def take_event(future: Future[Any], message: Message) -> None:
+    """Hand an event to the listeners of a task's future, or a message to the callback that it is for."""
+    if message[0] is Kind.CALLBACK:
+        callbacks.deliver(message[1])
+        return
+    kind, latest_only, data = message[1]
     future.events.put(Event(bytes(kind).decode(), partial(pickle.loads, data), latest_only == _YES))
 
 

@@ -16,12 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
-
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Future, Task
-from ffnn.parallel.tasks.callbacks import attach_warning
+from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.engines import EngineImporter
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
@@ -97,7 +95,7 @@ def pack(thing: Any, what: str) -> list[Buffer]:
         return False
 
     try:
-        head = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_apart)
+        head = callbacks.dumps(thing, keep_apart)
     except Exception as error:  # a user's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     return [head, *buffers]
@@ -177,7 +175,7 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         name = task.name
         _importer.look_at(task)
         start = working_time()  # the time of the task itself
-        result = attach_warning(task())
+        result = task()
         if os.getpid() != pid:
             raise SystemExit(0)
         seconds = working_time() - start

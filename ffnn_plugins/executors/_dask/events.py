@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from distributed import Client, Worker
 
-from ffnn.parallel.tasks.wire import Buffer
+from ffnn.parallel.tasks.wire import Kind, Message
 
 __all__ = ["Events", "OutgoingEvents", "TakeEvent"]
 
-TakeEvent: TypeAlias = Callable[[Sequence[Buffer]], object]
+TakeEvent: TypeAlias = Callable[[Message], object]
 
 _KEY = "ffnn"
 _MOST = 1000  # events that wait to be sent together
@@ -56,8 +56,8 @@ class Events:
         if isinstance(message, dict) and _KEY in message:
             number, events = message[_KEY]
             if number in self._tasks:
-                for buffers in events:
-                    self._tasks[number](buffers)
+                for kind, buffers in events:
+                    self._tasks[number]((Kind(kind), buffers))
 
 
 class OutgoingEvents:
@@ -77,11 +77,11 @@ class OutgoingEvents:
         self._worker = worker
         self._topic = topic
         self._number = number
-        self._waiting: collections.deque[list[bytes]] = collections.deque()
+        self._waiting: collections.deque[tuple[int, list[bytes]]] = collections.deque()
 
-    def take(self, buffers: Sequence[Buffer]) -> None:
+    def take(self, message: Message) -> None:
         """Take an event of the task."""
-        self._waiting.append([bytes(buffer) for buffer in buffers])
+        self._waiting.append((int(message[0]), [bytes(buffer) for buffer in message[1]]))
         if len(self._waiting) >= _MOST:
             self.send()
 

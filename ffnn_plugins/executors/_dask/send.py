@@ -74,7 +74,7 @@ class Sender:
         name : str
             Its name in messages.
         take_event : callable
-            Called with the buffers of each event that it sends.
+            Called with each event that it sends, and each message of a callback.
 
         Raises
         ------
