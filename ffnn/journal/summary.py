@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ffnn.parallel.journal.store import JournalFolder
+from ffnn.journal.curves import length
+from ffnn.parallel.journal.store import PRUNED, JournalFolder
 
 __all__ = ["JournalReader"]
 
 _TIMES = ("fit_time", "score_time", "seconds", "ended")
-_OF_A_FOLD = ("fold", "scores", "train_scores", "failed", "error", "reusable", "worker", "client", *_TIMES)
+_OF_A_FOLD = ("fold", "scores", "train_scores", "error", "reusable", "worker", "client", "curves", *_TIMES)
 
 
 class JournalReader:
@@ -67,21 +68,22 @@ class JournalReader:
         if key is None:
             self._others.append(meta)
             return
+        key = key.removesuffix(PRUNED)
         known = self._by_key.get(key)
         if known is None or _standing(meta) >= _standing(known):
             self._by_key[key] = meta
 
 
 def _standing(meta: dict[str, Any]) -> tuple[bool, float]:
-    """Rank the records of one task: a result before a failure, then the latest."""
-    return not meta.get("failed"), meta.get("ended") or 0.0
+    """Rank the records of one task: a result before what failed or was stopped, then the latest."""
+    return not (meta.get("failed") or meta.get("pruned")), meta.get("ended") or 0.0
 
 
 def _search(metas: list[dict[str, Any]]) -> dict[str, Any]:
     scores = list(dict.fromkeys(name for meta in metas for name in meta.get("scores") or ()))
     rows = [_candidate(parameters, folds, scores) for parameters, folds in _rows(metas)]
     first = scores[0] if scores else None
-    rows.sort(key=lambda row: -math.inf if row["mean"].get(first) is None else row["mean"][first], reverse=True)
+    rows.sort(key=lambda row: _rank(row, first), reverse=True)
     announced = [(meta.get("n_candidates") or 0) * (meta.get("n_folds") or 0) for meta in metas]
     return {
         "id": metas[0].get("search"),
@@ -91,9 +93,16 @@ def _search(metas: list[dict[str, Any]]) -> dict[str, Any]:
         "parameters": list(dict.fromkeys(name for meta in metas for name in meta.get("parameters") or ())),
         "n_tasks": len(metas),
         "n_expected": max(max(announced), len(metas)),
-        "n_failed": sum(bool(meta.get("failed")) for meta in metas),
+        "n_failed": sum(row["n_failed"] for row in rows),
+        "n_pruned": sum(row["n_pruned"] for row in rows),
         "candidates": rows,
     }
+
+
+def _rank(row: dict[str, Any], score: str | None) -> tuple[float, int]:
+    """Order the candidates by their mean score, and those that were stopped by how far they came."""
+    mean = row["mean"].get(score)
+    return -math.inf if mean is None else mean, max(row["pruned_after"], default=0)
 
 
 def _rows(metas: list[dict[str, Any]]) -> Iterable[tuple[dict[str, Any], list[dict[str, Any]]]]:
@@ -122,7 +131,11 @@ def _rows(metas: list[dict[str, Any]]) -> Iterable[tuple[dict[str, Any], list[di
 def _candidate(parameters: dict[str, Any], folds: list[dict[str, Any]], scores: list[str]) -> dict[str, Any]:
     of_each = {name: [(fold.get("scores") or {}).get(name) for fold in folds] for name in scores}
     known = {name: [value for value in values if value is not None] for name, values in of_each.items()}
+    pruned = [fold for fold in folds if fold.get("pruned")]
+    if pruned:  # some folds may have ended before; their mean is not that of the others' candidates
+        known = {name: [] for name in scores}
     times = [fold["fit_time"] for fold in folds if fold.get("fit_time") is not None]
+    flags = ("failed", "pruned")
     return {
         "parameters": parameters,
         "n_train": max((fold.get("n_train") or 0 for fold in folds), default=0),
@@ -130,5 +143,10 @@ def _candidate(parameters: dict[str, Any], folds: list[dict[str, Any]], scores: 
         "std": {name: statistics.pstdev(values) if values else None for name, values in known.items()},
         "mean_fit_time": statistics.fmean(times) if times else None,
         "n_failed": sum(bool(fold.get("failed")) for fold in folds),
-        "folds": [{name: fold.get(name) for name in _OF_A_FOLD} for fold in folds],
+        "n_pruned": len(pruned),
+        "pruned_after": sorted({length(fold) for fold in pruned}),
+        "folds": [
+            {name: fold.get(name) for name in _OF_A_FOLD} | {name: bool(fold.get(name)) for name in flags}
+            for fold in folds
+        ],
     }

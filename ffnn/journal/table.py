@@ -40,8 +40,9 @@ def _headline(search: dict[str, Any]) -> str:
         line = f"{search['function']}: {plural(search['n_tasks'], 'call')}"
     else:
         line = f"{search['estimator']}: {search['n_tasks']} of {plural(search['n_expected'], 'fit')}"
-    if search["n_failed"]:
-        line += f", {search['n_failed']} failed"
+    for trouble in ("pruned", "failed"):
+        if search[f"n_{trouble}"]:
+            line += f", {search[f'n_{trouble}']} {trouble}"
     return line
 
 
@@ -51,7 +52,11 @@ def _table(search: dict[str, Any]) -> str:
     n_folds = max(len(row["folds"]) for row in search["candidates"])
     header = [*search["parameters"], *(["rows"] if varied else []), *search["scores"]]
     header += [f"fold {i}" for i in range(n_folds)] if search["scores"] and n_folds > 1 else []
-    header += ["seconds", *(["failed"] if search["n_failed"] else [])]
+    header += [
+        "seconds",
+        *(["pruned after"] if search["n_pruned"] else []),
+        *(["failed"] if search["n_failed"] else []),
+    ]
     first = search["scores"][0] if search["scores"] else None
     lines = []
     for row in search["candidates"]:
@@ -62,7 +67,8 @@ def _table(search: dict[str, Any]) -> str:
             values = [_number((fold["scores"] or {}).get(first)) for fold in row["folds"]]
             cells += values + [""] * (n_folds - len(values))
         seconds = row["mean_fit_time"] if row["mean_fit_time"] is not None else row["folds"][0]["seconds"]
-        cells += [_number(seconds, 3), *([str(row["n_failed"] or "")] if search["n_failed"] else [])]
+        cells += [_number(seconds, 3), *([_epochs(row)] if search["n_pruned"] else [])]
+        cells += [str(row["n_failed"] or "")] if search["n_failed"] else []
         lines.append(cells)
     widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
     padded = (
@@ -87,6 +93,12 @@ def _score(row: dict[str, Any], name: str) -> str:
         return "-"
     spread = f" ± {row['std'][name]:.4f}" if len(row["folds"]) > 1 else ""
     return f"{row['mean'][name]:.4f}{spread}"
+
+
+def _epochs(row: dict[str, Any]) -> str:
+    """Return the numbers of epochs after which a candidate's fits were stopped; nothing if none was."""
+    *others, last = row["pruned_after"] or [None]
+    return "" if last is None else ", ".join(map(str, [*others, plural(last, "epoch")]))
 
 
 def _number(value: float | None, digits: int = 4) -> str:

@@ -13,7 +13,7 @@ import joblib
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, StratifiedKFold, cross_validate
 from sklearn.tree import DecisionTreeClassifier
 
 import ffnn
@@ -54,6 +54,20 @@ def run(tmp_path_factory):
             DecisionTreeClassifier(random_state=1), {"max_depth": [1, 2, 3, 4]}, cv=2, factor=2, random_state=0
         ).fit(X, y)
     return folder, search
+
+
+@pytest.fixture(scope="module")
+def pruned_run(tmp_path_factory):
+    """Run a search that stops all but one of its six candidates; return the folder, the search and what was stopped."""
+    folder = tmp_path_factory.mktemp("journals") / "pruned"
+    mlp = ffnn.MLPClassifier((8,), n_epochs=9, early_stopping=True, n_iter_no_change=9, random_state=0)
+    grid = {"learning_rate": [1e-4, 1e-3, 1e-2], "weight_decay": [1e-5, 1e-2]}
+    search = GridSearchCV(mlp, grid, cv=2, refit=False)
+    policy = ffnn.SuccessiveHalving(factor=3, first_epoch=2)
+    with ffnn.pool("threads", journal=folder, prune=policy, progress=False) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        search.fit(X, y)
+    return folder, search, pool.pruned
 
 
 def shown(capsys, *arguments) -> str:
@@ -108,6 +122,61 @@ def test_a_candidate_that_was_mended_is_no_failure(tmp_path, capsys):
     store.add(meta | {"failed": True, "error": "spoilt", "reusable": False})
     store.add(meta | {"failed": False, "scores": {"result": 1.0}, "reusable": True, "ended": 4.0}, b"x")
     assert "failed" not in shown(capsys, tmp_path / "run")
+
+
+def test_json_has_the_curves_and_what_was_pruned(pruned_run, capsys):
+    folder, search, stopped = pruned_run
+    (found,) = json.loads(shown(capsys, folder, "--json"))["searches"]
+    counts = (found["n_tasks"], found["n_expected"], found["n_failed"], found["n_pruned"])
+    assert counts == (12, 12, 0, len(stopped))
+    best, *losers = found["candidates"]
+    assert best["parameters"] == search.best_params_
+    assert best["mean"]["score"] == search.best_score_
+    assert (best["n_pruned"], best["pruned_after"]) == (0, [])
+    fit = ffnn.MLPClassifier((8,), n_epochs=9, early_stopping=True, n_iter_no_change=9, random_state=0)
+    train, _ = next(iter(StratifiedKFold(2).split(X, y)))
+    fit.set_params(**search.best_params_).fit(X[train], y[train])
+    assert best["folds"][0]["curves"] == {"loss": fit.loss_curve_, "validation_loss": fit.validation_loss_curve_}
+    assert [row["pruned_after"] for row in losers] == [[6], [2], [2], [2], [2]]
+    for row in losers:
+        assert row["mean"] == {"score": None}
+        assert all(fold["pruned"] and not fold["failed"] for fold in row["folds"])
+        assert all(len(fold["curves"]["loss"]) == row["pruned_after"][0] for fold in row["folds"])
+
+
+def test_the_table_says_when_candidates_were_pruned(run, pruned_run, capsys):
+    text = shown(capsys, pruned_run[0])
+    assert "MLPClassifier: 12 of 12 fits, 10 pruned\n" in text
+    assert re.search(r"^learning_rate +weight_decay +score +fold 0 +fold 1 +seconds +pruned after$", text, re.M)
+    assert re.findall(r"  (\d epochs)$", text, re.M) == ["6 epochs", *["2 epochs"] * 4]
+    assert "failed" not in text
+    assert "pruned" not in shown(capsys, run[0])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_fit_that_was_pruned_once_and_whole_once_counts_as_whole(tmp_path, capsys, order):
+    store = Store(tmp_path / "run")
+    meta = {"kind": "result", "function": "_fit_and_score", "estimator": "E", "parameters": {}, "n_folds": 1, "fold": 0}
+    records = [
+        meta | {"key": "1:pruned", "pruned": True, "scores": {"score": None}, "curves": {"loss": [2.0]}},
+        meta | {"key": "1", "scores": {"score": 0.5}, "curves": {"loss": [2.0, 1.0]}},
+    ]
+    for at, record in enumerate(records[::order]):
+        store.add(record | {"failed": False, "reusable": True, "ended": float(at)}, b"x")
+    (found,) = json.loads(shown(capsys, tmp_path / "run", "--json"))["searches"]
+    assert (found["n_tasks"], found["n_pruned"], found["candidates"][0]["mean"]) == (1, 0, {"score": 0.5})
+
+
+def test_a_candidate_that_was_pruned_in_one_fold_is_ranked_last(tmp_path, capsys):
+    store = Store(tmp_path / "run")
+    meta = {"kind": "result", "function": "_fit_and_score", "estimator": "E", "n_folds": 2, "failed": False}
+    fits = [("a", 0, 0.9, {}), ("a", 1, None, {"pruned": True, "curves": {"loss": [1.0]}}), ("b", 0, 0.1, {})]
+    for name, fold, score, more in fits:
+        store.add(
+            meta | {"key": f"{name}{fold}", "parameters": {"p": name}, "fold": fold, "scores": {"s": score}} | more
+        )
+    (found,) = json.loads(shown(capsys, tmp_path / "run", "--json"))["searches"]
+    assert [(row["parameters"]["p"], row["mean"]["s"]) for row in found["candidates"]] == [("b", 0.1), ("a", None)]
 
 
 def test_damage_is_counted(run, tmp_path, capsys):
@@ -179,18 +248,61 @@ def test_the_report_holds_hostile_names_as_data(run, tmp_path, capsys):
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+def drawn(report, profile) -> str:
+    """Return what a browser has made of a report."""
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"--user-data-dir={profile}"]
+    page = subprocess.run([*command, report.as_uri()], capture_output=True, text=True, check=True, timeout=100).stdout
+    return page[page.index("<main") : page.index("</main>")]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 def test_a_browser_draws_the_report(run, tmp_path, capsys):
     shown(capsys, run[0], "--html", tmp_path / "report.html")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"--user-data-dir={tmp_path}/c"]
-    page = subprocess.run(
-        [*command, (tmp_path / "report.html").as_uri()], capture_output=True, text=True, check=True, timeout=100
-    ).stdout
-    drawn = page[page.index("<main") : page.index("</main>")]
-    assert drawn.count('class="candidate"') >= 6
+    page = drawn(tmp_path / "report.html", tmp_path / "c")
+    assert page.count('class="candidate"') >= 6
     summary = json.loads(shown(capsys, run[0], "--json"))
-    assert drawn.count('class="task') == sum(search["n_tasks"] for search in summary["searches"])
-    assert "Best candidates" in drawn
-    assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in drawn
-    assert "<img" not in drawn
+    assert page.count('class="task') == sum(search["n_tasks"] for search in summary["searches"])
+    assert "Best candidates" in page
+    assert "loss" not in page
+    assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "<img" not in page
+
+
+HOVER = """<script>document.querySelector("path.pruned").dispatchEvent(new MouseEvent("mouseenter"))</script></body>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_draws_the_curves(pruned_run, tmp_path, capsys):
+    report = tmp_path / "report.html"
+    shown(capsys, pruned_run[0], "--html", report)
+    report.write_text(report.read_text().replace("</body>", HOVER))
+    page = drawn(report, tmp_path / "c")
+    parameters, curves = re.findall(r"<svg.*?</svg>", page, re.S)[:2]
+    assert "12 of 12 fits, 6 candidates, 10 pruned" in page
+    assert "Validation loss, mean of the folds" in page
+    for svg in (parameters, curves):
+        lines = re.findall(r'<path class="(candidate[^"]*)" d="([^"]*)"', svg)
+        assert sorted(kind for kind, _ in lines) == ["candidate", *["candidate pruned"] * 4, "candidate pruned on"]
+    assert sorted(line.count("L") + 1 for _, line in lines) == [2, 2, 2, 2, 6, 9]  # a point for each epoch
+    assert curves.count('class="end"') == 5
+    table = re.findall(r'<tr class="([^"]*)"', page)
+    assert sorted(table) == [*["pruned"] * 4, "pruned on"]  # what the mouse is on is marked everywhere
+
+
+def test_long_curves_are_thinned_in_the_report(tmp_path, capsys):
+    store = Store(tmp_path / "run")
+    meta = {"kind": "result", "function": "_fit_and_score", "estimator": "E", "parameters": {}, "n_folds": 2}
+    for fold, length in enumerate([5000, 4000]):
+        loss = [float(i + fold) for i in range(length)]
+        store.add(meta | {"key": str(fold), "fold": fold, "failed": False, "curves": {"loss": loss}})
+    shown(capsys, tmp_path / "run", "--html", tmp_path / "report.html")
+    data = re.search(r'id="data">(.*?)</script>', (tmp_path / "report.html").read_text(), re.S)
+    (search,) = json.loads(data[1])["searches"]
+    (row,) = search["candidates"]
+    assert search["monitor"] == "loss"
+    assert len(row["curve"]) <= 251
+    assert row["curve"][:2] == [[1, 0.5], [2, 1.5]]
+    assert row["curve"][-1] == [4000, 3999.5]
+    assert "curves" not in row["folds"][0]

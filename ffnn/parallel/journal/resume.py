@@ -21,6 +21,7 @@ from ffnn.exceptions import JournalWarning
 from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_result, has_failed
 from ffnn.parallel.journal.journal import Journal
 from ffnn.parallel.journal.keys import Keys, TaskKey
+from ffnn.parallel.journal.store import PRUNED
 from ffnn.parallel.output import STDERR
 from ffnn.parallel.pruning.followed import FitOutcome
 
@@ -28,7 +29,6 @@ __all__ = ["RecordedCall", "ResumedTasks"]
 
 _Future = concurrent.futures.Future[Any]
 _NOT_RECORDED = object()
-_PRUNED = ":pruned"  # ends the key of a fit that was stopped, whose whole result may be recorded, too
 
 
 @dataclass
@@ -121,7 +121,7 @@ class ResumedTasks:
             self._warn(key.obstacle, f"results are recorded, but not used again: {key.obstacle}")
         call = RecordedCall(key, is_fit, facts=facts)
         if key.key is not None and key.obstacle is None:
-            for name in [key.key, *([key.key + _PRUNED] if pruned else [])]:
+            for name in [key.key, *([key.key + PRUNED] if pruned else [])]:
                 payload = self._store.find(name)
                 if payload is not None:
                     self._take_over(call, payload)
@@ -179,7 +179,7 @@ class ResumedTasks:
         if edited:
             self._warn("edited", f"results are not used again: {edited[0]} was changed while the search ran.")
             reusable = False
-        key = call.key.key + _PRUNED if pruned and call.key.key is not None else call.key.key
+        key = call.key.key + PRUNED if pruned and call.key.key is not None else call.key.key
         meta: dict[str, Any] = {"kind": "result", "key": key, "search": call.key.search, **call.facts, **facts}
         try:
             kept = FitOutcome(None, outcome.curves) if pruned else outcome

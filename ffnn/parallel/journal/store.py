@@ -18,11 +18,13 @@ from ffnn._version import __version__
 from ffnn.exceptions import JournalError
 from ffnn.parallel.journal.records import Record, encode, read_payload, scan
 
-__all__ = ["SUFFIX", "VERSION", "JournalFolder", "Store"]
+__all__ = ["PRUNED", "SUFFIX", "VERSION", "JournalFolder", "Store"]
 
 VERSION = 1
 """The version of the records' meaning; a later one is refused."""
 SUFFIX = ".journal"
+PRUNED = ":pruned"
+"""Ends the key of a fit that was stopped, whose whole result may be recorded under the key without it."""
 _PATIENCE = 2.0  # seconds
 
 
