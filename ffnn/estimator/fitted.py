@@ -40,8 +40,8 @@ class Fitted:
     """
 
     def __init__(self, network: Network, solver: Solver, root_seed: int) -> None:
-        self.network = network
-        self.solver = solver
+        self.network: Network = network
+        self.solver: Solver = solver
         self.root_seed = root_seed
         self._state: State | None = None
         self._model: Model | None = None
