@@ -81,7 +81,7 @@ class Future(concurrent.futures.Future[T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.span = Span()
+        self.span: Span = Span()
         self.seconds: float | None = None
         self.worker: str | None = None
         self._end: Callable[[], None] | None = None

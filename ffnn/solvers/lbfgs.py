@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.optimize
@@ -41,7 +41,7 @@ class LBFGS(Solver):
         The largest number of evaluations of the loss in each iteration's line search.
     """
 
-    dtype = "float64"
+    dtype: ClassVar[str | None] = "float64"
     stochastic = False
 
     def __init__(self, memory: int = 10, tol: float = 1e-5, max_evaluations: int = 20) -> None:

@@ -70,7 +70,7 @@ class Slot:
         self._current: Future[Any] | None = None
         self._lock = threading.Lock()  # guards the two above against cancelling threads
         self._thread: threading.Thread | None = None
-        self.n_tasks = 0
+        self.n_tasks: int = 0
 
     def start_thread(self) -> None:
         """Start the thread, if it does not run yet.

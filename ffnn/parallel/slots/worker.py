@@ -60,7 +60,7 @@ class Worker:
 
     def __init__(self, name: str, process: Process, start_timeout: float, log: Callable[[bytes], None]) -> None:
         self.name = name
-        self.n_tasks = 0
+        self.n_tasks: int = 0
         self._start_timeout = start_timeout
         self._ready = False
         self._process = process
