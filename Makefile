@@ -8,7 +8,8 @@ BENCH  := .venv-bench
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check test test-fast demo bench bench-quick docs comparison changelog build clean distclean
+.PHONY: help setup format check test test-fast demo bench bench-quick docs comparison changelog build release oldest \
+        next clean distclean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -65,9 +66,18 @@ changelog: $(STAMP)  ## show the changelog that the fragments make
 build: $(STAMP)  ## the wheel and the source distribution, in dist/
 	$(VENV)/bin/uv build --python $(PYTHON)
 
+release: $(STAMP)  ## what is uploaded, in dist/, built, checked and tried; ARGS="--quick" for this machine alone
+	$(PYTHON) -m scripts.release $(ARGS)
+
+oldest: $(STAMP)  ## the tests that are not marked slow, with the oldest versions that are allowed
+	$(PYTHON) -m scripts.versions oldest $(ARGS)
+
+next: $(STAMP)  ## the same with the newest versions, pre-releases included
+	$(PYTHON) -m scripts.versions next $(ARGS)
+
 clean:  ## remove what building and testing left
 	rm -rf build dist site output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find ffnn ffnn_plugins tests examples benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean  ## clean, and remove the environments
-	rm -rf $(VENV) $(BENCH)
+	rm -rf $(VENV) $(BENCH) .venv-oldest .venv-next

@@ -88,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
     plugins.add_argument("--check", action="store_true", help="import every class; exit with 1 if one is broken")
     plugins.add_argument("--json", action="store_true", help="print JSON instead of a table, problems included")
     plugins.set_defaults(run=_plugins)
+    new = commands.add_parser(
+        "new-plugin",
+        help="write the folder of a new plugin",
+        description="Write the folder of a distribution with a small plugin that works, and its tests, to start from.",
+        epilog=_STATUSES,
+        formatter_class=raw,
+    )
+    new.add_argument("name", metavar="NAME", help="the name to register; the folder is ffnn-NAME")
+    kinds = "{builder,input,layer,output,solver,schedule,executor}"
+    new.add_argument("--kind", metavar=kinds, action="append", required=True, help="may be given several times")
+    new.set_defaults(run=_new_plugin, refuse=new.error)
     commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     add_journal(commands.add_parser("journal", help="show the searches that a journal records"))
     return parser
@@ -137,6 +148,29 @@ def _checked(entry: Entry) -> Entry:
     except FfnnError as error:
         return dataclasses.replace(entry, error=message(error))
     return entry
+
+
+def _new_plugin(arguments: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from ffnn.plugins.hookspecs import HOOKS
+    from ffnn.plugins.new import new_plugin
+
+    kinds = list(dict.fromkeys(arguments.kind))
+    for kind in kinds:
+        if kind not in HOOKS:
+            arguments.refuse(f"--kind: expected one of {', '.join(HOOKS)}; got {kind!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)
+        try:
+            folder = new_plugin(arguments.name, kinds, Path())
+        except ValueError as error:
+            arguments.refuse(str(error))
+        except FileExistsError as error:
+            arguments.refuse(f"NAME: {error.filename} exists. Choose another name, or remove that folder")
+    show(f"Written: {folder}. Install it, test it, and see it listed:\n\n  cd {folder}")
+    show("  python -m pip install -e '.[test]'\n  pytest\n  ffnn plugins --check")
+    return 0
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 from ffnn._utils.base_executor import BaseExecutor
+from ffnn._utils.event_queue import EventQueue
 from ffnn._utils.span import Span
 
 __all__ = ["BaseExecutor", "Executor", "Future", "Task"]
@@ -74,6 +75,8 @@ class Future(concurrent.futures.Future[T]):
         The name of the worker that ran the task, likewise.
     span : Span
         The time from the task's submission to its end.
+    events : EventQueue
+        The events of the task, which the executor puts there.
     """
 
     def __init__(self) -> None:
@@ -82,6 +85,7 @@ class Future(concurrent.futures.Future[T]):
         self.seconds: float | None = None
         self.worker: str | None = None
         self._end: Callable[[], None] | None = None
+        self.events = EventQueue()
         self._pid = os.getpid()
 
     def settle(self, result: T) -> bool:
@@ -109,6 +113,25 @@ class Future(concurrent.futures.Future[T]):
         """Set the exception; see :meth:`fail`."""
         self.span.end()
         super().set_exception(exception)
+
+    def on_event(self, listener: Callable[[str, object], object]) -> None:
+        """Call a function with the kind and the payload of each event that the task sends while it runs.
+
+        Tasks send events by :func:`ffnn.parallel.tasks.events.send_event`, if their executor can carry them
+        (:attr:`Executor.has_events`). A thread calls the listeners of all tasks, one after the other, so that none of
+        them slows a task; some events may come after the task is done. What a listener raises becomes a warning, once.
+
+        Parameters
+        ----------
+        listener : callable
+            The function. It gets the events from now on, and, as the task's first listener, the last 100 before. If
+            1,000 events wait for it, the oldest are dropped, with one warning.
+
+        Notes
+        -----
+        A task that is started again, since its worker was lost, sends its events again.
+        """
+        self.events.listen(listener)
 
     def on_cancel(self, end: Callable[[], None] | None) -> None:
         """Set the function that ends the running task; without one (None) the task cannot be cancelled.

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier as SklearnClassifier
 from sklearn.neural_network import MLPRegressor as SklearnRegressor
 
 from ffnn._utils.other_names import NAMES
-from ffnn.layer import Context, Layer
-from ffnn.ops import NumpyOps
 from ffnn.plugins import registry
-from scripts import coming_from
+from ffnn.plugins.hookspecs import HOOKS
+from ffnn.plugins.new import sources
+from scripts import coming_from, plugin_pages
 
 ROOT = Path(__file__).parents[1]
-TUTORIAL = ROOT / "docs/plugins/index.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]*)")?\n(?P<code>.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -51,38 +47,33 @@ def test_make_targets_in_the_pages_exist(page):
     assert set(mentioned) <= set(targets)
 
 
-@pytest.fixture
-def tutorial(install):
-    """Install the tutorial's distribution; return where, and the code of its tests."""
-    (title, code), (_, suite) = blocks(TUTORIAL, "python")
-    ((_, project),) = blocks(TUTORIAL, "toml")
-    metadata = tomllib.loads(project)["project"]
-    points = [f"{name} = {module}" for name, module in metadata["entry-points"]["ffnn"].items()]
-    module = str(title).removesuffix(".py")
-    return install(metadata["name"], *points, version=metadata["version"], **{module: code}), suite
+@pytest.mark.parametrize("kind", HOOKS)
+def test_the_page_of_a_kind_has_a_plugin_that_is_written_and_what_is_built_in(kind):
+    text = plugin_pages.on_page_markdown((ROOT / f"docs/plugins/{kind}s.md").read_text())
+    shown = {block["title"]: block["code"] for block in BLOCK.finditer(text) if block["title"]}
+    module, _ = shown
+    name = Path(module).parent.name.removeprefix("ffnn_")
+    assert f"[`ffnn new-plugin {name} --kind {kind}`](write.md)" in text.replace("\n", " ")
+    written = sources(name, [kind])
+    assert shown == {path: written[path] for path in (f"ffnn_{name}/{kind}.py", f"tests/test_{kind}.py")}
+    rows = re.findall(r"^\| \[?`(\w+)`", text, re.MULTILINE)
+    assert set(registry.names(kind)) <= set(rows)
 
 
-def test_the_plugin_tutorial_makes_a_plugin(tutorial):
-    found = registry.load("layer", "scale")
-    assert issubclass(found, Layer)
-    x = np.arange(6.0).reshape(2, 3)
-    np.testing.assert_array_equal(found().forward(NumpyOps(), x, {}, Context()), 2 * x)
-    (entry,) = [entry for entry in registry.entries() if entry.name == "scale"]
-    listed = [line.split() for line in TUTORIAL.read_text().splitlines() if line.startswith("layer ")]
-    assert listed == [[entry.kind, entry.name, entry.target, entry.distribution, entry.version]]
+def test_the_guide_to_plugins_shows_every_file_that_is_written():
+    page = ROOT / "docs/plugins/write.md"
+    text = plugin_pages.on_page_markdown(page.read_text())
+    shown = {block["title"]: block["code"] for block in BLOCK.finditer(text) if block["title"]}
+    written = sources("scale", ["layer"])
+    assert shown == {path: code for path, code in written.items() if path != "README.md"}
+    for path in written:
+        assert re.search(rf"── {re.escape(Path(path).name)}\b", text), f"the tree does not show {path}"
 
 
-@pytest.mark.slow
-def test_the_plugin_tutorials_tests_pass(tutorial, tmp_path):
-    site, suite = tutorial
-    (tmp_path / "test_scale.py").write_text(suite)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_scale.py"]
-    environment = os.environ | {"PYTHONPATH": str(site)}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=500
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
+def test_the_page_of_all_kinds_has_every_name_that_is_built_in():
+    text = plugin_pages.on_page_markdown((ROOT / "docs/plugins/index.md").read_text())
+    rows = dict(re.findall(r"^\| \[(\w+)\]\(\w+\.md\) \|.*\| ([^|]*) \|$", text, re.MULTILINE))
+    assert rows == {kind: ", ".join(f"`{name}`" for name in registry.names(kind)) for kind in HOOKS}
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/index.md"])

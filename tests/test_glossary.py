@@ -24,12 +24,13 @@ FIELD = """
     graph native node onnx op tensor
     code conflict data digest diverged error export forked installed key load lost mismatch missing not persistence
     start unhashable unknown unsupported usage version warning
-    backend blob breaker channel command connection container dask diagnosis future hash item lease limit local
+    backend blob breaker channel command connection container dask diagnosis event future hash item lease limit local
     multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
     traceback unpickler
     cached call memory pickled shared store transformer
     ensemble number scorer target
-    control halving outcome policy pruned pruning successive
+    control halving outcome policy pruned pruning successive time
+    best candidate live running
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

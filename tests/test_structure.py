@@ -16,6 +16,7 @@ import ffnn
 from ffnn.plugins import hookspecs, registry
 from ffnn.plugins.hookspecs import HOOKS
 from scripts import layout
+from scripts.plugin_pages import on_page_markdown
 
 ROOT = Path(__file__).parents[1]
 CORE = sorted(ROOT.glob("ffnn/**/*.py"))
@@ -185,7 +186,7 @@ def test_one_name_one_file_one_page_one_test():
         facts = {
             f"{entry.target} is in {package}.{file}": entry.target.startswith(f"{package}.{file}:"),
             f"{path} exists": (ROOT / path).is_file(),
-            f"{page} names `{entry.name}`": f"`{entry.name}`" in (ROOT / page).read_text(),
+            f"{page} names `{entry.name}`": f"`{entry.name}`" in on_page_markdown((ROOT / page).read_text()),
             f"{test} exists": (ROOT / test).is_file(),
         }
         missing += [f"{entry.kind} {entry.name!r}: not true that {fact}" for fact, true in facts.items() if not true]

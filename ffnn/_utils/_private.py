@@ -21,7 +21,6 @@ __all__ = [
     "callback_context",
     "check_sample_weight",
     "check_y",
-    "drop_if_unreachable",
     "has_callbacks",
     "is_callback_address",
     "is_fit_and_score",
@@ -203,20 +202,3 @@ def is_callback_address(thing: Any) -> bool:
     """
     kind = type(thing)
     return (kind.__module__, kind.__name__) == ("sklearn.callback._transport", "ListenerHandle")
-
-
-def drop_if_unreachable(address: Any, drop: Callable[[Any], None]) -> bool:
-    """Pass messages for an address that this process cannot reach to ``drop``; return whether it is unreachable.
-
-    ``_message_consumers`` and ``can_reuse_listener`` of the same module; without them nothing is dropped, and the first
-    message of a callback on another machine makes its fit fail.
-    """
-    from sklearn.callback import _transport
-
-    consumers = getattr(_transport, "_message_consumers", None)
-    can_reuse = getattr(_transport, "can_reuse_listener", None)
-    if consumers is None or can_reuse is None:
-        return False
-    if address.address not in consumers and not can_reuse(address):
-        consumers[address.address] = drop
-    return consumers.get(address.address) is drop

@@ -28,6 +28,9 @@ class BaseExecutor(concurrent.futures.Executor, abc.ABC):
     #: pickled; one that runs cannot be ended, and one that kills its process kills everything.
     in_process: ClassVar[bool] = False
 
+    #: Whether what a task sends by ``send_event`` arrives at the listeners of its future.
+    has_events: ClassVar[bool] = False
+
     @property
     @abc.abstractmethod
     def n_workers(self) -> int:

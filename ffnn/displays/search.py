@@ -95,7 +95,8 @@ class SearchDisplay(Display):
             if not hasattr(search, "get_params"):
                 raise TypeError(f"search: expected a fitted search, such as GridSearchCV; got {type(search).__name__}.")
             check_is_fitted(search, "cv_results_")
-        results = search.cv_results_
+        # of a halving search, scikit-learn 1.10 keeps only the last round there
+        results = getattr(search, "all_cv_results_", search.cv_results_)
         metric = _metric(results, metric, getattr(search, "refit", None))
         chosen = _parameters(results, parameters)
         rows = _best_rows(results, chosen, metric)

@@ -150,9 +150,10 @@ class Fittable(CallbackSupport, DocumentedMixin, BaseEstimator, ABC):
             The weight of each sample in the loss; 0 is the same as leaving the sample out.
         X_val, y_val : array-like, optional
             Samples and targets, in the forms of X and y, that are not trained on but looked at after each epoch. In a
-            pipeline, ``Pipeline(steps, transform_input=["X_val"])`` takes X_val through the steps before. Without
-            them, ``early_stopping=True`` sets a share of X apart. A search hands them to each fit whole, unless they
-            have as many rows as X, when scikit-learn splits them as it splits X.
+            pipeline, ``Pipeline(steps, transform_input=["X_val"])`` takes X_val through the steps before, as every
+            pipeline does from scikit-learn 1.10 on. Without them, ``early_stopping=True`` sets a share of X apart. A
+            search hands them to each fit whole, unless they have as many rows as X, when scikit-learn splits them as
+            it splits X.
         sample_weight_val : array-like, optional
             The weight of each sample of X_val, in its loss and its score.
         monitor : callable, optional

@@ -15,8 +15,9 @@ from ffnn.executor import BaseExecutor
 from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
 from ffnn.parallel.foreign import adapt, unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
-from ffnn.parallel.options import check_options
+from ffnn.parallel.options import check_options, check_seconds
 from ffnn.parallel.progress import Progress
+from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
@@ -48,6 +49,8 @@ class FfnnBackend(ParallelBackendBase):
         The journal, or its folder: finished tasks are recorded there, and recorded ones are not run again.
     prune : PruningPolicy, optional
         Which candidates of a search are stopped, and when.
+    fit_timeout : float, optional
+        The seconds that a fit of scikit-learn's searches may take, with its scores.
     **options
         The named executor's options.
 
@@ -71,12 +74,15 @@ class FfnnBackend(ParallelBackendBase):
         inner_max_num_threads: int | None = None,
         journal: Journal | str | os.PathLike[str] | None = None,
         prune: PruningPolicy | None = None,
+        fit_timeout: float | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._journal = as_journal(journal)
         self._policy = check_policy(prune)
+        timeout = None if fit_timeout is None else check_seconds("fit_timeout", fit_timeout)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
+        self._plan = FitPlan(timeout, reports=getattr(self.executor, "follows_fits", False))
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
         self._clear()
@@ -137,7 +143,9 @@ class FfnnBackend(ParallelBackendBase):
         if self._policy is not None:
             from ffnn.parallel.pruning.calls import PrunedCalls
 
-            self._pruned = PrunedCalls(self._policy, self.parallel, self._run, self._resumed, self._note_pruned)
+            self._pruned = PrunedCalls(
+                self._policy, self.parallel, self._run, self._resumed, self._note_pruned, self._plan
+            )
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
     def stop_call(self) -> None:
@@ -157,12 +165,12 @@ class FfnnBackend(ParallelBackendBase):
         if self._pruned is not None and self._pruned.takes(func):
             return self._pruned.submit(func, callback)
         if self._resumed is not None:
-            return self._resumed.submit(func, callback, self._run)
-        return self._run(func, callback)
+            return self._resumed.submit(func, callback, self._follow)
+        return self._follow(func, callback)
 
     def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
         """Return a finished future's result, or raise its exception."""
-        return out.result()
+        return [one.result if isinstance(one, FitOutcome) else one for one in out.result()]
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Cancel queued tasks and end running ones; the executor stays ready."""
@@ -179,6 +187,12 @@ class FfnnBackend(ParallelBackendBase):
     def get_nested_backend(self) -> tuple[Any, int | None]:
         """Return the backend for calls nested in a task: sequential, within its worker's share of the machine."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+    def _follow(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
+        """Run a batch, and follow its fits where somebody wants to know of them."""
+        if self._resumed is not None or self._plan != FitPlan():
+            func = follow(func, self._plan)
+        return self._run(func, callback)
 
     def _run(self, func: Any, callback: _Callback | None) -> concurrent.futures.Future[Any]:
         future = self._track(func)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import concurrent.futures
 import numbers
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import joblib
 import numpy as np
@@ -15,6 +15,7 @@ from ffnn.executor import BaseExecutor
 from ffnn.parallel.backend import FfnnBackend, make_executor
 from ffnn.parallel.foreign import unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
+from ffnn.parallel.options import check_seconds
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.sharing.pipelines import SharedCall
@@ -34,10 +35,11 @@ _LEAST_SHARED = 1 << 20
 def pool(
     name: str | concurrent.futures.Executor = "multiprocessing",
     *,
-    progress: bool | None = None,
+    progress: bool | Literal["live"] | None = None,
     share: bool | int = False,
     journal: Journal | str | os.PathLike[str] | None = None,
     prune: PruningPolicy | None = None,
+    fit_timeout: float | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -46,8 +48,9 @@ def pool(
     ----------
     name : str or concurrent.futures.Executor, default="multiprocessing"
         A registered executor's name, or an executor.
-    progress : bool or None, default=None
-        Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook.
+    progress : bool, "live" or None, default=None
+        Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook. "live"
+        shows what runs where, the epoch and the loss of each fit, the best candidate so far and the time left.
     share : bool or int, default=False
         Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
         parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
@@ -58,6 +61,9 @@ def pool(
     prune : PruningPolicy, optional
         Which candidates of a search are stopped, and when; see :class:`ffnn.SuccessiveHalving`. The others have the
         scores, to the bit, that they have without it.
+    fit_timeout : float, optional
+        The seconds that a fit of scikit-learn's searches may take, with its scores but without imports. Then it ends,
+        and its score is the search's ``error_score``. In the executor ``threads`` only ffnn's estimators are ended.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -84,13 +90,26 @@ def pool(
     >>> with ffnn.pool("multiprocessing", n_workers=2):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    if progress is not None and not isinstance(progress, bool | np.bool_):
-        raise TypeError(f"progress must be True, False or None; got {progress!r}. Leave it out to let ffnn decide.")
-    limit, journal, policy = _check_share(share), as_journal(journal), check_policy(prune)
+    if progress is not None and not isinstance(progress, bool | np.bool_) and progress != "live":
+        raise TypeError(
+            f"progress must be True, False, None or 'live'; got {progress!r}. Leave it out to let ffnn decide."
+        )
+    calls = {"journal": as_journal(journal), "prune": check_policy(prune), "fit_timeout": fit_timeout}
+    if fit_timeout is not None:
+        check_seconds("fit_timeout", fit_timeout)
+    limit = _check_share(share)
     executor = make_executor(name, options)
     if limit:
         executor.share()
-    return Pool(executor, Progress(None if progress is None else bool(progress), executor), journal, limit, policy)
+    return Pool(executor, _progress(progress, executor), limit, calls)
+
+
+def _progress(show: bool | str | None, executor: BaseExecutor) -> Progress:
+    if show == "live":
+        from ffnn.parallel.live.progress import LiveProgress
+
+        return LiveProgress(executor)
+    return Progress(None if show is None else bool(show), executor)
 
 
 def _check_share(share: object) -> int:
@@ -112,6 +131,7 @@ def make_backend_factory(
     *,
     journal: Journal | str | os.PathLike[str] | None = None,
     prune: PruningPolicy | None = None,
+    fit_timeout: float | None = None,
     **options: Any,
 ) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
@@ -123,6 +143,8 @@ def make_backend_factory(
     journal : str, os.PathLike or Journal, optional
         As in :func:`pool`.
     prune : PruningPolicy, optional
+        As in :func:`pool`.
+    fit_timeout : float, optional
         As in :func:`pool`.
     **options
         The executor's options.
@@ -144,10 +166,11 @@ def make_backend_factory(
     >>> with joblib.parallel_backend("civis"):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    make_executor(name, options)  # raises at once if an option is wrong; starts nothing
+    calls: dict[str, Any] = {"journal": journal, "prune": prune, "fit_timeout": fit_timeout}
+    FfnnBackend(name, **calls, **options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
-        return FfnnBackend(**{"executor": name, "journal": journal, "prune": prune, **options, **more})
+        return FfnnBackend(**{"executor": name, **calls, **options, **more})
 
     return factory
 
@@ -159,15 +182,13 @@ class Pool(concurrent.futures.Executor):
         self,
         executor: BaseExecutor,
         progress: Progress,
-        journal: Journal | None = None,
         shared: int = 0,
-        policy: PruningPolicy | None = None,
+        calls: Mapping[str, Any] | None = None,
     ) -> None:
         self._executor = executor
         self._shared = shared
         self._progress = progress
-        self._journal = journal
-        self._policy = policy
+        self._calls = dict(calls or {})  # the backend's options
         self._pruned: list[PrunedFit] = []
         self._context: Any = None
         self._pid: int | None = None
@@ -203,7 +224,12 @@ class Pool(concurrent.futures.Executor):
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
         finally:
             self._progress.close()
-            self._journal = None  # whose files are closed with the last reference to it
+            self._calls.clear()  # the journal's files are closed with the last reference to it
+
+    @property
+    def follows_fits(self) -> bool:
+        """Whether the view shows the epochs of fits."""
+        return self._progress.follows_fits
 
     @property
     def pruned(self) -> list[PrunedFit]:
@@ -229,9 +255,7 @@ class Pool(concurrent.futures.Executor):
             raise RuntimeError("this pool is already entered; make another with ffnn.pool(...)")
         self._executor.prepare()  # reports what is wrong with a host before anything runs
         self._pid = self._pid or os.getpid()
-        self._context = joblib.parallel_config(
-            backend=FfnnBackend(self, journal=self._journal, prune=self._policy), n_jobs=-1
-        )
+        self._context = joblib.parallel_config(backend=FfnnBackend(self, **self._calls), n_jobs=-1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:

@@ -29,6 +29,9 @@ class Progress:
         The executor whose statistics are shown.
     """
 
+    #: Whether it shows the epochs of fits.
+    follows_fits = False
+
     def __init__(self, show: bool | None, executor: BaseExecutor) -> None:
         self._show = _is_interactive() if show is None else show
         self._executor = executor
@@ -134,7 +137,7 @@ class Progress:
                 STDERR.write(f"dashboard: {link}\n")
             self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
         bar = self._bar
-        over = self._done + self._failed + self._cancelled + self._pruned
+        over = self._over - self._recorded
         bar.total = max(self._expected, self._submitted + self._recorded)
         counts = [(min(self._executor.n_workers_left, self._submitted - over), "running"), *self._troubles()]
         bar.set_postfix_str(", ".join(f"{count} {what}" for count, what in counts if count), refresh=False)
@@ -142,6 +145,10 @@ class Progress:
             bar.update(ended)
         elif self._submitted + self._recorded == 1:
             bar.refresh()
+
+    @property
+    def _over(self) -> int:
+        return self._done + self._failed + self._cancelled + self._pruned + self._recorded
 
     def _troubles(self) -> list[tuple[int, str]]:
         return [

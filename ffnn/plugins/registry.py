@@ -10,7 +10,7 @@ import importlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from ffnn._utils.other_names import value_hint
 from ffnn.exceptions import (
@@ -28,6 +28,8 @@ from ffnn.plugins.manager import Entry, discover
 __all__ = ["Entry", "choose", "entries", "load", "names", "reload", "resolve", "usable"]
 
 T = TypeVar("T")
+
+_MOST_FAILURES: Final = 3  # in one message
 
 _lock = threading.RLock()
 _entries: list[Entry] | None = None
@@ -264,9 +266,19 @@ def _unknown(kind: Kind, name: object, parameter: str) -> str:
         remedy = "the built-in ones are missing, because ffnn is not installed in this environment: pip install ffnn"
     article = "an" if kind[0] in "aeiou" else "a"
     return (
-        f"{parameter} must name {article} {kind} that is registered; got {name!r}.{hint} "
+        f"{parameter} must name {article} {kind} that is registered; got {name!r}.{hint}{_failures(name)} "
         f"Registered: {_list(known)}; {remedy}."
     )
+
+
+def _failures(name: object) -> str:
+    """Return why plugins failed that may have had the name, those first that are called alike."""
+    failed = [entry for entry in entries() if entry.kind == "plugin"]
+    failed.sort(key=lambda entry: str(name) not in (entry.name, entry.target, entry.distribution))
+    reasons = [f"the {entry.label} {entry.error}" for entry in failed[:_MOST_FAILURES]]
+    if len(failed) > _MOST_FAILURES:
+        reasons.append(f"and {len(failed) - _MOST_FAILURES} more")
+    return f" A plugin that failed may have that name: {'; '.join(reasons)}." if reasons else ""
 
 
 def _wrong_type(kind: Kind, spec: object, parameter: str, base: type) -> str:

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ffnn.exceptions import UnsupportedError
-from ffnn.testing._suite import Suite, installed_builders
+from ffnn.testing._base import Suite, installed_builders
 
 __all__ = ["FittedSuite"]
 

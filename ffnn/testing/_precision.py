@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
+from ffnn.exceptions import UnsupportedError
 from ffnn.testing._suite import ModelSuite, make_problem
 
 __all__ = ["PrecisionSuite"]
@@ -19,9 +20,17 @@ BLOCKS = {"plain": ("dropout", "affine", "activation"), "normalised": ("affine",
 class PrecisionSuite(ModelSuite):
     """A part of the suite of builders."""
 
+    mixed_precision: ClassVar[bool] = True
+
     @SPARSE
     @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
     def test_mixed_precision_is_close_to_float32_and_not_the_same(self, block: Any, sparse: bool) -> None:
+        if not self.mixed_precision:
+            problem = make_problem(dtype="float32", sparse=sparse)
+            problem.network = dataclasses.replace(problem.network, compute_dtype="bfloat16")
+            with pytest.raises(UnsupportedError, match="bfloat16"):
+                self.model(problem)
+            return
         found = []
         for compute_dtype in (None, "bfloat16"):
             problem = make_problem(dtype="float32", sparse=sparse, block=block, hidden_units=(16, 8), n_features=40)

@@ -1,4 +1,4 @@
-"""The base class of the suites, with small data sets, the installed builders, and reference results from NumPy."""
+"""What the suites share: small data sets, and reference results from NumPy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import scipy.sparse
 from sklearn.base import clone
 
 from ffnn.builder import Builder
-from ffnn.exceptions import EngineNotInstalledError, UnsupportedError
+from ffnn.exceptions import UnsupportedError
 from ffnn.input import Input
 from ffnn.layer import Context, Layer
 from ffnn.model import Array, Arrays, EpochPlan, Model, Rows, State
@@ -24,6 +24,7 @@ from ffnn.plugins import registry
 from ffnn.schedules import Constant
 from ffnn.solver import Solver, StochasticSolver
 from ffnn.solvers import resolve_solver
+from ffnn.testing._base import PluginSuite
 from ffnn.training.epochs import epoch_plan
 
 __all__ = [
@@ -33,10 +34,8 @@ __all__ = [
     "FixedDraws",
     "ModelSuite",
     "Problem",
-    "Suite",
     "assert_states_equal",
     "engine_ops",
-    "installed_builders",
     "make_problem",
     "to_numpy",
     "unless_refused",
@@ -47,21 +46,6 @@ BLOCK: tuple[str | Layer, ...] = ("dropout", "affine", "activation")
 OUTPUTS = ("binary", "multiclass", "multilabel", "regression")
 
 
-def installed_builders() -> list[str]:
-    """Return the names of the registered builders whose engine is installed; raise for a broken builder.
-
-    Those that take every network come first.
-    """
-    found = []
-    for name in registry.names("builder"):
-        try:
-            registry.load("builder", name)().check_installed()
-        except EngineNotInstalledError:
-            continue
-        found.append(name)
-    return sorted(found, key=lambda name: name == "native")
-
-
 @contextmanager
 def unless_refused() -> Iterator[None]:
     """Skip the test if the builder refuses what the network is made of, as a builder of a fixed set may."""
@@ -69,15 +53,6 @@ def unless_refused() -> Iterator[None]:
         yield
     except UnsupportedError as error:
         pytest.skip(str(error))
-
-
-class Suite:
-    """Base class of the suites; tests that take ``builder_name`` run once for each installed builder."""
-
-    def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Parametrize the tests that take ``builder_name``."""
-        if "builder_name" in metafunc.fixturenames:
-            metafunc.parametrize("builder_name", installed_builders())
 
 
 def engine_ops() -> Any:
@@ -247,16 +222,12 @@ def make_problem(
     )
 
 
-class ModelSuite(Suite):
+class ModelSuite(PluginSuite[Builder]):
     """A part of the suite of builders."""
 
-    name: ClassVar[str]
+    _kind = "builder"
+    _base = Builder
     builder: ClassVar[Builder | None] = None
-
-    def make(self) -> Builder:
-        """Return the builder as a user would give it."""
-        made: Builder = registry.load("builder", self.name)() if self.builder is None else self.builder
-        return made
 
     def model(self, problem: Problem, state: State | None = None) -> Model:
         """Return a model with a state and the problem's data."""

@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 
 from ffnn.exceptions import ExecutorError
+from ffnn.parallel.tasks.events import send_event
 
 
 def gone(pid: int) -> bool:
@@ -30,6 +31,12 @@ def gone(pid: int) -> bool:
 class Unpicklable(Exception):
     def __init__(self, one: int, two: int) -> None:
         super().__init__(f"{one} and {two}")
+
+
+def send_events() -> str:
+    sent = [send_event("each", {"n": n}) for n in range(50)]
+    sent += [send_event("latest", n, latest_only=True) for n in range(1000)]
+    return "sent" if all(sent) and send_event("last") else "refused"
 
 
 def incremented(array: Any) -> Any:
@@ -70,9 +77,9 @@ def place() -> tuple[int, int]:
     return os.getpid(), threading.get_ident()
 
 
-def meet(folder: Path, me: int, other: int) -> bool:
+def meet(folder: Path, me: int, other: int, patience: float) -> bool:
     (folder / str(me)).touch()
-    wait_for((folder / str(other)).exists)
+    wait_for((folder / str(other)).exists, patience)
     return True
 
 

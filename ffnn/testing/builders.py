@@ -24,7 +24,8 @@ from ffnn.testing._suite import OUTPUTS, Problem, assert_states_equal, make_prob
 
 __all__ = ["BuilderSuite"]
 
-STOCHASTIC = [name for name in registry.names("solver") if registry.load("solver", name).stochastic]
+_SOLVERS = [entry.name for entry in registry.entries() if entry.kind == "solver" and entry.built_in]
+STOCHASTIC = [name for name in _SOLVERS if registry.load("solver", name).stochastic]
 CLIPPING = [SGD(clip_norm=0.02), SGD(clip_value=0.01)]
 
 
@@ -37,6 +38,8 @@ class BuilderSuite(FiniteSuite, HiddenLayersSuite, PrecisionSuite):
         The registered name.
     builder : Builder
         The builder to test; by default made without arguments.
+    mixed_precision : bool
+        Whether its models compute in bfloat16; True by default. If not, it must refuse such a network.
     """
 
     # -- a description

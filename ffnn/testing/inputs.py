@@ -17,6 +17,7 @@ from ffnn.input import Input
 from ffnn.model import Rows
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
+from ffnn.testing._base import PluginSuite
 from ffnn.testing._fitted import FittedSuite
 from ffnn.testing._suite import (
     Array,
@@ -30,7 +31,7 @@ from ffnn.testing._suite import (
 __all__ = ["InputSuite"]
 
 
-class InputSuite(FittedSuite):
+class InputSuite(FittedSuite, PluginSuite[Input]):
     """Tests that every input must pass.
 
     Attributes
@@ -39,17 +40,16 @@ class InputSuite(FittedSuite):
         The registered name.
     input : Input
         The input to test; by default made without arguments.
+    automatic : bool
+        Whether ``input_layer="auto"`` may choose it, because it accepts the data of :meth:`data`; True by default.
     """
 
-    name: ClassVar[str]
+    _kind = "input"
+    _base = Input
     input: ClassVar[Input | None] = None
+    automatic: ClassVar[bool] = True
 
     # -- helpers, to be overridden if they do not suit the input
-
-    def make(self) -> Input:
-        """Return the input as a user would give it."""
-        made: Input = registry.load("input", self.name)() if self.input is None else self.input
-        return made
 
     def data(self) -> tuple[Any, Array]:
         """Return X, a validated array or CSR matrix, and labels that can be predicted from it."""
@@ -90,8 +90,9 @@ class InputSuite(FittedSuite):
 
     # -- on the host
 
-    def test_it_accepts_its_data(self) -> None:
-        assert self.make().accepts(self.data()[0]) is True
+    def test_it_accepts_its_data_if_it_is_chosen_automatically(self) -> None:
+        accepted = self.make().accepts(self.data()[0])
+        assert accepted is self.automatic, f"accepts(X) is {accepted}, but `automatic` is {self.automatic}"
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_prepared_rows_are_plain_arrays(self, dtype: str) -> None:

@@ -19,6 +19,7 @@ from ffnn.layer import Layer, Weight
 from ffnn.model import State
 from ffnn.ops import NumpyOps, SparseRows
 from ffnn.plugins import registry
+from ffnn.testing._base import PluginSuite
 from ffnn.testing._fitted import FittedSuite
 from ffnn.testing._suite import (
     Array,
@@ -33,7 +34,7 @@ from ffnn.testing._suite import (
 __all__ = ["LayerSuite"]
 
 
-class LayerSuite(FittedSuite):
+class LayerSuite(FittedSuite, PluginSuite[Layer]):
     """Tests that every layer must pass.
 
     Attributes
@@ -48,7 +49,8 @@ class LayerSuite(FittedSuite):
         The width of the test data.
     """
 
-    name: ClassVar[str]
+    _kind = "layer"
+    _base = Layer
     layer: ClassVar[Layer | None] = None
     values: ClassVar[Mapping[str, Any]] = {
         "units": 4, "rate": 0.4, "activation": "tanh", "initializer": "glorot_uniform",
@@ -56,11 +58,6 @@ class LayerSuite(FittedSuite):
     n_inputs: ClassVar[int] = 6
 
     # -- helpers, to be overridden if they do not suit the layer
-
-    def make(self) -> Layer:
-        """Return the layer as a user would put it in ``block``."""
-        made: Layer = registry.load("layer", self.name)() if self.layer is None else self.layer
-        return made
 
     def bound(self) -> Layer:
         """Return the layer with its unset fields filled in."""

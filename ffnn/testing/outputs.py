@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -13,17 +14,18 @@ import scipy.optimize
 from sklearn.base import clone
 
 from ffnn.classifier import MLPClassifier
-from ffnn.exceptions import UnsupportedError
+from ffnn.exceptions import ExportError, UnsupportedError
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
 from ffnn.plugins import registry
 from ffnn.regressor import MLPRegressor
-from ffnn.testing._suite import Array, Suite, engine_ops, installed_builders, make_problem, unless_refused
+from ffnn.testing._base import PluginSuite, installed_builders
+from ffnn.testing._suite import Array, engine_ops, make_problem, unless_refused
 
 __all__ = ["OutputSuite"]
 
 
-class OutputSuite(Suite):
+class OutputSuite(PluginSuite[Output]):
     """Tests that every output must pass.
 
     Attributes
@@ -36,19 +38,32 @@ class OutputSuite(Suite):
         About 24 targets that the output accepts, including all special cases.
     iterations : int
         The number of iterations to minimise the loss over the scores; a loss with kinks needs more.
+    automatic : bool
+        Whether ``output_layer="auto"`` may choose it, because it accepts `y`; True by default.
+    exported : bool
+        Whether it implements ``export``; True by default.
     """
 
-    name: ClassVar[str]
+    _kind = "output"
+    _base = Output
     output: ClassVar[Output | None] = None
     y: ClassVar[Array]
     iterations: ClassVar[int] = 20
+    automatic: ClassVar[bool] = True
+    exported: ClassVar[bool] = True
+
+    @classmethod
+    def _mistakes(cls) -> Iterator[str]:
+        yield from super()._mistakes()
+        meaning, example = "an array of about 24 targets that the output takes", "y = np.arange(24) % 3"
+        y = getattr(cls, "y", None)
+        if y is None:
+            yield cls._lacks("y", meaning, example)
+        elif not isinstance(y, np.ndarray) or len(y) < 8:
+            got = f"an array of {len(y)}" if isinstance(y, np.ndarray) else f"of type {type(y).__name__}"
+            yield f"the attribute `y` must be {meaning}; it is {got}. For example:\n\n    {example}\n"
 
     # -- helpers
-
-    def make(self) -> Output:
-        """Return the output as a user would give it."""
-        made: Output = registry.load("output", self.name)() if self.output is None else self.output
-        return made
 
     def fitted(self) -> Output:
         """Return the output fitted to the targets."""
@@ -104,8 +119,9 @@ class OutputSuite(Suite):
 
     # -- targets
 
-    def test_it_accepts_its_targets(self) -> None:
-        assert self.make().accepts(self.y, None) is True
+    def test_it_accepts_its_targets_if_it_is_chosen_automatically(self) -> None:
+        accepted = self.make().accepts(self.y, None)
+        assert accepted is self.automatic, f"accepts(y) is {accepted}, but `automatic` is {self.automatic}"
 
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_encoded_targets_are_numbers_one_entry_a_row(self, dtype: str) -> None:
@@ -185,6 +201,14 @@ class OutputSuite(Suite):
     @pytest.mark.parametrize("dtype", ["float32", "float64"])
     def test_what_is_exported_is_what_is_predicted(self, dtype: str) -> None:
         output = self.fitted()
+        if self.exported:
+            assert type(output).export is not Output.export, (
+                "export is not implemented; is it meant? `exported = False`"
+            )
+        else:
+            with pytest.raises(ExportError, match="export"):
+                output.export(NumpyOps(), self.scores())
+            return
         for scale in (1.0, 1e5):
             scores = self.scores(scale, dtype)
             for ops in (NumpyOps(), engine_ops()):

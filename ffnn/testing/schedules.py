@@ -14,14 +14,15 @@ from ffnn.classifier import MLPClassifier
 from ffnn.model import Array
 from ffnn.plugins import registry
 from ffnn.schedule import Schedule
-from ffnn.testing._suite import Suite, make_problem
+from ffnn.testing._base import PluginSuite
+from ffnn.testing._suite import make_problem
 
 __all__ = ["ScheduleSuite"]
 
 _N_BATCHES = 10
 
 
-class ScheduleSuite(Suite):
+class ScheduleSuite(PluginSuite[Schedule]):
     """Tests that every schedule must pass.
 
     Attributes
@@ -32,15 +33,11 @@ class ScheduleSuite(Suite):
         The schedule to test; by default made without arguments.
     """
 
-    name: ClassVar[str]
+    _kind = "schedule"
+    _base = Schedule
     schedule: ClassVar[Schedule | None] = None
 
     # -- helpers
-
-    def make(self) -> Schedule:
-        """Return the schedule as a user would give it."""
-        made: Schedule = registry.load("schedule", self.name)() if self.schedule is None else self.schedule
-        return made
 
     def rates(self, n_epochs: int = 10, horizon: float = 10.0, start: int = 0) -> Array:
         """Return the rates of some epochs of ten steps each."""

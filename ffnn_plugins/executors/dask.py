@@ -80,6 +80,8 @@ class DaskExecutor(Executor):
     not count that.
     """
 
+    has_events = True
+
     def __init__(
         self,
         address: str | None = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import os
 import threading
 import time
@@ -11,11 +12,13 @@ from typing import Any
 import joblib
 from threadpoolctl import threadpool_limits
 
+from ffnn._utils.event_queue import Event
 from ffnn._utils.threads import share_with_others
 from ffnn.exceptions import TaskFailedError
 from ffnn.executor import Executor, Future, Task
 from ffnn.parallel.options import check_count, check_optional_count
 from ffnn.parallel.tasks.budget import cpu_count
+from ffnn.parallel.tasks.events import EventStream, of_thread
 
 __all__ = ["ThreadsExecutor"]
 
@@ -84,6 +87,7 @@ class ThreadsExecutor(Executor):
     """
 
     in_process = True
+    has_events = True
 
     def __init__(self, n_workers: int | None = None, *, threads_per_worker: int | None = None) -> None:
         n_cpus = cpu_count()
@@ -127,7 +131,8 @@ def _run(task: Task, future: Future[Any]) -> None:
         return
     start = time.perf_counter()
     try:
-        result = task()
+        with of_thread(EventStream(functools.partial(_pass_on, future))):
+            result = task()
     except Exception as error:
         future.seconds = time.perf_counter() - start
         future.fail(error)
@@ -138,3 +143,7 @@ def _run(task: Task, future: Future[Any]) -> None:
         future.settle(result)
     finally:
         del task, future  # the traceback of an error refers to this frame
+
+
+def _pass_on(future: Future[Any], kind: str, payload: object, latest_only: bool) -> None:
+    future.events.put(Event(kind, lambda: payload, latest_only))

@@ -98,6 +98,18 @@ def test_of_a_halving_search_the_last_round_counts():
         assert mean == results["mean_test_score"][rows[np.argmax(results["iter"][rows])]]
 
 
+def test_of_a_halving_search_all_rounds_are_read_where_they_are_from_scikit_learn_1_10_on():
+    search = HalvingGridSearchCV(TREE, {"max_depth": [1, 2, 3]}, random_state=0, min_resources=30).fit(X, Y)
+    expected = SearchDisplay.from_search(search)
+    results = search.cv_results_
+    last = results["iter"] == results["iter"].max()
+    search.all_cv_results_ = results
+    search.cv_results_ = {name: np.asarray(values)[last] for name, values in results.items()}
+    display = SearchDisplay.from_search(search)
+    assert display.parameters == expected.parameters
+    np.testing.assert_array_equal(display.means, expected.means)
+
+
 def test_what_is_no_search_is_refused():
     with pytest.raises(TypeError, match="expected a fitted search.*got dict"):
         SearchDisplay.from_search({})

@@ -10,6 +10,7 @@ import warnings
 import pytest
 
 import ffnn.exceptions as errors
+from ffnn import MLPClassifier
 from ffnn.plugins import registry
 from ffnn.plugins.hookspecs import HOOKS
 
@@ -109,6 +110,20 @@ def test_an_unknown_name_is_answered_with_the_nearest_all_and_the_remedy():
 def test_an_unknown_name_is_blamed_on_the_kind_where_there_is_no_parameter():
     with pytest.raises(errors.UnknownPluginError, match="^input must name an input that is registered; got 7"):
         registry.load("input", 7)  # type: ignore[arg-type]
+
+
+@pytest.mark.filterwarnings("ignore::ffnn.exceptions.PluginWarning")
+def test_an_unknown_name_whose_plugin_failed_says_why(install):
+    for name in ("one", "two", "three"):
+        install(name, f"{name} = broken_{name}", **{f"broken_{name}": "1 / 0"})
+    install("zebra", "mine = stranger", stranger="raise ImportError('libengine.so.7 is missing')")
+    with pytest.raises(errors.UnknownPluginError) as caught:
+        MLPClassifier(builder="mine").fit([[0.0], [1.0]], [0, 1])
+    reasons = str(caught.value).partition("A plugin that failed may have that name: ")[2].split("; ")
+    loaded = "could not be loaded: "
+    assert reasons[0] == f"the plugin 'mine' (stranger) of zebra 1.2 {loaded}ImportError: libengine.so.7 is missing"
+    assert reasons[1] == f"the plugin 'one' (broken_one) of one 1.2 {loaded}ZeroDivisionError: division by zero"
+    assert reasons[3].startswith("and 1 more. Registered: ")
 
 
 def test_an_unknown_kind():

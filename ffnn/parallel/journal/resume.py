@@ -23,7 +23,7 @@ from ffnn.parallel.journal.journal import Journal
 from ffnn.parallel.journal.keys import Keys, TaskKey
 from ffnn.parallel.journal.store import PRUNED
 from ffnn.parallel.output import STDERR
-from ffnn.parallel.pruning.followed import FitOutcome, follow
+from ffnn.parallel.pruning.followed import FitOutcome
 
 __all__ = ["RecordedCall", "ResumedTasks"]
 
@@ -100,7 +100,7 @@ class ResumedTasks:
         if len(missing) < len(calls):
             part = copy.copy(batch)
             part.items = [batch.items[i] for i in missing]
-        return run(follow(part), lambda done: report(self._merged(calls, missing, done)))
+        return run(part, lambda done: report(self._merged(calls, missing, done)))
 
     def close(self) -> None:
         """End the thread that reports."""

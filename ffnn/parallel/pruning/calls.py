@@ -11,6 +11,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from ffnn.parallel.journal.facts import has_failed
 from ffnn.parallel.journal.keys import arguments_of
 from ffnn.parallel.journal.resume import ResumedTasks
 from ffnn.parallel.pruning.candidates import Fit, check_monitor, fitted_estimator, reports_epochs
-from ffnn.parallel.pruning.followed import FitOutcome, follow, is_single_fit
+from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow, is_single_fit
 from ffnn.parallel.pruning.policy import MONITORS, PruningPolicy
 from ffnn.parallel.pruning.pruned import PrunedFit, pruned_result
 from ffnn.training.control import PausedState
@@ -48,6 +49,8 @@ class PrunedCalls:
         What is recorded of fits, and where to record them.
     on_pruned : callable
         Is told of each fit that is stopped.
+    plan : FitPlan
+        What else is asked of each fit.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class PrunedCalls:
         run: Callable[[Any, _Callback], _Future],
         journal: ResumedTasks | None,
         on_pruned: Callable[[PrunedFit], None],
+        plan: FitPlan,
     ) -> None:
         self._policy = policy
         self._parallel = parallel
         self._run = run
         self._journal = journal
         self._on_pruned = on_pruned
+        self._plan = plan
         self._lock = threading.RLock()
         self._fits: dict[tuple[int, int], Fit] = {}
         self._n_expected = 0
@@ -141,7 +146,8 @@ class PrunedCalls:
             fit.curves = known  # it was stopped in an earlier run, and need not run again to be stopped again
             self._wait(fit)
             return
-        part = follow(fit.batch, rung, fit.paused)
+        plan = replace(self._plan, pause_after=rung, paused=fit.paused, spent=fit.seconds)
+        part = follow(fit.batch, plan)
         part.goes_on = bool(fit.seconds)  # so that progress does not count it as another task
         self._hold(fit, None)
         self._run(part, functools.partial(self._done, fit))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ffnn._utils._private import is_fit_and_score
-from ffnn.parallel.tasks.imports import seconds_of_imports
+from ffnn.parallel.tasks.events import send_event
+from ffnn.parallel.tasks.time_limit import TimeLimit, working_time
 from ffnn.training.control import FitControl, FitPaused, PausedState
 
-__all__ = ["FitOutcome", "FollowedFit", "follow", "is_single_fit"]
+__all__ = ["FitOutcome", "FitPlan", "FollowedFit", "follow", "is_single_fit"]
 
 
 @dataclass
@@ -43,6 +42,31 @@ class FitOutcome:
         return self.result is not None
 
 
+@dataclass(frozen=True)
+class FitPlan:
+    """What is asked of a fit.
+
+    Parameters
+    ----------
+    timeout : float or None
+        The seconds that all its parts may take.
+    pause_after : int or None
+        The number of epochs after which it pauses.
+    paused : PausedState or None
+        Where it goes on.
+    spent : float
+        The seconds that its parts so far have taken.
+    reports : bool
+        Whether it sends an event ``"epoch"`` after each epoch: the number of epochs done, of all, and its figures.
+    """
+
+    timeout: float | None = None
+    pause_after: int | None = None
+    paused: PausedState | None = None
+    spent: float = 0.0
+    reports: bool = False
+
+
 class FollowedFit:
     """Calls the function by which scikit-learn fits and scores, and returns a :class:`FitOutcome`.
 
@@ -50,48 +74,53 @@ class FollowedFit:
     ----------
     function : callable
         The function; its first parameter is the estimator.
-    pause_after : int or None
-        The number of epochs after which the fit pauses.
-    paused : PausedState or None
-        Where the fit goes on.
+    plan : FitPlan
+        What is asked of the fit.
     """
 
-    def __init__(
-        self, function: Callable[..., Any], pause_after: int | None = None, paused: PausedState | None = None
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], plan: FitPlan) -> None:
         functools.update_wrapper(self, function, updated=())
-        self._pause_after = pause_after
-        self._paused = paused
+        self._plan = plan
 
     def __call__(self, *args: Any, **kwargs: Any) -> FitOutcome:
         """Make the call."""
         estimator = args[0] if args else kwargs["estimator"]
-        control = FitControl(estimator, pause_after=self._pause_after, paused=self._paused)
-        self._paused = None  # the arrays need not wait for the end of the call
-        start = _working_time()
+        plan = self._plan
+        self._plan = FitPlan()  # the arrays need not wait for the end of the call
+        start = working_time()
+        limit = TimeLimit(None if plan.timeout is None else plan.timeout - plan.spent, plan.timeout)
+        reports = plan.reports
+
+        def on_epoch(epoch: int, n_epochs: int, stats: dict[str, float]) -> None:
+            if reports:
+                send_event("epoch", (epoch + 1, n_epochs, stats), latest_only=True)
+            limit.check()
+
+        control = FitControl(estimator, pause_after=plan.pause_after, paused=plan.paused, on_epoch=on_epoch)
+        del plan
         try:
             with control.active():
                 result = self.__wrapped__(*args, **kwargs)  # type: ignore[attr-defined]  # set by update_wrapper
         except FitPaused:
-            return FitOutcome(None, control.curves, control.paused, _working_time() - start)
-        return FitOutcome(result, control.curves, seconds=_working_time() - start)
-
-
-def _working_time() -> float:
-    return time.perf_counter() - seconds_of_imports()
+            return FitOutcome(None, control.curves, control.paused, working_time() - start)
+        return FitOutcome(result, control.curves, seconds=working_time() - start)
 
 
 def is_single_fit(batch: Any) -> bool:
     """Return whether a batch of joblib's is one call of scikit-learn's function that fits and scores."""
+    from ffnn._utils._private import is_fit_and_score  # imports scikit-learn, as nothing else here
+
     items = getattr(batch, "items", None)
     return isinstance(items, list) and len(items) == 1 and is_fit_and_score(items[0][0])
 
 
-def follow(batch: Any, pause_after: int | None = None, paused: PausedState | None = None) -> Any:
+def follow(batch: Any, plan: FitPlan) -> Any:
     """Return a copy of a batch in which the fits are followed; its other calls are as they were."""
+    from ffnn._utils._private import is_fit_and_score
+
     followed = copy.copy(batch)
     followed.items = [
-        (FollowedFit(function, pause_after, paused) if is_fit_and_score(function) else function, args, kwargs)
+        (FollowedFit(function, plan) if is_fit_and_score(function) else function, args, kwargs)
         for function, args, kwargs in batch.items
     ]
     return followed

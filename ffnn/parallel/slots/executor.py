@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ffnn.exceptions import ExecutorError, WorkerStartError
@@ -66,6 +66,8 @@ class SlotExecutor(Executor):
         If a parameter is invalid; nothing has been started then.
     """
 
+    has_events = True
+
     def __init__(
         self,
         provisioners: Sequence[Provisioner],
@@ -88,8 +90,8 @@ class SlotExecutor(Executor):
         )
         self._start_timeout = limits.start_timeout
         silence = check_seconds("host_timeout", host_timeout)
-        self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
         self._n_workers = sum(check_count("n_workers", where.n_workers, 1) for where in provisioners)
+        self._hosts = [Host(where, start_timeout=limits.start_timeout, silence=silence) for where in provisioners]
         if check_count("min_workers", min_workers, 1) > self._n_workers:
             raise ValueError(
                 f"min_workers must be at most the number of workers, {self._n_workers}; got {min_workers}. "
@@ -175,10 +177,27 @@ class SlotExecutor(Executor):
         self._end_when_forgotten()
         return diagnose_hosts(self._hosts, self._start_timeout)
 
-    def submit_packed(self, name: str, packed: Packed) -> Future[Message]:
-        """Run a task that was packed elsewhere; the result of its future is the worker's message."""
+    def submit_packed(
+        self, name: str, packed: Packed, take_event: Callable[[Message], object] | None = None
+    ) -> Future[Message]:
+        """Run a task that was packed elsewhere.
+
+        Parameters
+        ----------
+        name : str
+            Its name in messages.
+        packed : Packed
+            The task.
+        take_event : callable, optional
+            Called with each event that it sends, and each message of a callback, in the thread that waits for it.
+
+        Returns
+        -------
+        Future
+            Its result is the worker's message.
+        """
         future: Future[Message] = Future()
-        self._enqueue(Item(name, lambda: packed, future))
+        self._enqueue(Item(name, lambda: packed, future, take_event=take_event))
         return future
 
     def _start(self, task: Task, future: Future[Any]) -> None:

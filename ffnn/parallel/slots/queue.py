@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import functools
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ffnn.executor import Future
+from ffnn.parallel.tasks import events
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Message
 
@@ -29,6 +31,8 @@ class Item:
         Its future.
     settle : callable, optional
         Settles the future with the worker's message; by default the message itself is the result.
+    take_event : callable, optional
+        Called with each event that the task sends, and each message of a callback; by default they are delivered.
     """
 
     def __init__(
@@ -37,10 +41,12 @@ class Item:
         pack: Callable[[], Packed],
         future: Future[Any],
         settle: Callable[[Message], object] | None = None,
+        take_event: Callable[[Message], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future
         self.settle = settle or future.settle
+        self.take_event = take_event or functools.partial(events.take_event, future)
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None

@@ -196,7 +196,7 @@ class Slot:
         packed = item.packed
         try:
             with self._host.having(packed.blobs):
-                message = worker.run(packed.buffers, self._limits.task_timeout)
+                message = worker.run(packed.buffers, self._limits.task_timeout, item.take_event)
             if self._lacks_data(item, message):
                 return False
         except TaskTimeoutError as error:

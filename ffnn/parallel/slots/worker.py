@@ -25,6 +25,10 @@ _STARTED = head_of(Kind.STARTED, [])
 _LAST_MOMENT = 2.0  # seconds between the end of a process's output and its own
 
 
+def _ignore(event: Message) -> object:
+    return None
+
+
 class WorkerGone(Exception):
     """The process ended, was killed, or its host was lost.
 
@@ -63,6 +67,7 @@ class Worker:
         self._channel = _ProcessChannel(process)
         self._tail = Tail(_TAIL)
         self._log = log
+        self._take_event: Callable[[Message], object] = _ignore
         decoder = codecs.getincrementaldecoder("utf-8")  # a character may arrive in two pieces
         self._printed = {b"stdout": (STDOUT, decoder("replace")), b"stderr": (STDERR, decoder("replace"))}
         process.on_stderr = self._take_stderr
@@ -121,7 +126,12 @@ class Worker:
             return
         raise WorkerStartError(f"worker {self.name} {reason}; its last words:\n{self.stderr or '(none)'}")
 
-    def run(self, task: Sequence[Buffer], timeout: float | None) -> Message:
+    def run(
+        self,
+        task: Sequence[Buffer],
+        timeout: float | None,
+        take_event: Callable[[Message], object] = _ignore,
+    ) -> Message:
         """Run a packed task and return the worker's answer.
 
         Parameters
@@ -129,7 +139,10 @@ class Worker:
         task : sequence of buffers
             A task packed by :func:`ffnn.parallel.tasks.task.pack_task`.
         timeout : float or None
-            Seconds that the task may take, not counting those in which it imports modules.
+            Seconds that the task may take, not counting those in which it imports modules. The task may set a nearer
+            limit itself.
+        take_event : callable
+            Called with each event that the task sends, and each message of a callback; raises nothing.
 
         Raises
         ------
@@ -140,12 +153,13 @@ class Worker:
         """
         self.n_tasks += 1
         started = False
+        self._take_event = take_event
         # with hundreds of workers, needless wake-ups of threads would be most of a task's cost
         self._process.no_news = b"" if timeout is not None else _STARTED
         try:
             self._channel.send(Kind.TASK, task)
             deadline: float | None = time.monotonic() + self._start_timeout
-            left = timeout
+            left, limit = timeout, f"task_timeout={timeout:g}" if timeout is not None else ""
             while True:
                 message = self._receive(deadline)
                 now = time.monotonic()
@@ -154,17 +168,24 @@ class Worker:
                 if message[0] is Kind.PAUSED and left is not None and deadline is not None:
                     left = max(deadline - now, 0.0)
                     deadline = now + self._start_timeout
+                elif message[0] is Kind.LIMIT:
+                    started = True
+                    seconds, option = (bytes(buffer).decode() for buffer in message[1])
+                    if left is None or float(seconds) < left:
+                        left, limit, deadline = float(seconds), option, now + float(seconds)
                 elif message[0] in (Kind.STARTED, Kind.RESUMED):
                     started = True
                     deadline = None if left is None else now + left
         except TimeoutError:
             self.kill()
-            if timeout is None or not started:
+            if not limit or not started:
                 raise WorkerGone(started) from None  # it did not even take the task: it is stopped, or swapped out
-            raise TaskTimeoutError(f"it took longer than task_timeout={timeout:g} seconds and was ended") from None
+            raise TaskTimeoutError(f"it took longer than {limit} seconds and was ended") from None
         except (EOFError, OSError):
             self._wait_for_end()
             raise WorkerGone(started) from None
+        finally:
+            self._take_event = _ignore
 
     def end(self) -> None:
         """End the process and what it runs, without waiting; from any thread."""
@@ -185,14 +206,17 @@ class Worker:
         self._process.wait(_END)
 
     def _receive(self, deadline: float | None) -> Message:
-        """Wait for a message; print the output of the task that arrives before it."""
+        """Wait for a message; print the output and pass on the events of the task that arrive before it."""
         while True:
             kind, buffers = self._channel.receive(deadline)
-            if kind is not Kind.OUTPUT:
+            if kind is Kind.OUTPUT:
+                stream, decoder = self._printed[bytes(buffers[0])]
+                stream.write(decoder.decode(buffers[1]))
+            elif kind in (Kind.EVENT, Kind.CALLBACK):
+                self._take_event((kind, buffers))
+            else:
                 return kind, buffers
-            stream, decoder = self._printed[bytes(buffers[0])]
-            stream.write(decoder.decode(buffers[1]))
-            if deadline is not None and time.monotonic() > deadline:  # there may always be more output
+            if deadline is not None and time.monotonic() > deadline:  # there may always be more
                 raise TimeoutError
 
     def _take_stderr(self, data: bytes) -> None:

@@ -18,6 +18,8 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from ffnn.parallel.tasks import time_limit
+from ffnn.parallel.tasks.events import EventStream, of_process, pack_event
 from ffnn.parallel.tasks.imports import watch_imports
 from ffnn.parallel.tasks.wire import Buffer, Kind, PipeChannel
 
@@ -41,8 +43,11 @@ def _serve() -> None:
     faulthandler.enable(file=2)
     import joblib
 
+    from ffnn.parallel.tasks.callbacks import relay_to
     from ffnn.parallel.tasks.task import run_packed
 
+    time_limit.enforce(lambda seconds, option: channel.send(Kind.LIMIT, [repr(seconds).encode(), option.encode()]))
+    relay_to(lambda message: channel.send(Kind.CALLBACK, message))
     watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
     # a worker is one slot: nested joblib calls run in sequence, unless the task names a backend
     with joblib.parallel_config(backend="sequential"):
@@ -55,7 +60,8 @@ def _serve() -> None:
             if kind is Kind.STOP:
                 return
             channel.send(Kind.STARTED)
-            message = run_packed(buffers)
+            with of_process(EventStream(channel.send_event)):
+                message = run_packed(buffers)
             del buffers
             for stream in streams:
                 with contextlib.suppress(ValueError):  # the task closed it
@@ -65,7 +71,7 @@ def _serve() -> None:
 
 
 class _LockedChannel(PipeChannel):
-    """A channel on which several threads may send: a task's threads may print."""
+    """A channel on which several threads may send: a task's threads may print, and report events."""
 
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
@@ -77,6 +83,13 @@ class _LockedChannel(PipeChannel):
             return
         with self._lock:
             super().send(kind, buffers)
+
+    def send_event(self, kind: str, payload: object, latest_only: bool) -> None:
+        """Send an event of the task."""
+        buffers = pack_event(kind, payload, latest_only)
+        if buffers is not None:
+            with contextlib.suppress(OSError):  # the parent is gone; the end of the input ends this process
+                self.send(Kind.EVENT, buffers)
 
 
 class _Forwarder(io.RawIOBase):

@@ -13,11 +13,13 @@ from typing import Any
 __all__ = ["seconds_of_imports", "watch_imports"]
 
 _seconds = 0.0
+_began: float | None = None  # when the import that runs began
 
 
 def seconds_of_imports() -> float:
-    """Return the seconds that the watched imports have taken so far."""
-    return _seconds
+    """Return the seconds that the watched imports have taken so far, from any thread."""
+    began = _began
+    return _seconds if began is None else _seconds + time.perf_counter() - began
 
 
 class _Watcher:
@@ -47,14 +49,15 @@ class _Watcher:
         execute = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
-            global _seconds
+            global _seconds, _began
             del loader.exec_module  # restore the method of the class
             self._busy = True
             self._tell(True)
-            start = time.perf_counter()
+            _began = start = time.perf_counter()
             try:
                 execute(module)
             finally:
+                _began = None
                 _seconds += time.perf_counter() - start
                 self._busy = False
                 self._tell(False)

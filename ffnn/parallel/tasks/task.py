@@ -11,22 +11,19 @@ import io
 import os
 import pickle
 import struct
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cloudpickle
-
 from ffnn._utils.span import Span
 from ffnn.exceptions import TaskFailedError, TaskPicklingError
 from ffnn.executor import Future, Task
-from ffnn.parallel.tasks.callbacks import attach_warning
+from ffnn.parallel.tasks import callbacks
 from ffnn.parallel.tasks.engines import EngineImporter
-from ffnn.parallel.tasks.imports import seconds_of_imports
 from ffnn.parallel.tasks.pickler import BESIDE, TaskPickler, TaskUnpickler
 from ffnn.parallel.tasks.store import Blob, Hashes, Layout, open_blobs
+from ffnn.parallel.tasks.time_limit import working_time
 from ffnn.parallel.tasks.wire import Buffer, Kind, Message
 
 __all__ = [
@@ -98,7 +95,7 @@ def pack(thing: Any, what: str) -> list[Buffer]:
         return False
 
     try:
-        head = cloudpickle.dumps(thing, protocol=5, buffer_callback=keep_apart)
+        head = callbacks.dumps(thing, keep_apart)
     except Exception as error:  # a user's __reduce__ may raise anything
         raise _cannot_be_pickled(what, error) from error
     return [head, *buffers]
@@ -171,22 +168,22 @@ def run_packed(buffers: Sequence[Buffer], store: str | None = None) -> Message:
         The folder of the blobs; by default that of the environment variable ``FFNN_STORE``. If it lacks any, a
         :class:`~ffnn.parallel.tasks.store.MissingDataError` is the outcome of the task.
     """
-    start, pid = _working_time(), os.getpid()
+    start, pid = working_time(), os.getpid()
     name = "the task"
     try:
         task = _open_task(buffers, store or os.environ.get("FFNN_STORE"))
         name = task.name
         _importer.look_at(task)
-        start = _working_time()  # the time of the task itself
-        result = attach_warning(task())
+        start = working_time()  # the time of the task itself
+        result = task()
         if os.getpid() != pid:
             raise SystemExit(0)
-        seconds = _working_time() - start
+        seconds = working_time() - start
         return Kind.RESULT, [_SECONDS.pack(seconds), *pack(result, f"the result of {name}")]
     except BaseException as error:
         if os.getpid() != pid:
             raise
-        seconds = _working_time() - start
+        seconds = working_time() - start
         return Kind.ERROR, [_SECONDS.pack(seconds), *_pack_error(error, name)]
 
 
@@ -224,11 +221,6 @@ def without_frames(error: BaseException) -> BaseException:
     if error.__suppress_context__:
         error.__context__ = None
     return error.with_traceback(None)
-
-
-def _working_time() -> float:
-    """Return the time in seconds without imports, which every new worker repeats."""
-    return time.perf_counter() - seconds_of_imports()
 
 
 def _open_task(buffers: Sequence[Buffer], folder: str | None) -> Task:

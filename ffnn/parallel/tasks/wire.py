@@ -34,6 +34,9 @@ class Kind(enum.IntEnum):
     OUTPUT = 7  # output of the task
     RESULT = 8
     ERROR = 9
+    EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
+    CALLBACK = 11  # the address of a socket for scikit-learn's callbacks, its key, and a message for it
+    LIMIT = 12  # the task is to be ended after so many seconds, by an option of that name
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]

@@ -19,6 +19,7 @@ from distributed import Client
 from ffnn.exceptions import ExecutorError, HostError
 from ffnn.executor import Future, Task
 from ffnn.parallel.preflight.check import report
+from ffnn.parallel.tasks.events import take_event
 from ffnn.parallel.tasks.store import Hashes
 from ffnn.parallel.tasks.task import pack_task, settle
 from ffnn_plugins.executors._dask.connect import close_quietly, take_note
@@ -66,6 +67,8 @@ class Run:
         settings = {
             "run": name,
             "lease": f"ffnn-lease-{name}",
+            # the scheduler clears the topic that is named after a client, some time after the client has gone
+            "events": client.id if own else f"ffnn-events-{name}",
             "report": report(),
             "ignore": limits.ignore_versions,
             "threads": limits.threads_per_worker,
@@ -152,6 +155,7 @@ class Run:
 
     async def _wind_up(self) -> None:
         self._watcher.cancel()
+        self._sender.close()
         if self._failure is None:
             with contextlib.suppress(TimeoutError, OSError):
                 await asyncio.wait_for(self._hosts.close(), _WIND_UP)
@@ -249,7 +253,7 @@ class Run:
             packed = await self._loop.run_in_executor(
                 self._threads, pack_task, task, f"{task.name} with its arguments", hashes, future.span
             )
-            message = await self._sender.send(packed, task.name)
+            message = await self._sender.send(packed, task.name, functools.partial(take_event, future))
         except Exception as error:
             end = functools.partial(future.fail, error.with_traceback(None))
         else:

@@ -18,6 +18,7 @@ from ffnn.parallel.slots.worker import describe_exit, without_addresses
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Kind, Message
 from ffnn.parallel.words import plural
+from ffnn_plugins.executors._dask.events import Events, TakeEvent
 from ffnn_plugins.executors._dask.hosts import CALL, Hosts
 from ffnn_plugins.executors._dask.results import Results
 
@@ -51,6 +52,7 @@ class Sender:
 
     def __init__(self, client: Client, hosts: Hosts, settings: dict[str, Any], max_retries: int) -> None:
         self._client = client
+        self._events = Events(client, settings["events"])
         self._hosts = hosts
         self._settings = pickle.dumps(settings, protocol=5)
         self._results = Results(client)
@@ -58,21 +60,41 @@ class Sender:
         self.n_retries = 0
         self.bytes_sent = 0
 
-    async def send(self, packed: Packed, name: str) -> Message:
+    def close(self) -> None:
+        """Receive no more events."""
+        self._events.close()
+
+    async def send(self, packed: Packed, name: str, take_event: TakeEvent) -> Message:
         """Send a task to a worker that can run it, and return the answer.
+
+        Parameters
+        ----------
+        packed : Packed
+            The task.
+        name : str
+            Its name in messages.
+        take_event : callable
+            Called with each event that it sends, and each message of a callback.
 
         Raises
         ------
         ExecutorError
             If there is no such worker, or the task was lost too often, or took too long.
         """
+        number = self._events.add(take_event)
+        try:
+            return await self._send(packed, name, number)
+        finally:
+            self._events.remove(number)
+
+    async def _send(self, packed: Packed, name: str, number: int) -> Message:
         buffers = [bytes(buffer) for buffer in packed.buffers]
         blobs = {blob.name: blob for blob in packed.blobs}
         losses = 0
         while True:
             workers = await self._hosts.choose(blobs)
             began = time.monotonic()
-            outcome = await self._try(buffers, name, workers)
+            outcome = await self._try(buffers, name, number, workers)
             state = outcome["state"]
             if state == "done":
                 return Kind(outcome["kind"]), outcome["buffers"]
@@ -93,12 +115,12 @@ class Sender:
                     raise self._lost(outcome, name, losses)
                 self.n_retries += 1
 
-    async def _try(self, buffers: list[bytes], name: str, workers: list[str] | None) -> dict[str, Any]:
+    async def _try(self, buffers: list[bytes], name: str, number: int, workers: list[str] | None) -> dict[str, Any]:
         """Run a task once, except for Dask's own retries; release it when no caller waits for it any more."""
         label = re.sub(r"[^\w.]+", "", name) or "task"  # the dashboard groups tasks by the part before the dash
         self.bytes_sent += sum(map(len, buffers))
         # flat, since Dask inspects nested arguments
-        order = {"source": _ENVELOPE, "order": pickle.dumps((self._settings, name, buffers), protocol=5)}
+        order = {"source": _ENVELOPE, "order": pickle.dumps((self._settings, name, number, buffers), protocol=5)}
         try:
             future = self._client.submit(
                 eval,

@@ -30,12 +30,13 @@ from ffnn.parallel.tasks.budget import cpu_count
 from ffnn.parallel.tasks.store import missing
 from ffnn.parallel.tasks.task import Packed
 from ffnn.parallel.tasks.wire import Kind
+from ffnn_plugins.executors._dask.events import OutgoingEvents
 from ffnn_plugins.executors._dask.folder import Folder, Incoming
 from ffnn_plugins.executors._dask.here import Here
 
 __all__ = ["close", "receive", "run"]
 
-_LOOK = 0.25  # seconds between two checks that a task is still wanted
+_LOOK = 0.25  # seconds between two checks that a task is still wanted; its events are sent then
 _LEASE = 10.0  # seconds, about, between two checks that the client still lives
 _LARGE = 1 << 20  # bytes from which a result is not copied again
 _DONE = (Status.closing, Status.closed, Status.failed, Status.stopping, Status.stopped)
@@ -52,8 +53,9 @@ def run(order: bytes) -> bytes | dict[str, Any]:
     Parameters
     ----------
     order : bytes
-        The pickle of the settings (themselves pickled), the task's name and its buffers. The settings are the run's
-        name, the key that exists as long as its client, the client's versions, and the options of the slots.
+        The pickle of the settings (themselves pickled), the task's name, its number and its buffers. The settings are
+        the run's name, the key that exists as long as its client, the topic of events, the client's versions, and the
+        options of the slots.
 
     Returns
     -------
@@ -61,14 +63,14 @@ def run(order: bytes) -> bytes | dict[str, Any]:
         A dictionary, pickled unless it is large: ``state`` is the outcome of the task, ``worker`` the Dask worker's
         address, and ``host`` its host's mark.
     """
-    pickled, name, buffers = pickle.loads(order)
-    outcome = _run(get_worker(), _settings(pickled), name, buffers)
+    pickled, name, number, buffers = pickle.loads(order)
+    outcome = _run(get_worker(), _settings(pickled), name, number, buffers)
     if sum(map(len, outcome.get("buffers", ()))) > _LARGE:
         return outcome
     return pickle.dumps(outcome, protocol=5)
 
 
-def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+def _run(worker: Worker, settings: dict[str, Any], name: str, number: int, buffers: Sequence[bytes]) -> dict[str, Any]:
     outcome: dict[str, Any] = {"worker": worker.address}
     if settings["differ"]:
         return {**outcome, "state": "unfit"}
@@ -80,7 +82,7 @@ def _run(worker: Worker, settings: dict[str, Any], name: str, buffers: Sequence[
     lacks = missing(buffers, state.folder.data)
     if lacks:
         return {**outcome, "state": "missing", "names": lacks}
-    outcome |= state.run(worker, name, buffers)
+    outcome |= state.run(worker, name, buffers, OutgoingEvents(worker, settings["events"], number))
     if outcome["state"] == "broken":
         _close(settings["run"], worker.address)  # the next task gets a new one
     return outcome
@@ -145,12 +147,12 @@ class _RunState:
             target=self._keep_lease, args=(worker, settings["lease"]), name="ffnn-lease", daemon=True
         ).start()
 
-    def run(self, worker: Worker, name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
+    def run(self, worker: Worker, name: str, buffers: Sequence[bytes], events: OutgoingEvents) -> dict[str, Any]:
         """Run a task, as long as Dask wants it."""
         with _lock:
             self._active += 1
         try:
-            return self._run(worker, name, buffers)
+            return self._run(worker, name, buffers, events)
         finally:
             with _lock:
                 self._active -= 1
@@ -162,12 +164,14 @@ class _RunState:
         finally:
             self.folder.release()
 
-    def _run(self, worker: Worker, name: str, buffers: Sequence[bytes]) -> dict[str, Any]:
-        future = self._executor.submit_packed(name, Packed(list(buffers)))
+    def _run(self, worker: Worker, name: str, buffers: Sequence[bytes], events: OutgoingEvents) -> dict[str, Any]:
+        future = self._executor.submit_packed(name, Packed(list(buffers)), events.take)
         key = worker.get_current_task()
         while not concurrent.futures.wait([future], _LOOK)[0]:
+            events.send()
             if not _wanted(worker, key):
                 future.cancel()
+        events.send()
         try:
             kind, answer = future.result()
         except concurrent.futures.CancelledError:

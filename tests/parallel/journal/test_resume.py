@@ -47,7 +47,7 @@ def counted():
     class Counted(DecisionTreeClassifier):
         marks = ""
 
-        def fit(self, X, y):
+        def fit(self, X, y, check_input=True):  # whose request scikit-learn 1.7 removes by name
             import os
             import tempfile
 
@@ -216,7 +216,7 @@ def _failing(marks, flag):
     """Make a class whose fits of depth 2 fail as long as a file exists."""
 
     class Failing(DecisionTreeClassifier):
-        def fit(self, X, y):
+        def fit(self, X, y, check_input=True):  # whose request scikit-learn 1.7 removes by name
             import os
             import tempfile
 
@@ -235,7 +235,7 @@ def test_a_candidate_that_kills_its_worker_is_shown_and_computed_again(tmp_path)
     class Deadly(DecisionTreeClassifier):
         path = str(flag)
 
-        def fit(self, X, y):
+        def fit(self, X, y, check_input=True):  # whose request scikit-learn 1.7 removes by name
             import os
             import signal
 

@@ -441,7 +441,10 @@ def texts() -> list[str]:
 def test_a_search_over_texts_ships_them_once(folder: Folder, texts: list[str], kind: Any) -> None:
     data = kind(texts)
     search = GridSearchCV(
-        make_pipeline(CountVectorizer(), LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=3
+        make_pipeline(CountVectorizer(), LogisticRegression()),
+        {"logisticregression__C": [0.1, 1.0]},
+        cv=3,
+        refit=False,
     )
     labels = np.arange(200) % 2
     expected = search.fit(data, labels).cv_results_["mean_test_score"]
@@ -460,7 +463,7 @@ def test_a_search_over_numbers_ships_them_once(folder: Folder, kind: Any) -> Non
     random = np.random.default_rng(0)
     data = kind(random.normal(size=(600, 200)))
     labels = random.integers(0, 2, 600)
-    search = GridSearchCV(LogisticRegression(max_iter=20, tol=1.0), {"C": [0.1, 1.0]}, cv=3)
+    search = GridSearchCV(LogisticRegression(max_iter=20, tol=1.0), {"C": [0.1, 1.0]}, cv=3, refit=False)
     expected = search.fit(data, labels).cv_results_["mean_test_score"]
     executor = OneHost(folder)
     with executor, joblib.parallel_config(FfnnBackend(executor=executor)):

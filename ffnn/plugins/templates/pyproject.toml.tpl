@@ -3,16 +3,18 @@ requires = ["hatchling>=1.27"]
 build-backend = "hatchling.build"
 
 [project]
-name = "ffnn-example"
+name = "$distribution"
 version = "0.1.0"
-description = "One small plugin of each of ffnn's kinds"
+description = "$description"
 readme = "README.md"
 requires-python = ">=3.11"
-license = "BSD-3-Clause"
 dependencies = ["ffnn"]
 
+[project.optional-dependencies]
+test = ["pytest>=8.2"]
+
 [project.entry-points.ffnn]
-example = "ffnn_example"
+$name = "$package"
 
 [tool.hatch.build.targets.wheel]
-packages = ["ffnn_example"]
+packages = ["$package"]

@@ -1,14 +1,14 @@
-"""A builder that wraps another: it notes how long each epoch takes."""
+"""The builder ``$name``."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from ffnn import TensorFlowBuilder
 from ffnn.model import EpochPlan, Model
 from ffnn.network import Network
 from ffnn.solver import Solver
+from ffnn_plugins.builders.native import NativeBuilder
 
 
 class TimedModel:
@@ -25,6 +25,8 @@ class TimedModel:
         self.seconds: list[float] = []
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # as copying and pickling ask for
+            raise AttributeError(name)
         return getattr(self._model, name)
 
     def train_epoch(self, plan: EpochPlan) -> float:
@@ -40,9 +42,13 @@ class TimedModel:
         return self
 
 
-class TimedBuilder(TensorFlowBuilder):
-    """Builds as ``tf`` does, and times the epochs."""
+class $cls(NativeBuilder):
+    """Builds as ``native`` does, and times the epochs.
+
+    A builder of an engine of your own derives from ``ffnn.builder.Builder``, names that engine, and returns a model
+    that has all of ``ffnn.model.Model``.
+    """
 
     def model(self, network: Network, solver: Solver) -> Any:
-        """Return a model that times its epochs."""
+        """Return a model of the network."""
         return TimedModel(super().model(network, solver))

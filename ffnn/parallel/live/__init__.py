@@ -1,0 +1,1 @@
+"""A live view of a search: which fit runs where, how far it is, and the best candidate so far."""
