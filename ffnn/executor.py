@@ -85,7 +85,7 @@ class Future(concurrent.futures.Future[T]):
         self.seconds: float | None = None
         self.worker: str | None = None
         self._end: Callable[[], None] | None = None
-        self.events = EventQueue()
+        self.events: EventQueue = EventQueue()
         self._pid = os.getpid()
 
     def settle(self, result: T) -> bool:

@@ -220,16 +220,12 @@ class Fit:
             sizes.clear()
 
     def _pause(self, data: Data, model: Model, listeners: Listeners) -> FitPaused:
-        """Return what ends this call, whose state is kept if another call can go on from it."""
-        control, history = self._control, self._history
-        control.note(history)
-        control.paused = None
+        """Return what ends this call; its state is kept if another call can go on from it."""
+        paused = None
         if self._settings.solver.stochastic and listeners.can_go_on:
-            seed = self._draft._fitted.root_seed
-            control.paused = PausedState(
-                hash_of(data.arrays), seed, model.get_state(), copy.deepcopy(history), listeners.memories()
-            )
-        return FitPaused()
+            seed, history = self._draft._fitted.root_seed, copy.deepcopy(self._history)
+            paused = PausedState(hash_of(data.arrays), seed, model.get_state(), history, listeners.memories())
+        return self._control.pause(self._history, paused)
 
     def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
         """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""
