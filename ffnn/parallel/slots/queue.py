@@ -7,13 +7,13 @@ import concurrent.futures
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ffnn.executor import Future
 from ffnn.parallel.tasks import events
 from ffnn.parallel.tasks.task import Packed
-from ffnn.parallel.tasks.wire import Buffer, Message
+from ffnn.parallel.tasks.wire import Message
 
 __all__ = ["Item", "Queue"]
 
@@ -41,14 +41,12 @@ class Item:
         pack: Callable[[], Packed],
         future: Future[Any],
         settle: Callable[[Message], object] | None = None,
-        take_event: Callable[[Sequence[Buffer]], object] | None = None,
+        take_event: Callable[[Message], object] | None = None,
     ) -> None:
         self.name = name
         self.future = future
         self.settle: Callable[[Message], object] = settle or future.settle
-        self.take_event: Callable[[Sequence[Buffer]], object] = take_event or functools.partial(
-            events.take_event, future
-        )
+        self.take_event: Callable[[Message], object] = take_event or functools.partial(events.take_event, future)
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None
