@@ -117,19 +117,19 @@ class Future(concurrent.futures.Future[T]):
     def on_event(self, listener: Callable[[str, object], object]) -> None:
         """Call a function with the kind and the payload of each event that the task sends while it runs.
 
-        Tasks send events by :func:`ffnn.parallel.tasks.events.send_event`, if their executor can carry them
-        (:attr:`Executor.has_events`). A thread calls the listeners of all tasks, one after the other, so that none of
-        them slows a task; some events may come after the task is done. What a listener raises becomes a warning, once.
+        See :func:`ffnn.parallel.tasks.events.send_event`. One thread calls the listeners of all tasks, so none slows a
+        task, and some events may come after it is done. What a listener raises becomes a warning, once.
 
         Parameters
         ----------
         listener : callable
-            The function. It gets the events from now on, and, as the task's first listener, the last 100 before. If
-            1,000 events wait for it, the oldest are dropped, with one warning.
+            It gets the events from now on; the task's first listener also the last 100 before. If 1,000 wait for it,
+            the oldest are dropped, with one warning.
 
-        Notes
-        -----
-        A task that is started again, since its worker was lost, sends its events again.
+        Raises
+        ------
+        TypeError
+            If it cannot be called.
         """
         self.events.listen(listener)
 

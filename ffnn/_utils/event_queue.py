@@ -49,7 +49,7 @@ class EventQueue:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a finalizer may send an event, too
         self._waiting: collections.deque[Event] = collections.deque()
         self._listeners: tuple[Listener, ...] = ()
         self._scheduled = False
@@ -57,6 +57,11 @@ class EventQueue:
 
     def listen(self, listener: Listener) -> None:
         """Call a function with the kind and the payload of each event that was not delivered yet."""
+        if not callable(listener):
+            raise TypeError(
+                f"listener must be a function of an event's kind and payload; got {listener!r} of type "
+                f"{type(listener).__name__}."
+            )
         with self._lock:
             self._listeners += (listener,)
         self._schedule()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ffnn.executor import Executor, Task
+from ffnn.executor import Executor, Future, Task
 from ffnn.parallel.tasks.events import send_event
 from ffnn.parallel.tasks.task import open_outcome, pack
 from ffnn.parallel.tasks.wire import Kind, PipeChannel
@@ -69,6 +69,13 @@ def test_the_kind_is_a_string(executor: Executor) -> None:
     with pytest.raises(TypeError, match="kind must be a string; got 3 of type int"):
         send_event(3)  # type: ignore[arg-type]
     assert isinstance(executor.submit(send_event, None).exception(30), TypeError)  # type: ignore[arg-type]
+
+
+def test_a_listener_is_a_function() -> None:
+    with pytest.raises(
+        TypeError, match="listener must be a function of an event's kind and payload; got 3 of type int"
+    ):
+        Future().on_event(3)  # type: ignore[arg-type]
 
 
 def test_those_of_which_the_latest_matters_are_thinned(executor: Executor) -> None:
