@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from ffnn._utils.console import OutputError, show, warn
 from ffnn.exceptions import FfnnError, PluginWarning
 from ffnn.journal.command import add_parser as add_journal
+from ffnn.plugins.hookspecs import HOOKS
 
 if TYPE_CHECKING:
     from ffnn.plugins.hookspecs import Kind
@@ -96,8 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     new.add_argument("name", metavar="NAME", help="the name to register; the folder is ffnn-NAME")
-    kinds = "{builder,input,layer,output,solver,schedule,executor}"
-    new.add_argument("--kind", metavar=kinds, action="append", required=True, help="may be given several times")
+    new.add_argument("--kind", choices=tuple(HOOKS), action="append", required=True, help="may be given several times")
     new.set_defaults(run=_new_plugin, refuse=new.error)
     commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     add_journal(commands.add_parser("journal", help="show the searches that a journal records"))
@@ -153,17 +153,12 @@ def _checked(entry: Entry) -> Entry:
 def _new_plugin(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from ffnn.plugins.hookspecs import HOOKS
     from ffnn.plugins.new import new_plugin
 
-    kinds = list(dict.fromkeys(arguments.kind))
-    for kind in kinds:
-        if kind not in HOOKS:
-            arguments.refuse(f"--kind: expected one of {', '.join(HOOKS)}; got {kind!r}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)
         try:
-            folder = new_plugin(arguments.name, kinds, Path())
+            folder = new_plugin(arguments.name, list(dict.fromkeys(arguments.kind)), Path())
         except ValueError as error:
             arguments.refuse(str(error))
         except FileExistsError as error:
