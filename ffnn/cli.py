@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 from ffnn._utils.console import OutputError, show, warn
 from ffnn.exceptions import FfnnError, PluginWarning
 from ffnn.journal.command import add_parser as add_journal
-from ffnn.plugins.hookspecs import HOOKS
 
 if TYPE_CHECKING:
     from ffnn.plugins.hookspecs import Kind
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _BROKEN = 1
+# those of ffnn.plugins.hookspecs, which help must not wait for
+_KINDS = ("builder", "input", "layer", "output", "solver", "schedule", "executor")
 _FIELDS = ("kind", "name", "distribution", "version", "error")
 _STATUSES = """\
 exit status:
@@ -97,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=raw,
     )
     new.add_argument("name", metavar="NAME", help="the name to register; the folder is ffnn-NAME")
-    new.add_argument("--kind", choices=tuple(HOOKS), action="append", required=True, help="may be given several times")
+    new.add_argument("--kind", choices=_KINDS, action="append", required=True, help="may be given several times")
     new.set_defaults(run=_new_plugin, refuse=new.error)
     commands.add_parser("doctor", help="check whether the hosts of an executor can be used", add_help=False)
     add_journal(commands.add_parser("journal", help="show the searches that a journal records"))
