@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,10 @@ def test_the_guide_to_plugins_shows_every_file_that_is_written():
     shown = {block["title"]: block["code"] for block in BLOCK.finditer(text) if block["title"]}
     written = sources("scale", ["layer"])
     assert shown == {path: code for path, code in written.items() if path != "README.md"}
+    version = tomllib.loads(written["pyproject.toml"])["project"]["version"]
+    listed = [line.split() for line in text.splitlines() if line.startswith("layer ")]
+    assert listed == [["layer", "scale", "ffnn_scale.layer:Scale", "ffnn-scale", version]]
+    assert "ffnn_scale.layer:Scale" in written["ffnn_scale/__init__.py"]
     for path in written:
         assert re.search(rf"── {re.escape(Path(path).name)}\b", text), f"the tree does not show {path}"
 

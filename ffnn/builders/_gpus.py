@@ -39,6 +39,6 @@ def gpu_failure() -> str | None:
     count = re.search(r"^gpus (\d+)$", done.stdout, re.MULTILINE)
     if count and int(count[1]):
         return None
-    lines = [_PREFIX.sub("", line).strip() for line in done.stderr.splitlines()]
+    lines = [_PREFIX.sub("", line).strip().removesuffix(".") for line in done.stderr.splitlines()]
     telling = lines if count is None else [line for line in lines if _TELLING.search(line)]
     return "; ".join(list(dict.fromkeys(telling))[-_MOST:]) or "it says nothing of the reason"

@@ -149,7 +149,7 @@ def test_what_is_written_is_clean_and_packed_whole(kind, tmp_path, monkeypatch):
         (["auto", "--kind", "input"], "NAME: expected a lower-case name"),
         (["../up", "--kind", "input"], "NAME: expected a lower-case name"),
         (["affine", "--kind", "layer"], "NAME: the layer 'affine' exists, in ffnn 0.1.0. Choose another name."),
-        (["scale", "--kind", "colour"], "--kind: expected one of builder, input, layer, "),
+        (["scale", "--kind", "colour"], "argument --kind: invalid choice: 'colour'"),
         (["there", "--kind", "layer"], "NAME: ffnn-there exists. Choose another name, or remove that folder"),
         (["scale"], "--kind"),
     ],

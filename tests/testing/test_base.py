@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,6 +38,14 @@ def refusal(suite, **attributes):
 
 def test_our_builders_are_those_that_the_suites_run_on():
     assert set(BUILDERS) <= set(installed_builders())
+
+
+def test_without_tensorflow_what_needs_its_operations_is_skipped(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    suite = type("Suite", (LayerSuite,), {"name": "affine"})()
+    with pytest.raises(pytest.skip.Exception, match="TensorFlow, whose operations this test uses, is not installed"):
+        suite.test_numpy_and_the_engine_agree(False)
+    assert "tf" not in installed_builders()
 
 
 @pytest.mark.parametrize("suite", SUITES)
