@@ -13,7 +13,7 @@ import joblib
 from ffnn._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ffnn import preprocessing, presets
+    from ffnn import callbacks, preprocessing, presets
     from ffnn.builders.keras import KerasBuilder
     from ffnn.builders.tensorflow import TensorFlowBuilder
     from ffnn.classifier import MLPClassifier
@@ -55,6 +55,7 @@ _HOMES = {
     "TensorFlowBuilder": "ffnn.builders.tensorflow",
     "WarmUp": "ffnn.schedules",
     "cached": "ffnn.parallel.sharing.cached",
+    "callbacks": "ffnn.callbacks",
     "ensemble": "ffnn.ensembles",
     "export": "ffnn.exporting",
     "load": "ffnn.persistence",
@@ -91,6 +92,7 @@ __all__ = [
     "TensorFlowBuilder",
     "WarmUp",
     "cached",
+    "callbacks",
     "ensemble",
     "export",
     "load",

@@ -52,6 +52,24 @@ ffnn.LossCurveDisplay.from_estimator(mlp.fit(X, y)).figure_.savefig("loss.png")
 search = GridSearchCV(mlp, {"learning_rate": [1e-3, 1e-2]}, cv=3).fit(X, y)
 ffnn.SearchDisplay.from_search(search).figure_.savefig("search.png")
 """
+_OPTUNA = """
+import subprocess, optuna
+from sklearn.model_selection import GridSearchCV
+with ffnn.pool("threads", progress=False, journal="run"):
+    GridSearchCV(mlp, {"learning_rate": [1e-3, 1e-2]}, cv=3).fit(X, y)
+subprocess.run([sys.executable, "-m", "ffnn", "journal", "export", "run", "--optuna", "run.log"], check=True)
+storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend("run.log"))
+assert len(optuna.load_study(study_name="MLPClassifier 1", storage=storage).trials) == 2
+"""
+_MLFLOW = """
+from mlflow import MlflowClient
+from sklearn.model_selection import GridSearchCV
+report = ffnn.callbacks.MLflowRuns("sqlite:///runs.db")
+with ffnn.pool("threads", progress=False, report=report):
+    GridSearchCV(mlp, {"learning_rate": [1e-3, 1e-2]}, cv=3).fit(X, y)
+client = MlflowClient("sqlite:///runs.db")
+assert len(client.search_runs([client.get_experiment_by_name("ffnn").experiment_id])) == 3
+"""
 _NOTEBOOK = """
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="python3")
@@ -93,7 +111,9 @@ CODE = {
     "ssh": _FIT + _SEARCH.format(name="ssh"),
     "container": _FIT + _SEARCH.format(name="container"),
     "dask": _FIT + _DASK + _indented(_SEARCH.format(name="dask")),
+    "mlflow": _FIT + _MLFLOW,
     "onnx": _FIT + _ONNX,
+    "optuna": _FIT + _OPTUNA,
     "plot": _FIT + _PLOT,
     "notebook": _NOTEBOOK,
     "docs": _DOCS.format(root=str(ROOT)),

@@ -63,7 +63,13 @@ FLOORS: list[dict[str, str]] = [
         "persistence": "ffnn.save, ffnn.load",
         "displays": "plots",
     },
-    {"doctor": "ffnn doctor", "journal": "ffnn journal", "cli": "the command ffnn", "testing": "suites for plugins"},
+    {
+        "doctor": "ffnn doctor",
+        "journal": "ffnn journal",
+        "cli": "the command ffnn",
+        "testing": "suites for plugins",
+        "callbacks": "MLflow",
+    },
 ]
 ORDER = list(chain.from_iterable(FLOORS))
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("ffnn/**/*.py"), *ROOT.glob("ffnn_plugins/**/*.py")])
 
 #: Names that are one word, however they are written.
-PROPER = "AdamW CSR Ffnn LBFGS MLP NTK NumPy Numpy ONNX PLR PReLU RMSprop SGD SSH TensorFlow"
+PROPER = "AdamW CSR Ffnn LBFGS MLP MLflow NTK NumPy Numpy ONNX PLR PReLU RMSprop SGD SSH TensorFlow"
 
 #: The words of the field, in the singular.
 FIELD = """
@@ -28,7 +28,7 @@ FIELD = """
     lease limit local multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream
     thread timeout traceback unpickler
     cached call memory pickled shared store transformer
-    ensemble number scorer target
+    ensemble number result scorer target
     control halving outcome policy pruned pruning successive time
     best candidate live running
     entry folder group importer kind layout reader runner setting sklearn writer

@@ -19,6 +19,7 @@ from ffnn.parallel.options import check_options, check_seconds
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
+from ffnn.parallel.results import ResultListener, ResultQueue, SearchResults, as_queue
 from ffnn.parallel.tasks.blobs import Hashes
 from ffnn.plugins import registry
 
@@ -51,6 +52,8 @@ class FfnnBackend(ParallelBackendBase):
         Which candidates of a search are stopped, and when.
     fit_timeout : float, optional
         The seconds that a fit of scikit-learn's searches may take, with its scores.
+    report : ResultListener, optional
+        Is told of the results as they arrive.
     **options
         The named executor's options.
 
@@ -75,11 +78,13 @@ class FfnnBackend(ParallelBackendBase):
         journal: Journal | str | os.PathLike[str] | None = None,
         prune: PruningPolicy | None = None,
         fit_timeout: float | None = None,
+        report: ResultListener | ResultQueue | None = None,
         **options: Any,
     ) -> None:
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads)
         self._journal = as_journal(journal)
         self._policy = check_policy(prune)
+        self._results = as_queue(report)
         timeout = None if fit_timeout is None else check_seconds("fit_timeout", fit_timeout)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
         self._plan = FitPlan(timeout, reports=getattr(self.executor, "follows_fits", False))
@@ -95,6 +100,7 @@ class FfnnBackend(ParallelBackendBase):
         self._lock = threading.Lock()
         self._futures: set[concurrent.futures.Future[Any]] = set()
         self._aborted = False
+        self._reported = SearchResults(self._results)
 
     @property
     def executor(self) -> concurrent.futures.Executor:
@@ -136,10 +142,10 @@ class FfnnBackend(ParallelBackendBase):
         self._aborted = False
         self._progress = Progress(self._show, self._executor)
         self._hashes = Hashes(watchful=getattr(self.parallel, "return_generator", False))
-        if self._journal is not None:
+        if self._journal is not None or self._results is not None:
             from ffnn.parallel.journal.resume import ResumedTasks
 
-            self._resumed = ResumedTasks(self._journal, self._note_recorded)
+            self._resumed = ResumedTasks(self._journal, self._note_recorded, self._reported.next_round())
         if self._policy is not None:
             from ffnn.parallel.pruning.calls import PrunedCalls
 
@@ -183,6 +189,7 @@ class FfnnBackend(ParallelBackendBase):
     def terminate(self) -> None:
         """Release the ``Parallel``; the workers stay warm for the next."""
         self.parallel = None
+        self._reported.end()
 
     def get_nested_backend(self) -> tuple[Any, int | None]:
         """Return the backend for calls nested in a task: sequential, within its worker's share of the machine."""
@@ -204,8 +211,7 @@ class FfnnBackend(ParallelBackendBase):
         note(func)
 
     def _note_pruned(self, pruned: PrunedFit) -> None:
-        note = getattr(self.executor, "note_pruned", lambda pruned: self._progress.note_pruned())
-        note(pruned)
+        getattr(self.executor, "note_pruned", lambda pruned: self._progress.note_pruned())(pruned)
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():

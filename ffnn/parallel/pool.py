@@ -18,6 +18,7 @@ from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_seconds
 from ffnn.parallel.progress import Progress
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
+from ffnn.parallel.results import ResultListener, as_queue
 from ffnn.parallel.sharing.pipelines import SharedCall
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def pool(
     journal: Journal | str | os.PathLike[str] | None = None,
     prune: PruningPolicy | None = None,
     fit_timeout: float | None = None,
+    report: ResultListener | None = None,
     **options: Any,
 ) -> Pool:
     """Make a pool of workers, for ``with``.
@@ -64,6 +66,9 @@ def pool(
     fit_timeout : float, optional
         The seconds that a fit of scikit-learn's searches may take, with its scores but without imports. Then it ends,
         and its score is the search's ``error_score``. In the executor ``threads`` only ffnn's estimators are ended.
+    report : ResultListener, optional
+        Is told of the result of every task that joblib runs on the pool, for instance
+        :class:`ffnn.callbacks.MLflowRuns`.
     **options
         The executor's options, for instance ``n_workers=2``.
 
@@ -94,7 +99,12 @@ def pool(
         raise TypeError(
             f"progress must be True, False, None or 'live'; got {progress!r}. Leave it out to let ffnn decide."
         )
-    calls = {"journal": as_journal(journal), "prune": check_policy(prune), "fit_timeout": fit_timeout}
+    calls = {
+        "journal": as_journal(journal),
+        "prune": check_policy(prune),
+        "fit_timeout": fit_timeout,
+        "report": as_queue(report),
+    }
     if fit_timeout is not None:
         check_seconds("fit_timeout", fit_timeout)
     limit = _check_share(share)
@@ -132,6 +142,7 @@ def make_backend_factory(
     journal: Journal | str | os.PathLike[str] | None = None,
     prune: PruningPolicy | None = None,
     fit_timeout: float | None = None,
+    report: ResultListener | None = None,
     **options: Any,
 ) -> Callable[..., FfnnBackend]:
     """Make a factory for ``joblib.register_parallel_backend``, which gives an executor a name in joblib.
@@ -145,6 +156,8 @@ def make_backend_factory(
     prune : PruningPolicy, optional
         As in :func:`pool`.
     fit_timeout : float, optional
+        As in :func:`pool`.
+    report : ResultListener, optional
         As in :func:`pool`.
     **options
         The executor's options.
@@ -166,7 +179,12 @@ def make_backend_factory(
     >>> with joblib.parallel_backend("civis"):  # doctest: +SKIP
     ...     search.fit(X, y)
     """
-    calls: dict[str, Any] = {"journal": journal, "prune": prune, "fit_timeout": fit_timeout}
+    calls: dict[str, Any] = {
+        "journal": journal,
+        "prune": prune,
+        "fit_timeout": fit_timeout,
+        "report": as_queue(report),
+    }
     FfnnBackend(name, **calls, **options)  # raises at once if an option is wrong; starts nothing
 
     def factory(**more: Any) -> FfnnBackend:
@@ -222,6 +240,8 @@ class Pool(concurrent.futures.Executor):
             return
         try:
             self._executor.shutdown(wait, cancel_futures=cancel_futures)
+            if wait and self._calls.get("report") is not None:
+                self._calls["report"].flush()
         finally:
             self._progress.close()
             self._calls.clear()  # the journal's files are closed with the last reference to it

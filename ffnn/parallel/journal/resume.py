@@ -1,4 +1,4 @@
-"""Runs the calls of one ``joblib.Parallel`` that a journal does not have, and records them."""
+"""Runs the calls of one ``joblib.Parallel`` that a journal does not have, records them, and tells who wants to know."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ __all__ = ["RecordedCall", "ResumedTasks"]
 
 _Future = concurrent.futures.Future[Any]
 _NOT_RECORDED = object()
+_OF_RECORDS = ("kind", "key", "search", "client", "reusable")  # what tells nothing but to a journal
 
 
 @dataclass
@@ -52,17 +53,25 @@ class ResumedTasks:
 
     Parameters
     ----------
-    journal : Journal
-        The journal.
+    journal : Journal or None
+        The journal; without one, all calls are made.
     on_recorded : callable
         Is told of a batch that need not run.
+    on_result : callable, optional
+        Gets the facts of each call that is done, or that need not run.
     """
 
-    def __init__(self, journal: Journal, on_recorded: Callable[[Any], None]) -> None:
-        self.note_found = on_recorded
-        self._path = journal.path
-        self._store = journal.store()
-        self._keys = Keys(journal.reuse_unseeded)
+    def __init__(
+        self,
+        journal: Journal | None,
+        on_recorded: Callable[[Any], None],
+        on_result: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._on_recorded = on_recorded
+        self._on_result = on_result
+        self._name = "report" if journal is None else f"journal={str(journal.path)!r}"
+        self._store = journal.store() if journal is not None else None
+        self._keys = Keys(journal.reuse_unseeded) if journal is not None else None
         self._warned: set[str] = set()
         self._lock = threading.Lock()
         # joblib submits the next batch from the callback of one: from a thread of its own, that cannot nest
@@ -90,7 +99,7 @@ class ResumedTasks:
         missing = [i for i, call in enumerate(calls) if not call.is_found]
         if not missing:
             done = _finished([call.result for call in calls])
-            self.note_found(batch)
+            self.note_found(batch, calls)
             try:
                 self._reporter.submit(report, done)
             except RuntimeError:  # the call is over, or Python ends
@@ -98,9 +107,15 @@ class ResumedTasks:
             return done
         part = batch
         if len(missing) < len(calls):
+            self._tell_found(calls)
             part = copy.copy(batch)
             part.items = [batch.items[i] for i in missing]
         return run(part, lambda done: report(self._merged(calls, missing, done)))
+
+    def note_found(self, batch: Any, calls: list[RecordedCall]) -> None:
+        """Tell of a batch that need not run, and of its calls."""
+        self._on_recorded(batch)
+        self._tell_found(calls)
 
     def close(self) -> None:
         """End the thread that reports."""
@@ -113,14 +128,14 @@ class ResumedTasks:
         is_fit = is_fit_and_score(function)
         try:
             with self._lock:
-                key = self._keys.of(function, args, kwargs)
+                key = self._keys.of(function, args, kwargs) if self._keys is not None else TaskKey(None)
             facts = facts_of_call(function, args, kwargs)
         except Exception as error:  # of a user's object that is looked at
             key, facts = TaskKey(None, None, f"{type(error).__name__}: {error}"), {}
         if key.obstacle is not None:
             self._warn(key.obstacle, f"results are recorded, but not used again: {key.obstacle}")
         call = RecordedCall(key, is_fit, facts=facts)
-        if key.key is not None and key.obstacle is None:
+        if self._store is not None and key.key is not None and key.obstacle is None:
             for name in [key.key, *([key.key + PRUNED] if pruned else [])]:
                 payload = self._store.find(name)
                 if payload is not None:
@@ -175,22 +190,41 @@ class ResumedTasks:
         pruned = "pruned" in facts
         failed = not pruned and ("error" in facts or has_failed(result, call.is_fit))
         reusable = call.key.key is not None and call.key.obstacle is None and not failed
-        edited = self._keys.edited_files() if reusable else []
+        edited = self._keys.edited_files() if reusable and self._keys is not None else []
         if edited:
             self._warn("edited", f"results are not used again: {edited[0]} was changed while the search ran.")
             reusable = False
         key = call.key.key + PRUNED if pruned and call.key.key is not None else call.key.key
         meta: dict[str, Any] = {"kind": "result", "key": key, "search": call.key.search, **call.facts, **facts}
         try:
-            kept = FitOutcome(None, outcome.curves) if pruned else outcome
-            payload = cloudpickle.dumps(kept, protocol=5) if reusable else b""
             if not failed or "error" not in facts:
                 meta |= facts_of_result(result, call.is_fit)
-            self._store.add(meta | {"failed": failed, "reusable": reusable}, payload)
+            meta |= {"failed": failed, "reusable": reusable}
+            self._tell(meta)
+            if self._store is not None:
+                kept = FitOutcome(None, outcome.curves) if pruned else outcome
+                self._store.add(meta, cloudpickle.dumps(kept, protocol=5) if reusable else b"")
         except OSError as error:
             self._warn("write", f"results are not recorded ({error.strerror or error}); the search goes on.")
         except Exception as error:  # of a user's object that is pickled or looked at
             self._warn("record", f"the result of {meta.get('function', 'a call')} cannot be recorded: {error!r}.")
+
+    def _tell_found(self, calls: list[RecordedCall]) -> None:
+        """Tell of the calls that are recorded."""
+        for call in calls:
+            if not call.is_found or self._on_result is None:
+                continue
+            facts: dict[str, Any] = {**call.facts, "failed": False, "from_journal": True}
+            if call.curves:
+                facts["curves"] = {name: _finite(curve) for name, curve in call.curves.items()}
+            try:
+                self._tell(facts | facts_of_result(call.result, call.is_fit))
+            except Exception as error:  # of a user's object that is looked at
+                self._warn("record", f"a recorded result cannot be told of: {error!r}.")
+
+    def _tell(self, facts: dict[str, Any]) -> None:
+        if self._on_result is not None:
+            self._on_result({name: value for name, value in facts.items() if name not in _OF_RECORDS})
 
     def _warn(self, cause: str, text: str) -> None:
         """Warn once of each cause."""
@@ -199,7 +233,7 @@ class ResumedTasks:
                 return
             self._warned.add(cause)
         try:
-            warnings.warn(f"journal={str(self._path)!r}: {text}", JournalWarning, stacklevel=2)
+            warnings.warn(f"{self._name}: {text}", JournalWarning, stacklevel=2)
         except JournalWarning as warning:  # a filter makes it an error, which would be lost in this thread
             STDERR.write(f"JournalWarning: {warning}\n")
 

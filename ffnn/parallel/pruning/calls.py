@@ -198,7 +198,7 @@ class PrunedCalls:
             if is_new:
                 self._journal.record(fit.recorded, done, FitOutcome(result, fit.curves), pruned=fit.is_pruned)
             else:
-                self._journal.note_found(fit.batch)
+                self._journal.note_found(fit.batch, [fit.recorded])
         fit.future.set_result([result])
         self._report(fit.callback, fit.future)
         fit.batch = fit.paused = None  # the data need not wait for the others

@@ -1,0 +1,8 @@
+"""What is told of the results of a pool: ``ffnn.pool(..., report=...)``."""
+
+from __future__ import annotations
+
+from ffnn.callbacks.mlflow import MLflowRuns
+from ffnn.parallel.results import ResultListener
+
+__all__ = ["MLflowRuns", "ResultListener"]
