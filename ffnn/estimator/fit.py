@@ -141,8 +141,8 @@ class Fit:
 
     def train(self, data: Data, order: Array, epochs: range) -> bool:
         """Train the draft; return whether Ctrl-C ended it."""
-        draft, settings, given = self._draft, self._settings, self._arguments
-        network, fitted, history = draft.network_, draft._fitted, self._history
+        draft, settings = self._draft, self._settings
+        network, fitted = draft.network_, draft._fitted
         draft.builder_, builder = builder_for(draft, network, settings.solver, len(order), settings.batch_size)
         # bad data is refused before an engine is imported
         rows = network.input.prepare(data.X, network.dtype)
@@ -151,36 +151,14 @@ class Fit:
         advise = functools.partial(advice, settings.schedule if settings.solver.stochastic else None, sizes)
         model = fitted.model(builder)
         watch = self._validation_listener(data.validation, model, advise)
-        vars(draft).update(history.attributes())
-        listeners = Listeners(
-            [*([] if watch is None else [watch]), *self._followers(data, builder, model, order, epochs)]
-        )
+        vars(draft).update(self._history.attributes())
+        followers = self._followers(data, builder, model, order, epochs)
+        listeners = Listeners(followers if watch is None else [watch, *followers])
 
-        def on_epoch(epoch: int, loss: float) -> bool:
-            history.add_epoch(loss)
-            draft.n_iter_ = epoch + 1
-            rate = loop.learning_rate
-            stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
-            stop = listeners.end_epoch(epoch, stats)
-            return stop | interrupted()
-
-        loop = TrainingLoop(
-            model=model,
-            rows=order,
-            epochs=epochs,
-            batch_size=settings.batch_size,
-            schedule=settings.schedule,
-            # a schedule ends with the training; single epochs are those of a training of n_epochs
-            horizon=settings.n_epochs if given.partial else epochs.stop,
-            weight_decay=settings.weight_decay,
-            root_seed=fitted.root_seed,
-            on_epoch=on_epoch,
-            on_begin=listeners.begin_epoch,
-            advise=advise,
-        )
         try:
             model.load(rows, targets, data.weight.astype(network.dtype))
             with deferred_interrupt() as interrupted:
+                loop = self._loop(model, order, epochs, listeners, interrupted, advise)
                 try:
                     listeners.begin()
                     fitted.solver.train(loop)
@@ -198,6 +176,42 @@ class Fit:
             listeners.close()
             model.unload()
             sizes.clear()
+
+    def _loop(
+        self,
+        model: Model,
+        order: Array,
+        epochs: range,
+        listeners: Listeners,
+        interrupted: Callable[[], bool],
+        advise: Callable[[], str],
+    ) -> TrainingLoop:
+        """Return the epochs to do, which the history records and the listeners are told of."""
+        settings = self._settings
+
+        def on_epoch(epoch: int, loss: float) -> bool:
+            self._history.add_epoch(loss)
+            self._draft.n_iter_ = epoch + 1
+            rate = loop.learning_rate
+            stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
+            stop = listeners.end_epoch(epoch, stats)
+            return stop | interrupted()
+
+        loop = TrainingLoop(
+            model=model,
+            rows=order,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            schedule=settings.schedule,
+            # a schedule ends with the training; single epochs are those of a training of n_epochs
+            horizon=settings.n_epochs if self._arguments.partial else epochs.stop,
+            weight_decay=settings.weight_decay,
+            root_seed=self._draft._fitted.root_seed,
+            on_epoch=on_epoch,
+            on_begin=listeners.begin_epoch,
+            advise=advise,
+        )
+        return loop
 
     def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
         """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""
