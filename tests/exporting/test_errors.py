@@ -145,6 +145,7 @@ def test_onnx_that_is_not_installed(fitted, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_arguments_start_no_engine():
     code = (
         "import sys, ffnn\n"

@@ -28,6 +28,7 @@ def per_host(log: Path) -> dict[str, int]:
     return collections.Counter(host for what, _, host in lines if what == "fit")
 
 
+@pytest.mark.slow
 def test_each_ssh_host_fits_once_a_fold_also_if_a_worker_is_killed(ssh_network: Network, tmp_path: Path) -> None:
     X, y = texts()
     log = tmp_path / "log"

@@ -40,6 +40,7 @@ def test_they_are_dropped_in_a_container_with_one_warning(podman: Podman, tmp_pa
     podman.wait_for(n=0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_they_are_delivered_over_ssh_where_the_file_system_is_ours(ssh_network: Network) -> None:
     options = {"python": sys.executable, "config": ssh_network.config, "progress": False}
