@@ -24,6 +24,7 @@ import ffnn
 from ffnn.exceptions import JournalWarning
 from ffnn.parallel.journal.store import JournalFolder
 from tests.support.agents import wait_until_gone
+from tests.support.disks import small_disk_at
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
 
@@ -124,14 +125,8 @@ def test_a_file_that_is_torn_and_one_that_is_flipped_cost_their_tasks_alone(tmp_
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of 100 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "disk", "100k") as folder:
+        yield folder
 
 
 def test_a_disk_that_fills_up_stops_the_recording_and_not_the_search(small_disk):
