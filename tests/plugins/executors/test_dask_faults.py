@@ -349,7 +349,8 @@ def test_a_task_that_begins_after_its_run_was_closed_starts_nothing(shared: Clus
         assert executor.submit(abs, -1).result(60) == 1
         assert executor._run is not None
         packed = pack_task(Task(abs, (-1,)), "late", Hashes())
-        order = pickle.dumps((executor._run._sender._settings, "late", [bytes(buffer) for buffer in packed.buffers]))
+        settings = executor._run._sender._settings
+        order = pickle.dumps((settings, "late", 0, [bytes(buffer) for buffer in packed.buffers]))
     wait_for(lambda: not shared.children(), "no children")
     with Client(shared.address, security=shared_options["security"]) as client:
         for address in client.scheduler_info()["workers"]:
