@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders.keras import KerasBuilder
-from tests.support.estimators import model_of, state_of
+from tests.support.estimators import count_programs, model_of, state_of
 
 keras = pytest.importorskip("keras")
 pytestmark = [
@@ -230,11 +230,7 @@ def test_threads_do_not_meet():
 
 
 def test_equal_models_share_a_program_and_others_do_not(monkeypatch):
-    from ffnn.builders._keras import tensorflow
-    from ffnn.builders._tensorflow.program import Program
-
-    made = []
-    monkeypatch.setattr(tensorflow, "Program", lambda *arguments: made.append(1) or Program(*arguments))
+    made = count_programs(monkeypatch, "keras")
     width = 15  # no other test's
 
     def build(network):
