@@ -54,9 +54,9 @@ def pool(
         Whether to show a bar of tasks, and a summary at the end; None shows them in a terminal or a notebook. "live"
         shows what runs where, the epoch and the loss of each fit, the best candidate so far and the time left.
     share : bool or int, default=False
-        Whether the workers of each host share the transformers of pipelines: each fit and each transform of the same
-        parameters and data is computed once there. A number is the most bytes that a host keeps for this; True is
-        4 GiB.
+        Whether the workers share the transformers of pipelines: each fit and each transform of the same parameters and
+        data is computed once, on one host for all; on Dask once on each. A number is the most bytes that a host keeps
+        for this; True is 4 GiB.
     journal : str, os.PathLike or Journal, optional
         A folder in which every task that joblib runs on the pool is recorded as soon as it is done. What is recorded is
         not run again: run an interrupted search a second time, and it resumes. See :class:`ffnn.Journal`.
