@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, cast
 
 from ffnn._utils.console import OutputError, show, warn
-from ffnn.exceptions import FfnnError, PluginWarning
+from ffnn.exceptions import EngineNotInstalledError, FfnnError, PluginWarning
 from ffnn.journal.command import add_parser as add_journal
 
 if TYPE_CHECKING:
@@ -119,8 +119,10 @@ def _plugins(arguments: argparse.Namespace) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PluginWarning)  # the listing shows them
         entries = registry.entries()
+        broken = any(entry.error is not None for entry in entries)
         if arguments.check:
-            entries = [_checked(entry) for entry in entries]
+            checked = [_checked(entry) for entry in entries]
+            entries, broken = [entry for entry, _ in checked], any(broken for _, broken in checked)
     if arguments.json:
         plugins = [
             {"class": entry.target, **{name: getattr(entry, name) for name in _FIELDS}, "usable": entry.error is None}
@@ -134,21 +136,27 @@ def _plugins(arguments: argparse.Namespace) -> int:
         for entry in entries:
             if entry.error is not None:
                 warn(f"{entry.label}: {entry.error}")
-    return _BROKEN if arguments.check and any(entry.error is not None for entry in entries) else 0
+    return _BROKEN if arguments.check and broken else 0
 
 
-def _checked(entry: Entry) -> Entry:
-    """Return the entry, with an error if its class cannot be imported."""
+def _checked(entry: Entry) -> tuple[Entry, bool]:
+    """Return the entry, with an error if its class cannot be imported, and whether it is broken.
+
+    What lacks a package that may be left out, an engine or an extra of ffnn's own, is not broken.
+    """
     from ffnn.plugins import registry
     from ffnn.plugins.guard import message
 
     if entry.error is not None or entry.kind == "plugin":
-        return entry
+        return entry, entry.error is not None
     try:
         registry.load(cast("Kind", entry.kind), entry.name)
+    except EngineNotInstalledError as error:
+        return dataclasses.replace(entry, error=message(error)), False
     except FfnnError as error:
-        return dataclasses.replace(entry, error=message(error))
-    return entry
+        optional = isinstance(error.__cause__, ModuleNotFoundError) and "ffnn[" in str(error.__cause__)
+        return dataclasses.replace(entry, error=message(error)), not optional
+    return entry, False
 
 
 def _new_plugin(arguments: argparse.Namespace) -> int:

@@ -75,6 +75,16 @@ def test_check_imports_every_class_and_fails_where_one_is_broken(install):
 
 
 @pytest.mark.slow
+def test_an_extra_that_is_not_installed_is_told_and_breaks_nothing(tmp_path):
+    (tmp_path / "distributed.py").write_text("raise ModuleNotFoundError('No module', name='distributed')")
+    done = ffnn("plugins", "--check", path=tmp_path)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("executor 'dask'")
+    assert "pip install 'ffnn[dask]'" in line
+
+
+@pytest.mark.slow
 def test_check_fails_where_an_entry_point_is_broken(install):
     site = install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
     assert ffnn("plugins", "--check", path=site).returncode == 1
