@@ -33,12 +33,16 @@ check: $(STAMP)  ## lint, formatting, types, documentation
 	$(PYTHON) scripts/layout.py --check
 	$(VENV)/bin/mkdocs build --strict --quiet
 
+# the processes share the cores: threads that spin while they wait for one another would take most of the time
+test test-fast: export OPENBLAS_NUM_THREADS := 1
+test test-fast: export OMP_WAIT_POLICY := passive
+
 test: $(STAMP)  ## all tests; ARGS="-k name" passes arguments on to pytest
 	scripts/system-packages.sh
-	$(VENV)/bin/pytest -n 3 --dist worksteal --durations 15 $(ARGS)
+	$(VENV)/bin/pytest -n 4 --dist worksteal --durations 15 $(ARGS)
 
 test-fast: $(STAMP)  ## the tests that are not marked slow
-	$(VENV)/bin/pytest -n 3 --dist worksteal -m "not slow" $(ARGS)
+	$(VENV)/bin/pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
 
 demo: $(STAMP)  ## a search beside scikit-learn's, with a killed worker, interrupted and resumed
 	$(PYTHON) examples/digits.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import signal
 import sys
@@ -33,15 +34,10 @@ WAITING = tuple(Path(__file__).parent / folder for folder in ("faults", "paralle
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Return whether a test needs a slow fixture, or runs once more on Keras."""
+    """Return whether a test needs a slow fixture, or runs once more on an engine."""
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    on_keras = "keras" in (parameters.get("builder"), parameters.get("builder_name"))
-    return on_keras or bool(SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())))
-
-
-def is_quick(item: pytest.Item) -> bool:
-    """Return whether a test is not marked as slow."""
-    return item.get_closest_marker("slow") is None
+    on_an_engine = parameters.get("builder", parameters.get("builder_name")) in ("tf", "keras")
+    return on_an_engine or bool(SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())))
 
 
 def does_wait(item: pytest.Item) -> bool:
@@ -49,24 +45,40 @@ def does_wait(item: pytest.Item) -> bool:
     return any(folder in item.path.parents for folder in WAITING)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow, and order the tests for the processes that share them.
+def dealt(items: list[pytest.Item], n: int) -> list[list[pytest.Item]]:
+    """Divide tests into ``n`` parts, a file at a time."""
+    parts: list[list[pytest.Item]] = [[] for _ in range(n)]
+    for i, (_, of_a_file) in enumerate(itertools.groupby(items, lambda item: item.path)):
+        parts[i % n] += of_a_file
+    return parts
 
-    With ``--dist worksteal`` each process begins with an equal part of the list, and later takes over from the end of
-    another's. So the first process waits while the others compute, the second begins with the slow tests, and no slow
-    test is left for the end.
+
+def in_parts(items: list[pytest.Item], n: int) -> list[pytest.Item]:
+    """Order tests for ``n`` processes, of which each begins with an equal part of the list.
+
+    Half of the processes begin with tests that wait, so that the others can compute meanwhile, and those with slow
+    ones. All parts end with quick tests, which a process that is done with its own takes over.
     """
+    n_waiting = max(n // 2, 1)
+    waiting = [item for item in items if does_wait(item)]
+    slow = [item for item in items if not does_wait(item) and item.get_closest_marker("slow")]
+    quick = [item for item in items if not does_wait(item) and not item.get_closest_marker("slow")]
+    ordered: list[pytest.Item] = []
+    for i, first in enumerate([*dealt(waiting, n_waiting), *dealt(slow, max(n - n_waiting, 1))]):
+        n_more = max((i + 1) * len(items) // n - len(ordered) - len(first), 0)
+        ordered += [*first, *quick[:n_more]]
+        del quick[:n_more]
+    return ordered + quick
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Mark what is slow, let pytest deselect tests, and order the others for ``--dist worksteal``."""
     for item in items:
         if is_slow(item):
             item.add_marker("slow")
-    items.sort(key=is_quick)
-    waiting = [item for item in items if does_wait(item)]
-    slow = [item for item in items if not does_wait(item) and not is_quick(item)]
-    rest = [item for item in items if not does_wait(item) and is_quick(item)]
-    part = len(items) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    n_before = max(part - len(waiting), 0)
-    items[:] = [*waiting, *rest[:n_before], *slow, *rest[n_before:]]
+    yield
+    items[:] = in_parts(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 #: The engines that the estimators are tested on, with all that an engine takes.

@@ -22,6 +22,7 @@ from ffnn.input import SparseStatistics
 from ffnn.testing._suite import make_problem
 from ffnn_plugins.builders.native import NativeBuilder
 from ffnn_plugins.inputs.sparse import SparseInput
+from tests.support.estimators import state_of
 
 ROOT = Path(__file__).parents[1]
 X = np.random.default_rng(0).normal(size=(60, 4))
@@ -130,7 +131,7 @@ def test_a_network_that_the_builder_cannot_take_any_more_moves_to_another_with_a
     fitted = classifier(warm_start=True).fit(X, Y)
     assert fitted.builder_ == "native"
     fitted.set_params(activation=doubled).partial_fit(X, Y)
-    assert (fitted.builder_, fitted.n_iter_, fitted._fitted.state.step) == ("tf", 3, 3)
+    assert (fitted.builder_, fitted.n_iter_, state_of(fitted).step) == ("tf", 3, 3)
     fitted.set_params(activation="relu").fit(X, Y)  # it could go back, and stays
     assert (fitted.builder_, fitted.n_iter_) == ("tf", 5)
     assert fitted.set_params(warm_start=False).fit(X, Y).builder_ == "native"
@@ -224,6 +225,7 @@ print(pickle.load(open(sys.argv[1], "rb")).fit(X, y).builder_)
 """
 
 
+@pytest.mark.slow
 def test_all_but_tensorflow_works_where_it_cannot_be_imported(tmp_path):
     path = tmp_path / "fitted"
     path.write_bytes(pickle.dumps(classifier(builder="tf").fit(X, Y).set_params(builder="auto")))

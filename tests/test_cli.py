@@ -59,6 +59,7 @@ class Scale: pass
 """
 
 
+@pytest.mark.slow
 def test_check_imports_every_class_and_fails_where_one_is_broken(install):
     sound = ffnn("plugins", "--check")
     assert (sound.returncode, sound.stderr) == (0, "")
@@ -73,6 +74,7 @@ def test_check_imports_every_class_and_fails_where_one_is_broken(install):
     assert "could not be imported: AttributeError" in line
 
 
+@pytest.mark.slow
 def test_check_fails_where_an_entry_point_is_broken(install):
     site = install("broken", "bad = broken_one", broken_one="import no_such_package_at_all")
     assert ffnn("plugins", "--check", path=site).returncode == 1

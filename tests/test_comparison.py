@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import tomllib
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from scripts import compare
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def compare() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compare", ROOT / "scripts" / "compare.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def facts(compare):
+def facts():
     return tomllib.loads(compare.FACTS.read_text())
 
 
-def test_every_cell_has_its_test_or_its_grounds(compare, facts):
+def test_every_cell_has_its_test_or_its_grounds(facts):
     assert compare.mistakes(facts) == []
     assert len(facts["row"]) >= 30
     assert len({row["what"] for row in facts["row"]}) == len(facts["row"])
 
 
-def test_the_page_is_what_the_script_makes(compare, facts):
+def test_the_page_is_what_the_script_makes(facts):
     assert compare.PAGE.read_text() == compare.page(facts), "run `make comparison`"
 
 
@@ -51,7 +41,7 @@ def test_the_page_is_what_the_script_makes(compare, facts):
         ({"keras": ["yes", ""]}, "keras = ['yes', ''] says nothing"),
     ],
 )
-def test_what_rests_on_nothing_is_found(compare, facts, change, said):
+def test_what_rests_on_nothing_is_found(facts, change, said):
     wrong = copy.deepcopy(facts)
     wrong["row"][0].update(change)
     (mistake,) = compare.mistakes(wrong)

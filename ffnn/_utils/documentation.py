@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 import os
 from typing import Any
@@ -35,7 +34,6 @@ def site() -> str:
     return (os.environ.get("FFNN_DOCS") or _published()).rstrip("/")
 
 
-@functools.cache
 def _published() -> str:
     try:
         metadata = importlib.metadata.metadata("ffnn")

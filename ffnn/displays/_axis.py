@@ -64,10 +64,8 @@ class Axis:
         places = np.log(self.places) if self.logarithmic else self.places
         low, span = places.min(), np.ptp(places)
         shares = (places - low) / span if span else np.full(len(places), 0.5)
-        known = {
-            f"{place:.3g}" if self.numeric else text: float(share)
-            for place, text, share in zip(self.places, self.texts, shares, strict=True)
-        }
-        if self.numeric and len(known) > _MAX_TICKS:
-            known = {text: share for text, share in known.items() if share in (0.0, 1.0)}
-        return shares, known
+        words = [f"{place:.3g}" for place in self.places] if self.numeric else self.texts
+        shown: Sequence[int] = range(len(words))
+        if self.numeric and len(self.distinct) > _MAX_TICKS:
+            shown = [int(np.argmin(places)), int(np.argmax(places))]
+        return shares, {words[i]: float(shares[i]) for i in shown}

@@ -17,6 +17,9 @@ __all__ = ["SearchDisplay"]
 #: The largest number of values of the second parameter that are drawn as lines; with more, points have colours.
 _MAX_LINES = 8
 
+#: How a value is written at an axis that lines cross.
+_TICK = {"fontsize": "small", "bbox": {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1}}
+
 
 class SearchDisplay(Display):
     """Plot of the candidates' scores over their parameters.
@@ -171,7 +174,7 @@ class SearchDisplay(Display):
             heights[:, i], ticks = axis.shares()
             ax.axvline(i, color="0.7", linewidth=1)
             for text, height in ticks.items():
-                ax.annotate(text, (i, height), (4, 0), textcoords="offset points", va="center", fontsize="small")
+                ax.annotate(text, (i, height), (4, 0), textcoords="offset points", va="center", **_TICK)
         lines = np.stack([np.broadcast_to(np.arange(len(axes), dtype=float), heights.shape), heights], axis=2)
         ax.add_collection(LineCollection(list(lines[failed, :-1]), colors="0.8", linewidths=1))
         order = np.flatnonzero(~failed)[np.argsort(means[~failed], kind="stable")]

@@ -16,6 +16,7 @@ from ffnn.estimator.settings import Settings, root_seed
 from ffnn.model import Array
 from ffnn.network import Network
 from ffnn.output import Output
+from ffnn.training.epochs import check_finite_targets
 from ffnn.training.scorers import scorer_of
 from ffnn.training.validation import Held, Validation, split
 from ffnn.training.weights import check_taught, check_weight, near_one, relative, warn_of_untaught
@@ -104,6 +105,27 @@ class Data:
                 safe_indexing(X, test), safe_indexing(y, test), weight[test], scored, scorer, settings.scoring
             )
         return cls(X, y, weight, rows, validation)
+
+    def checked_targets(self, network: Network, targets: Array, order: Array) -> dict[str, Any]:
+        """Refuse targets that are not finite once encoded; return what may be too large where a training diverges.
+
+        Parameters
+        ----------
+        network : Network
+            Encodes the validation's targets.
+        targets : ndarray of shape (n_samples, ...)
+            The encoded targets.
+        order : integer ndarray
+            The rows to train on.
+        """
+        check_finite_targets("y", targets, order)
+        sizes = {"X": self.X, "the standardised y": targets}
+        held = self.validation
+        if held is not None:
+            encoded = network.output.encode(held.y, network.dtype)
+            check_finite_targets("the validation data's y", encoded, slice(None))
+            sizes |= {"the validation data's X": held.X, "its standardised y": encoded}
+        return sizes
 
     @property
     def arrays(self) -> tuple[Any, ...]:

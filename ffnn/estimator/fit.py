@@ -18,13 +18,13 @@ from ffnn.estimator.settings import Settings, root_seed
 from ffnn.estimator.turns import one_at_a_time
 from ffnn.model import Array, Model
 from ffnn.training.control import EpochListener, FitControl, FitPaused, PausedState, hash_of
-from ffnn.training.epochs import TrainingLoop, advice, check_finite_targets
+from ffnn.training.epochs import TrainingLoop, advice
 from ffnn.training.history import History
 from ffnn.training.interrupt import deferred_interrupt
 from ffnn.training.listeners import Listener, Listeners, MonitorListener, Run
 from ffnn.training.progress_bar import EpochProgressBar
 from ffnn.training.stopping import TrainingLossStopping
-from ffnn.training.unscaled import warn_of_scale
+from ffnn.training.unscaled import ScaleListener
 from ffnn.training.validation import Validation, ValidationListener
 
 __all__ = ["Fit"]
@@ -62,6 +62,7 @@ class Fit:
         self._history = History()
         self._control = FitControl.of(estimator) if self._begins and not arguments.partial else FitControl(None)
         self._paused: PausedState | None = None  # where this call goes on
+        self._digest = ""  # of the data, if this call goes on or may pause
 
     def run(self) -> None:
         """Fit the estimator.
@@ -144,61 +145,38 @@ class Fit:
 
     def _go_on_where_paused(self, data: Data) -> None:
         """Take over the state of a fit that paused, if the task brings it."""
-        paused = self._paused = self._control.going_on(data.arrays)
+        if self._control.is_silent:
+            return
+        self._digest, draft = hash_of(data.arrays), self._draft
+        paused = self._paused = self._control.going_on(self._digest)
         if paused is not None:
-            draft = self._draft
             draft._fitted = Fitted(draft.network_, self._settings.solver, paused.root_seed, paused.state)
-            draft.n_iter_ = paused.n_epochs
-            self._history = copy.deepcopy(paused.history)
+            draft.n_iter_, self._history = paused.n_epochs, copy.deepcopy(paused.history)
 
     # -- the training ---------------------------------------------------------------------------------------------
 
     def train(self, data: Data, order: Array, epochs: range) -> bool:
         """Train the draft; return whether Ctrl-C ended it."""
-        draft, settings, given = self._draft, self._settings, self._arguments
-        network, fitted, history = draft.network_, draft._fitted, self._history
+        draft, settings, network, fitted = self._draft, self._settings, self._draft.network_, self._draft._fitted
         draft.builder_, builder = builder_for(draft, network, settings.solver, len(order), settings.batch_size)
         # bad data is refused before an engine is imported
         rows = network.input.prepare(data.X, network.dtype)
         targets = network.output.encode(data.y, network.dtype)
-        sizes = self._checked_targets(data, targets, order)
+        sizes = data.checked_targets(network, targets, order)
         advise = functools.partial(advice, settings.schedule if settings.solver.stochastic else None, sizes)
         model = fitted.model(builder)
         watch = self._validation_listener(data.validation, model, advise)
-        vars(draft).update(history.attributes())
-        listeners = Listeners(
-            [*([] if watch is None else [watch]), *self._followers(data, builder, model, order, epochs)]
-        )
+        vars(draft).update(self._history.attributes())
+        followers = self._followers(data, builder, model, order, epochs)
+        if not self._arguments.partial:
+            followers += [ScaleListener(data.X, network.output, targets, data.weight, order)]
+        listeners = Listeners(followers if watch is None else [watch, *followers])
         if self._paused is not None:
             listeners.recall_all(self._paused.memories)
-
-        def on_epoch(epoch: int, loss: float) -> bool:
-            history.add_epoch(loss)
-            draft.n_iter_ = epoch + 1
-            rate = loop.learning_rate
-            stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
-            stop = listeners.end_epoch(epoch, stats) | interrupted()
-            if not stop and self._control.pauses(epoch + 1, epochs.stop):
-                raise self._pause(data, model, listeners)
-            return stop
-
-        loop = TrainingLoop(
-            model=model,
-            rows=order,
-            epochs=epochs,
-            batch_size=settings.batch_size,
-            schedule=settings.schedule,
-            # a schedule ends with the training; single epochs are those of a training of n_epochs
-            horizon=settings.epochs_for(len(order)) if given.partial else epochs.stop,
-            weight_decay=settings.weight_decay,
-            root_seed=fitted.root_seed,
-            on_epoch=on_epoch,
-            on_begin=listeners.begin_epoch,
-            advise=advise,
-        )
         try:
             model.load(rows, targets, data.weight.astype(network.dtype))
             with deferred_interrupt() as interrupted:
+                loop = self._loop(model, order, epochs, listeners, interrupted, advise)
                 try:
                     listeners.begin()
                     fitted.solver.train(loop)
@@ -207,8 +185,6 @@ class Fit:
                     loop.check_finite()
                     if not interrupted():
                         listeners.end()
-                        if not given.partial:
-                            warn_of_scale(data.X, network.output, targets[order], data.weight[order], history.loss[-1])
                 except Exception as error:
                     if interrupted():  # Ctrl-C must not be lost: callers that fit in a loop go on after an error
                         raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
@@ -219,24 +195,51 @@ class Fit:
             model.unload()
             sizes.clear()
 
-    def _pause(self, data: Data, model: Model, listeners: Listeners) -> FitPaused:
+    def _pause(self, model: Model, listeners: Listeners) -> FitPaused:
         """Return what ends this call; its state is kept if another call can go on from it."""
         paused = None
         if self._settings.solver.stochastic and listeners.can_go_on:
             seed, history = self._draft._fitted.root_seed, copy.deepcopy(self._history)
-            paused = PausedState(hash_of(data.arrays), seed, model.get_state(), history, listeners.memories())
+            paused = PausedState(self._digest, seed, model.get_state(), history, listeners.memories())
         return self._control.pause(self._history, paused)
 
-    def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
-        """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""
-        network, validation = self._draft.network_, data.validation
-        check_finite_targets("y", targets, order)
-        sizes = {"X": data.X, "the standardised y": targets}
-        if validation is not None:
-            encoded = network.output.encode(validation.y, network.dtype)
-            check_finite_targets("the validation data's y", encoded, slice(None))
-            sizes |= {"the validation data's X": validation.X, "its standardised y": encoded}
-        return sizes
+    def _loop(
+        self,
+        model: Model,
+        order: Array,
+        epochs: range,
+        listeners: Listeners,
+        interrupted: Callable[[], bool],
+        advise: Callable[[], str],
+    ) -> TrainingLoop:
+        """Return the epochs to do, which the history records and the listeners are told of."""
+        settings, draft, history = self._settings, self._draft, self._history
+
+        def on_epoch(epoch: int, loss: float) -> bool:
+            history.add_epoch(loss)
+            draft.n_iter_ = epoch + 1
+            rate = loop.learning_rate
+            stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
+            stop = listeners.end_epoch(epoch, stats) | interrupted()
+            if not stop and self._control.pauses(epoch + 1, epochs.stop):
+                raise self._pause(model, listeners)
+            return stop
+
+        loop = TrainingLoop(
+            model=model,
+            rows=order,
+            epochs=epochs,
+            batch_size=settings.batch_size,
+            schedule=settings.schedule,
+            # a schedule ends with the training; single epochs are those of a training of n_epochs
+            horizon=settings.epochs_for(len(order)) if self._arguments.partial else epochs.stop,
+            weight_decay=settings.weight_decay,
+            root_seed=draft._fitted.root_seed,
+            on_epoch=on_epoch,
+            on_begin=listeners.begin_epoch,
+            advise=advise,
+        )
+        return loop
 
     def _validation_listener(
         self, validation: Validation | None, model: Model, advise: Callable[[], str]
@@ -260,15 +263,14 @@ class Fit:
     def _followers(self, data: Data, builder: Builder, model: Model, order: Array, epochs: range) -> list[Listener]:
         """Return the listeners after the validation, in order."""
         settings, given, draft = self._settings, self._arguments, self._draft
-        monitor, attributes = given.monitor, vars(draft)
-        n_batches = -(-len(order) // settings.batch_size)
+        monitor, n_batches = given.monitor, -(-len(order) // settings.batch_size)
         followers: list[Listener] = []
         if settings.early_stopping == "training":
             # L-BFGS warns by itself where it has not converged
             followers += [TrainingLossStopping(settings.stopping(), epochs, warns=settings.solver.stochastic)]
         if settings.verbose:
             followers += [EpochProgressBar(len(epochs), type(self._estimator).__name__)]
-        followers += builder.listeners(Run(model, epochs, n_batches, settings.verbose, attributes))
+        followers += builder.listeners(Run(model, epochs, n_batches, settings.verbose, vars(draft)))
         if self._control.on_epoch is not None:
             followers += [EpochListener(self._control.on_epoch, epochs.stop)]
         followers += [SklearnCallbacks(draft, given.X, given.y, given.sample_weight, data.rows, epochs)]

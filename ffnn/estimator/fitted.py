@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from ffnn.model import Model, State
 from ffnn.network import Network
 from ffnn.solver import Solver
 from ffnn.training.epochs import initial_generator
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Fitted"]
 

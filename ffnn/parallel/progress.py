@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+from ffnn._utils.bars import progress_bar
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import BaseExecutor, Future
 from ffnn.parallel.output import STDERR
@@ -130,12 +131,10 @@ class Progress:
 
     def _draw(self, ended: int) -> None:
         if self._bar is None:
-            from tqdm.auto import tqdm
-
             link = self._executor.dashboard_link
             if link:
                 STDERR.write(f"dashboard: {link}\n")
-            self._bar = tqdm(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
+            self._bar = progress_bar(total=0, unit="task", desc="tasks", dynamic_ncols=True, file=STDERR)
         bar = self._bar
         over = self._over - self._recorded
         bar.total = max(self._expected, self._submitted + self._recorded)

@@ -113,10 +113,15 @@ class FitControl:
         finally:
             _current.reset(token)
 
-    def going_on(self, data: object) -> PausedState | None:
-        """Return where a fit of this data goes on; None if it begins."""
+    @property
+    def is_silent(self) -> bool:
+        """Whether the fit neither pauses nor goes on."""
+        return self.pause_after is None and self.paused is None
+
+    def going_on(self, digest: str) -> PausedState | None:
+        """Return where a fit of the data with this hash goes on; None if it begins."""
         paused = self.paused
-        return paused if paused is not None and paused.data == hash_of(data) else None
+        return paused if paused is not None and paused.data == digest else None
 
     def pauses(self, n_done: int, n_epochs: int) -> bool:
         """Return whether a fit of `n_epochs` is to pause after `n_done`."""

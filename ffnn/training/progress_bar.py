@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from ffnn._utils.bars import progress_bar
 from ffnn.training.listeners import Listener
 
 __all__ = ["EpochProgressBar"]
@@ -22,9 +23,7 @@ class EpochProgressBar(Listener):
     """
 
     def __init__(self, n_epochs: int, name: str) -> None:
-        from tqdm.auto import tqdm
-
-        self._bar: Any = tqdm(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
+        self._bar: Any = progress_bar(total=n_epochs, desc=name, unit="epoch", dynamic_ncols=True, file=sys.stderr)
 
     can_go_on = True
 

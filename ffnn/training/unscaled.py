@@ -12,8 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from ffnn.model import Array
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
+from ffnn.training.listeners import Listener
 
-__all__ = ["warn_of_scale"]
+__all__ = ["ScaleListener"]
 
 #: The root mean square of the largest feature between which a network is expected to learn.
 _SMALLEST, _LARGEST = 1e-2, 1e2
@@ -21,8 +22,8 @@ _SMALLEST, _LARGEST = 1e-2, 1e2
 _NO_BETTER = 0.95
 
 
-def warn_of_scale(X: Any, output: Output, targets: Array, weight: Array, loss: float) -> None:
-    """Warn if the training loss is no better than that of scores of zero, and features have an extreme scale.
+class ScaleListener(Listener):
+    """Warns if the training loss is no better than that of scores of zero, and features have an extreme scale.
 
     Scores of zero predict the mean, or all classes alike. Either sign alone is no reason to warn: there may be nothing
     to learn, and some networks learn from any scale.
@@ -37,23 +38,45 @@ def warn_of_scale(X: Any, output: Output, targets: Array, weight: Array, loss: f
         The encoded targets.
     weight : float64 ndarray of shape (n_samples,)
         The weight of each sample in the loss.
-    loss : float
-        The training loss of the last epoch.
+    rows : integer ndarray
+        The rows that are trained on.
     """
-    if scipy.sparse.issparse(X):
-        return
-    scores = np.zeros((len(weight), output.n_outputs_))
-    total, whole = output.loss(NumpyOps(), scores, targets, weight)
-    if loss < _NO_BETTER * float(total) / float(whole):
-        return
-    largest = float(np.sqrt(np.einsum("ij,ij->j", X, X, dtype=np.float64).max() / len(X)))
-    if _SMALLEST <= largest <= _LARGEST or not largest:
-        return
-    power = round(float(np.log10(largest)))  # equal for the folds of a search
-    warnings.warn(
-        f"The training loss is no better than a constant prediction's, and the largest feature of X is of the order of "
-        f"1e{power:+03d}. Networks learn from features of about unit scale: put a sklearn.preprocessing.StandardScaler "
-        "before the estimator, as in make_pipeline(StandardScaler(), estimator).",
-        ConvergenceWarning,
-        stacklevel=2,
-    )
+
+    can_go_on = True
+
+    def __init__(self, X: Any, output: Output, targets: Array, weight: Array, rows: Array) -> None:
+        self._data: tuple[Any, Array, Array, Array] | None = X, targets, weight, rows
+        self._output = output
+        self._loss = 0.0
+
+    def end_epoch(self, epoch: int, stats: dict[str, float]) -> bool:
+        """Remember the loss."""
+        self._loss = stats["loss"]
+        return False
+
+    def end(self) -> None:
+        """Warn, if there is reason to."""
+        assert self._data is not None
+        X, targets, weight, rows = self._data
+        if scipy.sparse.issparse(X):
+            return
+        scores = np.zeros((len(rows), self._output.n_outputs_))
+        total, whole = self._output.loss(NumpyOps(), scores, targets[rows], weight[rows])
+        if self._loss < _NO_BETTER * float(total) / float(whole):
+            return
+        largest = float(np.sqrt(np.einsum("ij,ij->j", X, X, dtype=np.float64).max() / len(X)))
+        if _SMALLEST <= largest <= _LARGEST or not largest:
+            return
+        power = round(float(np.log10(largest)))  # equal for the folds of a search
+        warnings.warn(
+            "The training loss is no better than a constant prediction's, and the largest feature of X is of the order "
+            f"of 1e{power:+03d}. Networks learn from features of about unit scale: put a "
+            "sklearn.preprocessing.StandardScaler before the estimator, as in make_pipeline(StandardScaler(), "
+            "estimator).",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def close(self) -> None:
+        """Release the data."""
+        self._data = None

@@ -45,16 +45,18 @@ def fit(n_rows=500, make=MLPClassifier, **kwargs):
     return make(**kwargs).fit(X[:n_rows], Y[:n_rows])
 
 
-@pytest.mark.parametrize("builder", ["tf", "keras"])
+CASES = [
+    {"block": ("batch_norm", "affine", "activation")},
+    {},
+    {"solver": "sgd", "weight_decay": 0.01},
+    {"block": ("affine", "layer_norm", "prelu")},
+    {"make": MLPRegressor, "output_layer": "regression"},
+]
+
+
 @pytest.mark.parametrize(
-    "kwargs",
-    [
-        {},
-        {"solver": "sgd", "weight_decay": 0.01},
-        {"block": ("batch_norm", "affine", "activation")},
-        {"block": ("affine", "layer_norm", "prelu")},
-        {"make": MLPRegressor, "output_layer": "regression"},
-    ],
+    ("builder", "kwargs"),
+    [("tf", case) for case in CASES] + [("keras", case) for case in CASES[:2]],
     ids=str,
 )
 def test_a_compiled_fit_is_the_other_one(builder, kwargs, compiled, monkeypatch):

@@ -117,6 +117,7 @@ def test_trains_as_the_tf_builder(engine, bound, reference):
         np.testing.assert_allclose(curve, reference[name], rtol=bound if exact else rounding, err_msg=name)
 
 
+@pytest.mark.slow
 def test_engine_that_cannot_train_is_refused():
     program = "from ffnn import MLPClassifier\nMLPClassifier(builder='keras').fit([[0.0], [1.0]], [0, 1])"
     process = run("keras", "numpy", program)

@@ -13,7 +13,7 @@ from sklearn.base import clone
 
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.builders.keras import KerasBuilder
-from tests.support.estimators import model_of, state_of
+from tests.support.estimators import count_programs, model_of, state_of
 
 keras = pytest.importorskip("keras")
 pytestmark = [
@@ -229,23 +229,19 @@ def test_threads_do_not_meet():
         assert list(pool.map(fit, range(4))) == alone
 
 
-def test_equal_models_share_a_program_and_others_do_not():
-    from ffnn.builders._keras.tensorflow import _programs
-
-    width = 5
+def test_equal_models_share_a_program_and_others_do_not(monkeypatch):
+    made = count_programs(monkeypatch, "keras")
+    width = 15  # no other test's
 
     def build(network):
         return keras.Sequential([keras.layers.Dense(width), keras.layers.Dense(network.n_outputs)])
 
-    programs = _programs._values
-    classifier(build).fit(X, MULTI)
-    programs.clear()
     for seed in range(3):
         classifier(build, random_state=seed).fit(X, MULTI)
-    assert len(programs) == 1
-    width = 6
-    assert classifier(build).fit(X, MULTI).model_.layers[0].units == 6
-    assert len(programs) == 2
+    assert len(made) == 1
+    width = 16
+    assert classifier(build).fit(X, MULTI).model_.layers[0].units == 16
+    assert len(made) == 2
 
 
 def test_builder_is_an_estimator():

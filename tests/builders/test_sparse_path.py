@@ -26,21 +26,20 @@ def wide(n_rows=400, n_features=20_000, n_stored=5):
 
 
 @pytest.mark.parametrize(
-    ("X", "batch_size", "path"),
+    ("shape", "batch_size", "path"),
     [
-        (wide(), 64, ("kernel", "stored", "dense")),
-        (wide(), 10_000, ("kernel", "stored", "dense")),  # all of it meets few features
-        (wide(n_stored=2000), 64, ("kernel", "dense", "stored")),  # a batch meets nearly all
-        (
-            wide(n_rows=4000, n_features=10_000, n_stored=100),
-            64,
-            ("kernel", "dense", "stored"),
-        ),  # a third of them: they are counted
-        (wide(n_stored=12_000), 64, ("dense", "kernel", "stored")),  # 60 %
-        (wide(n_features=2000), 64, ("dense",)),
+        ({}, 64, ("kernel", "stored", "dense")),
+        ({}, 10_000, ("kernel", "stored", "dense")),  # all of it meets few features
+        ({"n_stored": 2000}, 64, ("kernel", "dense", "stored")),  # a batch meets nearly all
+        # a third of them: they are counted
+        ({"n_rows": 4000, "n_features": 10_000, "n_stored": 100}, 64, ("kernel", "dense", "stored")),
+        ({"n_stored": 12_000}, 64, ("dense", "kernel", "stored")),  # 60 %
+        ({"n_features": 2000}, 64, ("dense",)),
     ],
+    ids=str,
 )
-def test_batches_take_the_path_that_is_expected_to_be_fastest(X, batch_size, path):
+def test_batches_take_the_path_that_is_expected_to_be_fastest(shape, batch_size, path):
+    X = wide(**shape)
     assert paths(X, batch_size) == path
     assert paths(X, batch_size, "dense") == ("dense",)
     assert paths(X, batch_size, "stored") == ("kernel", "stored", "dense")

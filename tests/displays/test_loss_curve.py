@@ -55,6 +55,7 @@ def test_what_has_no_curve_is_refused():
         LossCurveDisplay.from_estimator(MLPClassifier())
 
 
+@pytest.mark.slow
 def test_matplotlib_is_needed_only_to_draw():
     code = """
 import sys

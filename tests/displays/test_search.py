@@ -90,7 +90,17 @@ def test_from_three_parameters_on_each_candidate_crosses_an_axis_for_each():
     assert (heights[0, 3], heights[-1, 3]) == (0, 1)
     texts = [text.get_text() for text in display.ax_.texts]
     assert texts[:8] == ["gini", "entropy", "1", "2", "4", "1", "10", "100"]
+    scores = [f"{value:.3g}" for value in np.unique(results["mean_test_score"])]
+    assert set(texts[8:]) == set([scores[0], scores[-1]] if len(scores) > 6 else scores)
     assert display.figure_.axes[1].get_ylabel() == "score"
+
+
+def test_of_many_values_the_smallest_and_the_largest_are_written():
+    space = {name: loguniform(1e-4, 1e-3) for name in ("ccp_alpha", "min_impurity_decrease")} | {"max_depth": [1, 2]}
+    search = RandomizedSearchCV(TREE, space, n_iter=9, cv=2, random_state=0).fit(X, Y)
+    display = SearchDisplay.from_search(search, parameters=["ccp_alpha", "min_impurity_decrease", "max_depth"])
+    values = display.parameters["ccp_alpha"]
+    assert [text.get_text() for text in display.ax_.texts[:2]] == [f"{min(values):.3g}", f"{max(values):.3g}"]
 
 
 def test_a_candidate_that_failed_ends_before_the_score():

@@ -41,6 +41,7 @@ def fitted_in(pool: Pool):
         return ffnn.ensemble(networks(), top=2).fit(X, Y).predict_proba(X)
 
 
+@pytest.mark.slow
 def test_from_hosts_over_ssh(ssh_network, expected):
     hosts = {"hosts": [next(iter(ssh_network.hosts))], "config": ssh_network.config, "python": sys.executable}
     np.testing.assert_array_equal(fitted_in(ffnn.pool("ssh", progress=False, **hosts)), expected)
@@ -78,6 +79,7 @@ def dying(path: str, after: bool):
     return GridSearchCV(Dying(max_iter=2000), {"C": [0.01, 1.0]}, cv=FOLDS, scoring=scoring)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["in fit", "in the scorer"])
 def test_a_worker_that_is_killed_costs_no_model(tmp_path, after):
     with ffnn.pool(n_workers=2, progress=False):
@@ -101,6 +103,7 @@ def slow():
     return GridSearchCV(Slow(max_iter=2000), {"C": [0.01, 1.0]}, cv=FOLDS)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning", "ignore:One or more of the test scores")
 def test_a_candidate_that_times_out_takes_no_part():
     with ffnn.pool(n_workers=2, progress=False, task_timeout=5, max_retries=0):

@@ -313,6 +313,7 @@ def in_sequence():
     return ffnn.ensemble(networks(), top=2).fit(*IRIS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["multiprocessing", "threads"])
 def test_in_a_pool_it_is_the_same(executor, in_sequence):
     with ffnn.pool(executor, n_workers=2):
@@ -321,6 +322,7 @@ def test_in_a_pool_it_is_the_same(executor, in_sequence):
     assert model.oof_score_ == in_sequence.oof_score_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_on_joblibs_own_backends_it_is_the_same(backend, in_sequence):
     with joblib.parallel_config(backend, n_jobs=2):
@@ -376,14 +378,16 @@ def test_without_a_whole_candidate_the_remedy_is_named():
 # --- an estimator like others
 
 
-CHECKED = [
-    ffnn.ensemble(GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise")),
-    ffnn.ensemble(GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise")),
-]
-
-
-@parametrize_with_checks(CHECKED)
+@parametrize_with_checks([ffnn.ensemble(GridSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"))])
 def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(
+    [ffnn.ensemble(GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2, error_score="raise"))]
+)
+def test_scikit_learns_checks_of_a_classifier(estimator, check):
     check(estimator)
 
 
@@ -446,6 +450,7 @@ def test_bad_arguments_are_named_before_anything_runs(arguments, error, message)
 # --- what it is worth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_it_is_not_below_the_refitted_best_on_rows_that_the_search_has_not_seen(name):
     """On average of five draws, but for two standard errors of that."""

@@ -160,6 +160,7 @@ def test_an_engine_that_is_not_installed(fitted, path, message, tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_arguments_start_no_engine():
     code = (
         "import sys, ffnn\n"

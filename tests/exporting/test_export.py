@@ -135,6 +135,7 @@ def keras_values(path, X):
     return keras.models.load_model(path).predict(X, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [name for name in NETWORKS if name not in NOT_KERAS])
 def test_a_keras_file_has_every_layer(network, tmp_path):
     estimator = fitted(network)
@@ -145,6 +146,7 @@ def test_a_keras_file_has_every_layer(network, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_keras_file_ends_in_what_its_user_calls_a_prediction(tmp_path):
     path = tmp_path / "model.keras"
     for case, column in {"binary": [1], "multiclass": slice(None), "multilabel": slice(None)}.items():
@@ -168,6 +170,7 @@ def test_half_the_digits_are_exported_as_all_of_them(tmp_path):
     np.testing.assert_allclose(model.predict(X, verbose=0), estimator.predict_proba(X), atol=0.02)
 
 
+@pytest.mark.slow
 def test_either_builder_gives_the_same_model(tmp_path):
     for builder in ("tf", "keras"):
         ffnn.export(fit(dropout=None, builder=builder).set_params(builder="tf"), tmp_path / f"{builder}.keras")

@@ -26,7 +26,7 @@ class TestMultiprocessing(Faults):
     def pool(self, n_workers: int = 2, **options: Any) -> Any:
         pool = ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, **options)
         for host in pool.executor.hosts:
-            host._silence = self.silence  # users have 30 seconds, which a test need not wait for
+            host.silence = self.silence  # users have 30 seconds, which a test need not wait for
         return pool
 
     @contextlib.contextmanager

@@ -23,6 +23,7 @@ import ffnn
 from ffnn.exceptions import HostError, HostKeyError, HostWarning, VersionMismatchError
 from ffnn.testing._tasks import gone
 from tests.support.agents import wait_until, wait_until_gone
+from tests.support.disks import small_disk_at
 from tests.support.faults import Faults, Search, assert_same_scores, data, nearest, once, sabotaged, send
 from tests.support.needs import lacks, needs
 from tests.support.netns import CableNetwork
@@ -230,17 +231,9 @@ class TestSSH(Faults):
     @pytest.fixture
     def full_disk(self) -> Iterator[None]:
         """Let beta have a disk of 1 MB for temporary files."""
-        needs("mount", "umount")
-        if os.getuid() != 0:
-            lacks("only root mounts a disk")
-        folder = str(self.network["beta"].tmp)
-        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "ffnn-test", folder]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            lacks(f"no disk can be mounted: {done.stderr.strip()}")
-        yield
-        self.network["beta"].wait_until_idle(20)
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        with small_disk_at(self.network["beta"].tmp, "1m"):
+            yield
+            self.network["beta"].wait_until_idle(20)
 
     def test_fault_19_the_disk_of_one_of_two_hosts_is_full(self, full_disk: None) -> None:
         two = pool_of(self.network, "alpha", "beta")

@@ -54,13 +54,15 @@ def slots(shape=(N_FEATURES, N_UNITS)):
     return AdamArrays(*(np.ones(shape, np.float32) for _ in range(3)))
 
 
+PLAN = epoch_plan(
+    np.arange(N_ROWS, dtype=np.int32), batch_size=64, root_seed=0, epoch=0, first_step=0, solver=Adam(),
+    schedule=Constant(0.1), horizon=1, weight_decay=0.0,
+)  # fmt: skip
+
+
 def begun():
     adam = SparseAdam(Adam(), N_FEATURES, N_UNITS)
-    plan = epoch_plan(
-        np.arange(N_ROWS, dtype=np.int32), batch_size=64, root_seed=0, epoch=0, first_step=0, solver=Adam(),
-        schedule=Constant(0.1), horizon=1, weight_decay=0.0,
-    )  # fmt: skip
-    adam.begin(slots(), plan, decays=False, shrinks=False)
+    adam.begin(slots(), PLAN, decays=False, shrinks=False)
     return adam
 
 
@@ -87,7 +89,7 @@ def test_arrays_of_other_shapes_are_refused():
         with pytest.raises(ValueError, match="expected"):
             multiply(*arguments, 1)
     with pytest.raises(ValueError, match=r"weight: expected float32 of shape \(300, 20\)"):
-        adam.begin(slots((N_FEATURES - 1, N_UNITS)), adam._plan, decays=False, shrinks=False)
+        adam.begin(slots((N_FEATURES - 1, N_UNITS)), PLAN, decays=False, shrinks=False)
     with Threads(1) as threads:
         adam.fetch(x)
         adam.advance(None, threads)

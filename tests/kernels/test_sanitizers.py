@@ -58,6 +58,7 @@ def run(environment, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_the_sanitizers_are_at_work(environment):
     folder = Path(environment["FFNN_KERNELS"])
     (folder / "broken.c").write_text(OVERFLOW)

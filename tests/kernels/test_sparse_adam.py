@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 
 from ffnn import Adam, AdamW
-from ffnn.kernels import LEVELS, _open, load
+from ffnn.kernels import LEVELS, _open, load, sparse_adam
 from ffnn.kernels.csr import CSR
 from ffnn.kernels.sparse_adam import AdamArrays, SparseAdam
 from ffnn.kernels.threads import Threads
@@ -19,6 +19,13 @@ from ffnn.training.epochs import epoch_plan
 BATCH, N_ROWS = 8, 60
 PLAIN = load("sparse_adam") and _open("sparse_adam", LEVELS[-1])
 RUNNING = [level for level in LEVELS if PLAIN and PLAIN.ffnn_runs(level) and _open("sparse_adam", level)]
+
+
+@pytest.fixture(params=RUNNING)
+def level(request, monkeypatch):
+    library = _open("sparse_adam", request.param)
+    monkeypatch.setattr(sparse_adam, "load", lambda name: library)
+    return request.param
 
 
 def rows_of(n_features, per_row, seed=0):
@@ -48,11 +55,9 @@ def slopes_of(products, i):
     return np.tanh(products) * 0.1 + np.float32(0.01) * np.cos(np.float32(i))
 
 
-def train(solver, x, slots, plans, n_threads=1, level=None):
+def train(solver, x, slots, plans, n_threads=1):
     """Return the products of all batches; the slots change in place."""
     adam = SparseAdam(solver, *slots.weight.shape)
-    if level is not None:
-        adam._library = _open("sparse_adam", level)
     found = []
     with Threads(n_threads) as threads:
         for plan in plans:
@@ -111,20 +116,18 @@ SOLVERS = [
 ]
 
 
-@pytest.mark.parametrize("level", RUNNING)
 @pytest.mark.parametrize(("solver", "weight_decay"), SOLVERS, ids=repr)
 def test_passes_are_the_steps_of_the_formula(solver, weight_decay, level):
     x, dense = rows_of(300, 10)
     plans, slots = plans_of(solver, weight_decay), slots_of(300, 70)
     products, weight, named = by_formula(solver, dense, slots, plans)
-    found = train(solver, x, slots, plans, level=level)
+    found = train(solver, x, slots, plans)
     np.testing.assert_allclose(found, products, atol=1e-4)
     np.testing.assert_allclose(slots.weight, weight, atol=2e-5)
     np.testing.assert_allclose(slots.mean, named["mean"], atol=1e-6)
     np.testing.assert_allclose(slots.square, named["square"], atol=1e-6)
 
 
-@pytest.mark.parametrize("level", RUNNING)
 @pytest.mark.parametrize("n_units", [1, 17, 64, 150])
 @pytest.mark.parametrize(
     ("n_features", "per_row"), [(1, 2), (7, 3), (500, 200), (40_000, 20), (300_000, 3)], ids=str
@@ -136,7 +139,7 @@ def test_any_shape_goes(n_features, per_row, n_units, level):
     met = np.flatnonzero(np.abs(dense).sum(axis=0) > 0)
     some = AdamArrays(slots.weight[met], slots.mean[met], slots.square[met])
     products, weight, _ = by_formula(Adam(), dense[:, met], some, plans)
-    np.testing.assert_allclose(train(Adam(), x, slots, plans, level=level), products, atol=2e-3)
+    np.testing.assert_allclose(train(Adam(), x, slots, plans), products, atol=2e-3)
     np.testing.assert_allclose(slots.weight[met], weight, atol=2e-5)
 
 

@@ -74,6 +74,7 @@ def test_n_jobs_says_only_whether_to_use_the_executor() -> None:
         backend.effective_n_jobs(0)
 
 
+@pytest.mark.slow
 def test_failures_become_the_error_score(pool: Pool) -> None:
     retries = pool.n_retries
     with warnings.catch_warnings(record=True) as caught:
@@ -99,6 +100,7 @@ def save(model: Candidate, path: Path) -> str:
     return "saved"
 
 
+@pytest.mark.slow
 def test_a_function_of_ones_own_never_gets_a_stand_in(pool: Pool, tmp_path: Path) -> None:
     path = tmp_path / "model"
     assert joblib.Parallel()([joblib.delayed(save)(Candidate(), path)]) == ["saved"]
@@ -110,6 +112,7 @@ def test_a_function_of_ones_own_never_gets_a_stand_in(pool: Pool, tmp_path: Path
         cross_val_predict(Candidate("die"), X, Y, cv=2)
 
 
+@pytest.mark.slow
 def test_an_exception_stops_the_search(pool: Pool, tmp_path: Path) -> None:
     grid = [{"does": ["raise"]}, {"folder": [str(tmp_path)] * 20}]
     start = time.monotonic()

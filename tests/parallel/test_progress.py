@@ -71,12 +71,14 @@ def test_nothing_is_shown_where_nobody_looks(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().err == ""
 
 
-def test_the_total_of_a_search_is_foretold() -> None:
+@pytest.mark.parametrize(("n_tasks", "total"), [(1, 30), (30, 30), (31, 60)])
+def test_the_total_of_a_search_is_foretold(n_tasks: int, total: int, capsys: pytest.CaptureFixture[str]) -> None:
     batch = SimpleNamespace(items=[(abs, (), {"candidate_progress": (0, 6), "split_progress": (0, 5)})])
-    progress = Progress(False, EXECUTOR)
-    for future in futures(31):
+    progress = Progress(True, EXECUTOR)
+    for future in futures(n_tasks):
         progress.add(future, batch)
-        assert progress._expected == (30 if progress._submitted <= 30 else 60)
+    progress.close()
+    assert f" 0/{total} " in capsys.readouterr().err.splitlines()[-2]
 
 
 def test_a_stand_in_is_not_counted() -> None:

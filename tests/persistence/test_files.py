@@ -143,6 +143,7 @@ def test_metadata_requests_come_back(tmp_path):
         assert twin.get_metadata_routing().fit.requests["sample_weight"] == "w"
 
 
+@pytest.mark.slow
 def test_loading_starts_no_engine(tmp_path):
     path = tmp_path / "model"
     estimator = make(dtype="float32").fit(X, NAMES)

@@ -5,31 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-import warnings
 
 import pytest
 
 import ffnn.exceptions as errors
 from ffnn import MLPClassifier
 from ffnn.plugins import registry
-from ffnn.plugins.hookspecs import HOOKS
-
-HEADER = "from ffnn.plugins import hookimpl\n"
-
-
-def hook(kind: str, body: str) -> str:
-    return f"{HEADER}\n@hookimpl\ndef {HOOKS[kind]}():\n    {body}\n"
-
-
-def a_layer(name: str, target: str) -> str:
-    return hook("layer", f"return {{{name!r}: {target!r}}}")
-
-
-def problems() -> list[registry.Entry]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", errors.PluginWarning)
-        return [entry for entry in registry.entries() if entry.error]
-
+from tests.support.little_plugins import HEADER, a_layer, hook, problems
 
 # --- what is there
 

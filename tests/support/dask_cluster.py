@@ -168,9 +168,12 @@ class Cluster:
         return programs
 
     def _start_worker(
-        self, *, host: str = "a", threads: int = 1, nanny: bool = True, python: Path | None = None, ffnn: bool = True
+        self, *, host: str = "a", threads: int = 1, nanny: bool = False, python: Path | None = None, ffnn: bool = True
     ) -> tuple[subprocess.Popen[bytes], Path]:
-        """Start a worker on a host, by a Python, with or without ffnn on its path."""
+        """Start a worker on a host, by a Python, with or without ffnn on its path.
+
+        A nanny is one more process that imports Dask; few tests need it.
+        """
         options = ["--nthreads", str(threads), "--nanny" if nanny else "--no-nanny"]
         path = {"PYTHONPATH": str(ROOT) if ffnn else ""}
         return self._start("worker", self.address, *options, host=host, python=python, **path)

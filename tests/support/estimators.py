@@ -8,7 +8,19 @@ from sklearn.datasets import load_iris
 from ffnn import MLPClassifier, MLPRegressor
 from ffnn.testing._suite import assert_states_equal
 
-__all__ = ["MULTI", "NAMES", "PARAMETERS", "X", "Y", "assert_same", "make", "model_of", "scores_of", "state_of"]
+__all__ = [
+    "MULTI",
+    "NAMES",
+    "PARAMETERS",
+    "X",
+    "Y",
+    "assert_same",
+    "count_programs",
+    "make",
+    "model_of",
+    "scores_of",
+    "state_of",
+]
 
 X, Y = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
@@ -34,6 +46,16 @@ def state_of(estimator):
 def scores_of(estimator, X):
     """Return the scores of a classifier, or the predictions of a regressor."""
     return estimator.decision_function(X) if hasattr(estimator, "decision_function") else estimator.predict(X)
+
+
+def count_programs(monkeypatch, builder):
+    """Return a list that gets an item for each program that a builder makes, which models of one architecture share."""
+    from ffnn.builders._tensorflow.program import Program
+
+    made = []
+    module = {"tf": "ffnn.builders._tensorflow.model", "keras": "ffnn.builders._keras.tensorflow"}[builder]
+    monkeypatch.setattr(f"{module}.Program", lambda *arguments: made.append(1) or Program(*arguments))
+    return made
 
 
 def assert_same(one, other):

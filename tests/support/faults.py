@@ -299,7 +299,7 @@ class Faults(abc.ABC):
         act = once(tmp_path / "done", hold)
         with self.pool(**self.impatient()) as pool:
             for host in pool.executor.hosts:
-                host._silence = 3.0
+                host.silence = 3.0
             assert_same_scores(Search(sabotaged(act)).fit(*data()))
             assert pool.n_retries == 0
             assert all(host.n_connections == 1 for host in pool.executor.hosts)

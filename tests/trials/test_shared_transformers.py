@@ -21,6 +21,7 @@ from tests.support.sshd import Network
 pytestmark = pytest.mark.timeout(240)
 
 
+@pytest.mark.slow
 def test_ssh_hosts_fit_once_a_fold_together_also_if_a_worker_is_killed(ssh_network: Network, tmp_path: Path) -> None:
     X, y = texts()
     log = tmp_path / "log"

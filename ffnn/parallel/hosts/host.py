@@ -40,7 +40,7 @@ class Host:
     def __init__(self, provisioner: Provisioner, *, start_timeout: float, silence: float) -> None:
         self.provisioner = provisioner
         self._start_timeout = start_timeout
-        self._silence = silence
+        self.silence = silence
         self._run = secrets.token_hex(4)
         self._starts = itertools.count(1)
         self._connecting = threading.Lock()
@@ -200,7 +200,7 @@ class Host:
             what = f"the connection could not be started: {error}{remedy(error)}"
             raise HostError(f"host {self.name}: {what}", self.name) from error
         try:
-            connection = Connection(process, self._silence, self.provisioner.lease)
+            connection = Connection(process, self.silence, self.provisioner.lease)
         except RuntimeError:  # the system allows no more threads
             process.kill()
             raise

@@ -7,7 +7,7 @@ static void losses(const struct work *w, REAL share, int me) {
         .scores = scratch->y[scratch->n_stages - 1], .n_rows = scratch->n_rows, .share = share,
         .losses = scratch->losses, .gradients = scratch->gradients[0],
         .scratch = scratch->rows + me * n_panels(w->net->loss.n_outputs) * PANEL * 2 * N_LANES};
-    losses_of(&w->net->loss, &w->truth, &scored, w->n * me / w->team.n, w->n * (me + 1) / w->team.n);
+    losses_of(&w->net->loss, &w->truth, &scored, w->n * me / w->team->n, w->n * (me + 1) / w->team->n);
 }
 
 INLINE void multiply(REAL *restrict d, const REAL *restrict by, int64_t n) {
@@ -91,7 +91,7 @@ static void affine_gradient(const struct work *w, int64_t s, const REAL *gradien
 static void columns_backward(const struct work *w, int64_t s, REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
     const REAL rate = (REAL)stage->factor;
-    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
+    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team->n) {
         const int64_t at = p * w->scratch.n_rows * PANEL;
         const REAL *x = entering(w, s) + at, *factors = stage->weight.value + p * PANEL;
         REAL *d = gradients + at, gradient[PANEL];
@@ -113,7 +113,7 @@ static void columns_backward(const struct work *w, int64_t s, REAL *gradients, e
 static void layer_norm_backward(const struct work *w, int64_t s, const REAL *from, REAL *to, int me) {
     const struct stage *stage = w->net->stages + s;
     const int64_t width = stage->n_outputs, pitch = w->scratch.n_rows * PANEL;
-    for (int64_t i = me; i < w->n; i += w->team.n) {
+    for (int64_t i = me; i < w->n; i += w->team->n) {
         const REAL *x = entering(w, s) + i * PANEL;
         const REAL mean = w->scratch.saved[s][2 * i], scale = w->scratch.saved[s][2 * i + 1];
         REAL sum = 0, product = 0;
@@ -135,7 +135,7 @@ static void layer_norm_backward(const struct work *w, int64_t s, const REAL *fro
 
 static void layer_norm_gradient(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
-    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
+    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team->n) {
         const int64_t at = p * w->scratch.n_rows * PANEL;
         const REAL *x = entering(w, s) + at, *d = gradients + at, *saved = w->scratch.saved[s];
         REAL gradient[PANEL];
@@ -151,7 +151,7 @@ static void layer_norm_gradient(const struct work *w, int64_t s, const REAL *gra
 /* The backward pass of an affine stage whose product was given: output the gradients, and train the bias. */
 static void pass_on_gradients(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
     const struct stage *stage = w->net->stages + s;
-    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
+    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team->n) {
         for (int64_t i = 0; i < w->n; i++)
             memcpy(w->data->gradients + i * stage->n_outputs + p * PANEL,
                    gradients + (p * w->scratch.n_rows + i) * PANEL, width_of(stage->n_outputs, p) * sizeof(REAL));
@@ -160,41 +160,45 @@ static void pass_on_gradients(const struct work *w, int64_t s, const REAL *gradi
 }
 
 /* Go back from the gradients at the scores, in scratch.gradients[0], to the first weights or to the batch itself.
- * Return the index of the array with the final gradients. */
+ * Return the index of the array with the final gradients.
+ *
+ * A thread that has trained its part of a stage goes on to the stage before it, while others still read the gradients
+ * that it has used: so it writes to the third array. Nobody is further ahead, as all wait before weights change. */
 static int backward(struct work *w, enum purpose purpose, int to_input, int me) {
     const int64_t first = first_trained(w->net);
     int at = 0;
     for (int64_t s = w->scratch.n_stages - 1; s >= (to_input ? 0 : first);) {
         const struct stage *stage = w->net->stages + s;
-        REAL *here = w->scratch.gradients[at], *there = w->scratch.gradients[!at];
+        REAL *here = w->scratch.gradients[at], *there = w->scratch.gradients[(at + 1) % 3];
         const int further = to_input || s > first;
-        if (is_simple(stage)) {
-            for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n)
-                simple_backward(w, s, here, p, 0, w->n);
-            s--;
-        } else if (stage->kind == AFFINE) {
+        if (stage->kind == AFFINE) {
             int64_t last = s;
             if (w->data->products && s == first) {
                 pass_on_gradients(w, s, here, purpose, me);
             } else {
                 while (further && last > 0 && is_simple(w->net->stages + last - 1)) last--;
                 if (further) affine_backward(w, s, last, here, there, me);
-                wait_for_team(&w->team); /* before the weights change */
+                wait_for_team(w->team); /* before the weights change */
                 if (purpose != NOTHING) affine_gradient(w, s, here, purpose, me);
             }
-            at = !at;
+            at = (at + 1) % 3;
             s = last - 1;
         } else if (stage->kind == LAYER_NORM) {
             if (further) layer_norm_backward(w, s, here, there, me);
-            wait_for_team(&w->team);
+            wait_for_team(w->team);
             if (purpose != NOTHING) layer_norm_gradient(w, s, here, purpose, me);
-            at = !at;
+            at = (at + 1) % 3;
             s--;
-        } else {
-            columns_backward(w, s, here, purpose, me);
+        } else { /* in place */
+            if (is_simple(stage))
+                for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team->n)
+                    simple_backward(w, s, here, p, 0, w->n);
+            else
+                columns_backward(w, s, here, purpose, me);
+            wait_for_team(w->team);
             s--;
         }
-        wait_for_team(&w->team);
     }
+    wait_for_team(w->team);
     return at;
 }

@@ -30,7 +30,7 @@ struct plan {
 int64_t ffnn_panel(void) { return PANEL; }
 
 struct job {
-    struct work *work;
+    struct work work;
     const struct plan *plan;
     int me;
     double total, total_weight;
@@ -41,31 +41,28 @@ INLINE int64_t size_of(const struct stage *stage, const struct weight *weight) {
     return weight == &stage->weight && stage->kind == AFFINE ? stage->n_inputs * width : width;
 }
 
-/* Clip the saved gradient by its norm, and take the step. */
+/* Clip the saved gradient by its norm, which each thread computes for itself, and take the step. */
 static void step_within_norm(struct work *w, double bound, int me) {
     const struct network *net = w->net;
-    if (!me) {
-        double squares = 0;
-        for (int64_t s = 0; s < net->n_stages; s++)
-            for (int k = 0; k < 2; k++) {
-                const struct weight *weight = k ? &net->stages[s].bias : &net->stages[s].weight;
-                if (!weight->value) continue;
-                for (int64_t c = 0; c < size_of(net->stages + s, weight); c++)
-                    squares += (double)weight->gradient[c] * weight->gradient[c];
-            }
-        const double norm = sqrt(squares);
-        w->step.factor = (REAL)(norm > bound ? bound / norm : norm <= bound ? 1 : norm);
-    }
-    wait_for_team(&w->team);
+    double squares = 0;
+    for (int64_t s = 0; s < net->n_stages; s++)
+        for (int k = 0; k < 2; k++) {
+            const struct weight *weight = k ? &net->stages[s].bias : &net->stages[s].weight;
+            if (!weight->value) continue;
+            for (int64_t c = 0; c < size_of(net->stages + s, weight); c++)
+                squares += (double)weight->gradient[c] * weight->gradient[c];
+        }
+    const double norm = sqrt(squares);
+    w->step.factor = (REAL)(norm > bound ? bound / norm : norm <= bound ? 1 : norm);
     for (int64_t s = 0; s < net->n_stages; s++)
         for (int k = 0; k < 2; k++) {
             const struct weight *weight = k ? &net->stages[s].bias : &net->stages[s].weight;
             if (!weight->value) continue;
             const int64_t size = size_of(net->stages + s, weight), chunk = 64 * PANEL;
-            for (int64_t at = me * chunk; at < size; at += w->team.n * chunk)
+            for (int64_t at = me * chunk; at < size; at += w->team->n * chunk)
                 take_step(&w->step, weight, at, weight->gradient + at, smaller(chunk, size - at), 2);
         }
-    wait_for_team(&w->team);
+    wait_for_team(w->team);
 }
 
 static void begin_step(struct work *w, const struct plan *plan, int64_t b) {
@@ -81,18 +78,17 @@ static void begin_step(struct work *w, const struct plan *plan, int64_t b) {
 /* Train an epoch, as one thread of the team. */
 static void *train(void *argument) {
     struct job *job = argument;
-    struct work *w = job->work;
+    struct work *w = &job->work;
     const struct plan *plan = job->plan;
     const struct loss *loss = &w->net->loss;
     const unsigned int before = flush_tiny();
-    while (!__atomic_load_n(&w->team.complete, __ATOMIC_ACQUIRE)) sched_yield();
+    while (!__atomic_load_n(&w->team->complete, __ATOMIC_ACQUIRE)) sched_yield();
     for (int64_t b = 0; b < plan->n_batches; b++) {
-        if (!job->me) begin_step(w, plan, b);
-        wait_for_team(&w->team);
+        begin_step(w, plan, b);
         forward(w, job->me);
         const double total_weight = total_weight_of(loss, &w->truth, w->n);
         losses(w, total_weight ? (REAL)(1 / total_weight) : 0, job->me);
-        wait_for_team(&w->team);
+        wait_for_team(w->team);
         if (!job->me) {
             job->total += sum_of(w->scratch.losses, w->n);
             job->total_weight += total_weight;
@@ -109,28 +105,29 @@ static void *train(void *argument) {
    whatever the parts; return whether there was enough memory. */
 int ffnn_train(const struct network *net, const struct data *data, const struct plan *plan, int64_t n_threads,
                double *result) {
-    struct work work = {.net = net, .data = data, .truth = data->truth};
+    struct team team = {0};
+    struct work work = {.net = net, .data = data, .truth = data->truth, .team = &team};
     int n = (int)smaller(n_threads, MOST_THREADS);
     work.scratch = (struct scratch){
         .n_rows = smaller(plan->batch_size, plan->n_rows), .n_stages = net->n_stages, .training = 1};
     work.step = (struct step){
         .solver = &net->solver, .decay = (REAL)plan->decay, .bound = (REAL)plan->clip_value, .factor = 1};
     if (!allocate_scratch(&work.scratch, net, n, TO_WEIGHTS, data->products != NULL)) return 0;
-    pthread_mutex_init(&work.team.lock, NULL);
-    pthread_cond_init(&work.team.woken, NULL);
+    pthread_mutex_init(&team.lock, NULL);
+    pthread_cond_init(&team.woken, NULL);
     struct job jobs[MOST_THREADS];
     pthread_t threads[MOST_THREADS];
-    for (int i = 0; i < n; i++) jobs[i] = (struct job){.work = &work, .plan = plan, .me = i};
+    for (int i = 0; i < n; i++) jobs[i] = (struct job){.work = work, .plan = plan, .me = i};
     jobs[0].total = result[0];
     jobs[0].total_weight = result[1];
     int started = 1;
     while (started < n && !pthread_create(threads + started, NULL, train, jobs + started)) started++;
-    work.team.n = started; /* the system may refuse more threads */
-    __atomic_store_n(&work.team.complete, 1, __ATOMIC_RELEASE);
+    team.n = started; /* the system may refuse more threads */
+    __atomic_store_n(&team.complete, 1, __ATOMIC_RELEASE);
     train(jobs);
     for (int i = 1; i < started; i++) pthread_join(threads[i], NULL);
-    pthread_cond_destroy(&work.team.woken);
-    pthread_mutex_destroy(&work.team.lock);
+    pthread_cond_destroy(&team.woken);
+    pthread_mutex_destroy(&team.lock);
     result[0] = jobs[0].total;
     result[1] = jobs[0].total_weight;
     free(work.scratch.memory);
@@ -145,7 +142,8 @@ static int64_t pass_rows(const struct network *net, const struct data *data, int
 
 /* Add the gradient of the sum of all losses to the saved one; write that sum and the total weight. */
 int ffnn_gradient(const struct network *net, const struct data *data, int64_t n_rows, double *result) {
-    struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
+    struct team alone = {.n = 1};
+    struct work w = {.net = net, .data = data, .truth = data->truth, .team = &alone};
     w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows), .n_stages = net->n_stages};
     result[0] = result[1] = 0;
     if (!allocate_scratch(&w.scratch, net, 1, TO_WEIGHTS, 0)) return 0;
@@ -172,7 +170,8 @@ static void copy_rows(const REAL *from, int64_t n_rows, int64_t n, int64_t width
 
 /* Write the values of the rows from truth.first to n_rows after some stages, of shape (n_rows, width). */
 int ffnn_forward(const struct network *net, const struct data *data, int64_t n_rows, int64_t n_stages, REAL *values) {
-    struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
+    struct team alone = {.n = 1};
+    struct work w = {.net = net, .data = data, .truth = data->truth, .team = &alone};
     w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = n_stages};
     if (!allocate_scratch(&w.scratch, net, 1, NOWHERE, data->products != NULL)) return 0;
     const unsigned int before = flush_tiny();
@@ -190,7 +189,8 @@ int ffnn_forward(const struct network *net, const struct data *data, int64_t n_r
 
 /* Write the gradients of the scores with respect to X, of shape (n_rows, n_outputs, n_features). */
 int ffnn_input_gradients(const struct network *net, const struct data *data, int64_t n_rows, REAL *values) {
-    struct work w = {.net = net, .data = data, .truth = data->truth, .team = {.n = 1}};
+    struct team alone = {.n = 1};
+    struct work w = {.net = net, .data = data, .truth = data->truth, .team = &alone};
     const int64_t n_outputs = net->loss.n_outputs, width = net->n_features;
     w.scratch = (struct scratch){.n_rows = pass_rows(net, data, n_rows - data->truth.first), .n_stages = net->n_stages};
     if (!allocate_scratch(&w.scratch, net, 1, TO_INPUT, 0)) return 0;

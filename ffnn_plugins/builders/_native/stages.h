@@ -43,7 +43,7 @@ struct scratch {
     REAL *x;           /* the batch */
     REAL **y;          /* the output of each stage */
     REAL **saved;      /* for the backward pass: derivatives, dropout's factors, or the mean and scale of each row */
-    REAL *gradients[2]; /* of the loss with respect to a stage's output; alternating */
+    REAL *gradients[3]; /* of the loss with respect to a stage's output; in turn, see backward() */
     REAL *transposed;  /* a panel of weights for each thread */
     REAL *rows;        /* 2 * N_LANES rows of scores for each thread */
     REAL *losses;      /* of each row */
@@ -119,6 +119,7 @@ static size_t lay_out(struct scratch *scratch, const struct network *net, int n_
     if (backward) {
         TAKE(scratch->gradients[0], n * width);
         TAKE(scratch->gradients[1], n * width);
+        TAKE(scratch->gradients[2], n * width);
         TAKE(scratch->transposed, n_threads * width * PANEL);
     }
     TAKE(scratch->rows, n_threads * n_panels(net->loss.n_outputs) * PANEL * 2 * N_LANES);

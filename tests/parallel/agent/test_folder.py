@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from ffnn.parallel.agent import frames
 from ffnn.parallel.agent.folder import CHANGED, STALE
 from tests.support.agents import MakeRaw, RawAgent
-from tests.support.needs import lacks, needs
+from tests.support.disks import small_disk_at
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -81,19 +80,8 @@ def test_nothing_is_written_outside(raw_agent: MakeRaw, tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB."""
-    needs("mount", "umount")
-    if os.getuid() != 0:
-        lacks("only root mounts a disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "ffnn-test", str(folder)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        lacks(f"no disk can be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk_at(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_said(raw_agent: MakeRaw, small_disk: Path) -> None:

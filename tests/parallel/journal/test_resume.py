@@ -33,8 +33,9 @@ X, y = load_iris(return_X_y=True)
 DEPTHS = {"max_depth": [1, 2, 3, 4]}
 
 
-def pool(journal, n_workers=2, **options):
-    return ffnn.pool("multiprocessing", n_workers=n_workers, progress=False, journal=journal, **options)
+def pool(journal, executor="threads", n_workers=2, **options):
+    """Make a pool with a journal; on threads, unless the test is about what crosses to processes or kills them."""
+    return ffnn.pool(executor, n_workers=n_workers, progress=False, journal=journal, **options)
 
 
 def recorded(folder: Path) -> list[dict]:
@@ -110,7 +111,7 @@ def test_a_search_that_runs_again_computes_nothing_but_its_refit(tree, tmp_path,
     assert n in (None, done)
     for again in (done, 1):
         search = kind(tree(random_state=0), **options)
-        with pool(tmp_path / "run") as p:
+        with pool(tmp_path / "run", "multiprocessing" if kind is RandomizedSearchCV else "threads") as p:
             search.fit(X, y)
         assert n_fits() == again
         assert_equal_results(search.cv_results_, expected.cv_results_)
@@ -187,7 +188,7 @@ def test_what_cannot_be_hashed_is_run_and_named_once(tmp_path):
                 raise TypeError("no content")
             return (dict, ())
 
-    with pool(tmp_path / "run"), pytest.warns(JournalWarning) as caught:
+    with pool(tmp_path / "run", "multiprocessing"), pytest.warns(JournalWarning) as caught:
         found = joblib.Parallel()(joblib.delayed(length)(things) for things in [NoContent(), [1], NoContent()])
     assert found == [0, 1, 0]
     (text,) = {str(w.message) for w in caught}
@@ -228,6 +229,7 @@ def _failing(marks, flag):
     return Failing
 
 
+@pytest.mark.slow
 def test_a_candidate_that_kills_its_worker_is_shown_and_computed_again(tmp_path):
     flag = tmp_path / "deadly"
     flag.touch()
@@ -244,7 +246,7 @@ def test_a_candidate_that_kills_its_worker_is_shown_and_computed_again(tmp_path)
             return super().fit(X, y)
 
     search = GridSearchCV(Deadly(random_state=0), DEPTHS, cv=2, refit=False)
-    with pool(tmp_path / "run", max_retries=0), warnings.catch_warnings():
+    with pool(tmp_path / "run", "multiprocessing", max_retries=0), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         search.fit(X, y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, True, False, False]
@@ -271,7 +273,7 @@ def test_a_lost_worker_is_no_result(tmp_path):
         return i
 
     calls = [joblib.delayed(deadly)(i, str(flag)) for i in range(4)]
-    with pytest.raises(WorkerDiedError), pool(tmp_path / "run", max_retries=0, n_workers=1):
+    with pytest.raises(WorkerDiedError), pool(tmp_path / "run", "multiprocessing", max_retries=0, n_workers=1):
         joblib.Parallel()(calls)
     flag.unlink()
     with pool(tmp_path / "run"):
@@ -395,7 +397,7 @@ def test_a_module_that_is_edited_while_the_search_runs_is_not_trusted(tmp_path, 
 
     called.__module__ = "__main__"
     calls = [joblib.delayed(called)(i, str(tmp_path / "edited.py")) for i in range(3)]
-    with pool(tmp_path / "run", n_workers=1) as p:
+    with pool(tmp_path / "run", "multiprocessing", n_workers=1) as p:
         p.submit(lambda path: __import__("sys").path.insert(0, path), str(tmp_path)).result()
         with pytest.warns(JournalWarning, match=r"edited\.py was changed"):
             joblib.Parallel()(calls)

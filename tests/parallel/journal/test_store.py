@@ -17,6 +17,7 @@ import pytest
 from ffnn.exceptions import JournalError
 from ffnn.parallel.journal.records import encode
 from ffnn.parallel.journal.store import JournalFolder, Store
+from tests.support.disks import small_disk_at
 
 
 def result(key: str) -> dict[str, object]:
@@ -161,14 +162,8 @@ def test_a_process_that_was_stopped_with_the_lock_holds_nobody_up(tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """Mount a file system of 200 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with small_disk_at(tmp_path / "disk", "200k") as folder:
+        yield folder
 
 
 def test_a_full_disk_leaves_no_half_record(small_disk):

@@ -80,6 +80,8 @@ def test_all_arrives_from_containers(podman: Podman, tmp_path: Path, capsys: Any
     podman.wait_for(n=0)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
 def test_all_arrives_over_ssh(ssh_network: Network, python_elsewhere: Path, capsys: Any) -> None:
     check_that_all_arrives(over_ssh(ssh_network, python_elsewhere, "alpha", "beta"), capsys)
 

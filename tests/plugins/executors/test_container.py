@@ -247,17 +247,23 @@ def test_fresh_is_one_container_a_task(fresh: bool, make: Make) -> None:
     assert len(names) == (3 if fresh else 1)
 
 
-def test_a_container_whose_client_is_killed_ends_and_its_task_is_done_again(
-    make: Make, podman: Podman, tmp_path: Path
-) -> None:
+def waiting(folder: Path) -> Callable[[], str]:
+    """Make a task that leaves a file named after its container, and waits for another file."""
+
     def wait() -> str:
-        (tmp_path / os.uname().nodename).touch()
-        while not (tmp_path / "go on").exists():
+        (folder / os.uname().nodename).touch()
+        while not (folder / "go on").exists():
             time.sleep(0.02)
         return "done"
 
+    return wait
+
+
+def test_a_container_whose_client_is_killed_ends_and_its_task_is_done_again(
+    make: Make, podman: Podman, tmp_path: Path
+) -> None:
     executor = make(max_retries=1)
-    future = executor.submit(wait)
+    future = executor.submit(waiting(tmp_path))
     tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 1)
     (name,) = podman.containers()
     for pid in podman.clients(name):
@@ -272,14 +278,8 @@ def test_a_container_whose_client_is_killed_ends_and_its_task_is_done_again(
 
 
 def test_a_worker_that_stands_still_is_replaced(make: Make, podman: Podman, tmp_path: Path) -> None:
-    def wait() -> str:
-        (tmp_path / os.uname().nodename).touch()
-        while not (tmp_path / "go on").exists():
-            time.sleep(0.02)
-        return "done"
-
     executor = make(max_retries=1)
-    future = executor.submit(wait)
+    future = executor.submit(waiting(tmp_path))
     tasks.wait_for(lambda: len(list(tmp_path.iterdir())) == 1)
     (name,) = podman.containers()
     first = podman.run("inspect", "--format", "{{.State.Pid}}", name).strip()

@@ -29,7 +29,7 @@ from ffnn.testing import _tasks as tasks
 from ffnn_plugins.executors._dask import worker
 from ffnn_plugins.executors.dask import DaskExecutor
 from tests.support.dask_cluster import Authority, Cluster, MakeCluster, wait_for
-from tests.support.needs import lacks
+from tests.support.disks import small_disk_at
 
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
 
@@ -40,7 +40,7 @@ Options = dict[str, Any]
 def cluster(dask_cluster: MakeCluster) -> Cluster:
     """Two workers on one host, each with a nanny."""
     cluster = dask_cluster()
-    cluster.start_workers([{}, {}])
+    cluster.start_workers([{"nanny": True}, {"nanny": True}])
     return cluster
 
 
@@ -192,11 +192,16 @@ def test_a_task_that_takes_dask_workers_with_it_ends_by_a_name(cluster: Cluster,
     assert all(map(tasks.gone, pids))
 
 
-def test_a_full_disk_leaves_the_host_out(
-    dask_cluster: MakeCluster, dask_authority: Authority, tiny_disk: Callable[[Path], None]
-) -> None:
+@pytest.fixture
+def cluster_with_small_disk(dask_cluster: MakeCluster) -> Iterator[Cluster]:
+    """A cluster whose host b has a disk of 4 MB."""
     cluster = dask_cluster()
-    tiny_disk(cluster.temporary("b"))
+    with small_disk_at(cluster.temporary("b"), "4m"):
+        yield cluster
+
+
+def test_a_full_disk_leaves_the_host_out(cluster_with_small_disk: Cluster, dask_authority: Authority) -> None:
+    cluster = cluster_with_small_disk
     full = cluster.worker(host="b")
     X = np.random.default_rng(0).normal(size=1_000_000)
     options: Options = {"address": cluster.address, "security": dask_authority.security()}
@@ -212,24 +217,6 @@ def test_a_full_disk_leaves_the_host_out(
         with pytest.warns(HostWarning, match="No space left on device"):
             results = [future.result(60) for future in [executor.submit(np.sum, X) for _ in range(12)]]
         np.testing.assert_allclose(results, X.sum())
-
-
-@pytest.fixture
-def tiny_disk() -> Iterator[Callable[[Path], None]]:
-    """Mount a file system of 4 MB on a folder."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=4m", "ffnn", str(folder)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            lacks(f"a small file system cannot be mounted: {done.stderr.strip()}")
-        mounted.append(folder)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_workers_that_end_in_order_leave_nothing(dask_cluster: MakeCluster) -> None:
@@ -362,7 +349,8 @@ def test_a_task_that_begins_after_its_run_was_closed_starts_nothing(shared: Clus
         assert executor.submit(abs, -1).result(60) == 1
         assert executor._run is not None
         packed = pack_task(Task(abs, (-1,)), "late", Hashes())
-        order = pickle.dumps((executor._run._sender._settings, "late", [bytes(buffer) for buffer in packed.buffers]))
+        settings = executor._run._sender._settings
+        order = pickle.dumps((settings, "late", 0, [bytes(buffer) for buffer in packed.buffers]))
     wait_for(lambda: not shared.children(), "no children")
     with Client(shared.address, security=shared_options["security"]) as client:
         for address in client.scheduler_info()["workers"]:

@@ -138,6 +138,7 @@ import joblib, ffnn
 
 def slow(i):
     if i == 1:
+        time.sleep(0.2)  # until the main thread waits, and starts no thread any more
         os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.5)
     ran.append(i)
@@ -174,7 +175,7 @@ def test_a_fork_has_its_own_limits_whatever_another_thread_does_meanwhile():
             return [lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"]
 
         before = n_threads()
-        with ffnn.pool("threads", n_workers=2, threads_per_worker=1, progress=False) as pool:
+        with ffnn.pool("threads", n_workers=2, threads_per_worker=3, progress=False) as pool:
             assert pool.submit(abs, -1).result(60) == 1
             held, done = threading.Event(), threading.Event()
 

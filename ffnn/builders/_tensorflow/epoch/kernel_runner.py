@@ -100,7 +100,6 @@ class KernelRunner(EpochRunner[SparseAdam]):
     def train(self, variables: Variables, part: EpochPart, scalars: Any, memory: SparseAdam) -> tuple[float, float]:
         plan, data, _ = part  # never padded
         total = total_weight = 0.0
-        decay_on = plan.weight_decay > 0
         tensors = plan_tensors(plan, self._network.dtype)
         rest = variables.without(self._k)
         memory.hold(self._adam_arrays(variables))
@@ -111,7 +110,7 @@ class KernelRunner(EpochRunner[SparseAdam]):
             for i in range(plan.n_batches):
                 ahead = threads.beside(functools.partial(fetch, i + 1))
                 step = ((data.targets, data.weight), scalars, tensors, tf.constant(i), tf.constant(product))
-                loss, weight, gradient = self._train_rest((rest,), step, decay_on)
+                loss, weight, gradient = self._train_rest((rest,), step)
                 total, total_weight = total + float(loss), total_weight + float(weight)
                 ahead.result()
                 product = memory.advance(view_of(gradient), threads)
@@ -161,7 +160,6 @@ class KernelRunner(EpochRunner[SparseAdam]):
         plan: Mapping[str, Any],
         i: Tensor,
         product: Tensor,
-        decay_on: bool,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Update all other weights; return the loss, its total weight, and its gradient with respect to the product."""
         k, rows = self._k, self._rows(plan, i)
@@ -179,9 +177,9 @@ class KernelRunner(EpochRunner[SparseAdam]):
         of_product = gradients.pop(k)  # the kernel clips the gradient that it computes from it
         gradients = clipped(ops, gradients, self._network.dtype, **plan["clipping"])
         rates = rates_at(plan, i)
-        decays = [decay_on and decays_here for decays_here in [*self._decays[:k], *self._decays[k + 1 :]]]
+        decays = [*self._decays[:k], *self._decays[k + 1 :]]
         for variable, slots, gradient, decays_here in zip(rest.weights, rest.slots, gradients, decays, strict=True):
-            self._solver_step.assign(variable, slots, gradient, rates, decays_here)
+            self._solver_step.assign(variable, slots, gradient, rates, decays_here and rates.decay is not None)
         for extra, value in zip(rest.extras, extras, strict=True):
             extra.assign(value)
         return tf.cast(loss, tf.float64), tf.cast(total_weight, tf.float64), of_product
