@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import statistics
 import threading
@@ -89,8 +88,12 @@ class MLflowRuns(ResultListener):
                 raise TypeError(f"{name} must be a str; got {value!r} of type {type(value).__name__}.")
             if value is not None and not value.strip():
                 raise ValueError(f"{name} must not be empty; got {value!r}. Leave it out for the default.")
-        if importlib.util.find_spec("mlflow") is None:
-            raise ImportError("MLflowRuns needs MLflow. Install it with: python -m pip install 'ffnn[mlflow]'")
+        try:  # not while a search runs: scikit-learn looks at pandas and polars, which MLflow imports
+            from mlflow import MlflowClient  # noqa: F401
+        except ImportError as error:
+            raise ImportError(
+                f"MLflowRuns needs MLflow ({error}). Install it with: python -m pip install 'ffnn[mlflow]'"
+            ) from error
         self.tracking_uri = tracking_uri
         self.experiment = experiment
         self._lock = threading.Lock()

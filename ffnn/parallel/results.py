@@ -31,7 +31,8 @@ class ResultListener(abc.ABC):
 
     Its methods are called in this process, in a thread beside the search, which never waits for them. If one raises an
     error, a warning says so once, and the search goes on. When the pool is closed, it waits until all results are
-    passed on, unless a call takes more than 30 seconds.
+    passed on, unless a call takes more than 30 seconds. Import what it needs before the search: scikit-learn must not
+    meet a library that another thread is importing.
     """
 
     @abc.abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,24 @@ def test_the_guide_writes_its_search(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (
         f"{max(search.cv_results_[f'split{i}_test_score'].max() for i in range(2)):.4f} {{" in capsys.readouterr().out
     )
+
+
+FIRST_USE = """
+import sys, ffnn
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GridSearchCV
+search = GridSearchCV(DummyClassifier(), {"random_state": list(range(100))}, cv=3)
+with ffnn.pool("threads", n_workers=1, progress=False, report=ffnn.callbacks.MLflowRuns(sys.argv[1])):
+    search.fit(*load_iris(return_X_y=True))
+"""
+
+
+def test_the_first_search_of_a_process_is_not_disturbed(tmp_path: Path) -> None:
+    """scikit-learn looks at pandas and polars where they are imported, and MLflow imports them."""
+    command = [sys.executable, "-c", FIRST_USE, f"sqlite:///{tmp_path}/runs.db"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////dev/full", "http://127.0.0.1:9"])
