@@ -55,6 +55,7 @@ def double_text(X: Any) -> None:
     X[:] = [text * 2 for text in X]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("X", "double"),
     [

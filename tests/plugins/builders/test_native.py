@@ -145,6 +145,7 @@ def test_odd_widths_and_batches_train_as_on_tensorflow(units, dtype):
         np.testing.assert_allclose(*scores, rtol=1e-3, atol=1e-4 if dtype == "float32" else 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", [*STOCHASTIC, SGD(clip_norm=0.1), Adam(clip_value=0.01)], ids=str)
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_curves_are_those_of_tensorflow_and_a_state_moves_there_and_back(solver, output):
