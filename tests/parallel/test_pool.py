@@ -94,7 +94,7 @@ def test_bad_names_and_options_are_refused_at_once(make: object) -> None:
 
 
 def test_more_bad_values() -> None:
-    with pytest.raises(TypeError, match="progress must be True, False or None; got 'yes'"):
+    with pytest.raises(TypeError, match="progress must be True, False, None or 'live'; got 'yes'"):
         ffnn.pool(progress="yes")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="options .n_workers. are for an executor given by its name"):
         ffnn.pool(concurrent.futures.ThreadPoolExecutor(1), n_workers=2)

@@ -195,7 +195,7 @@ def _loaded_codes(name: str, origin: str) -> Iterator[types.CodeType]:
         return
     values = list(vars(module).values())
     classes = [value for value in values if isinstance(value, type) and value.__module__ == name]
-    for value in (*values, *(_inner(value) for kind in classes for value in vars(kind).values())):
+    for value in (*values, *(_inner(value) for kind in classes for value in list(vars(kind).values()))):
         if isinstance(value, types.FunctionType) and value.__code__.co_filename == origin:
             yield value.__code__
 

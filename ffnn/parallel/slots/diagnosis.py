@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ffnn.builders._gpus import gpu_failure
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
 from ffnn.executor import BaseExecutor, Task
 from ffnn.parallel.agent.facts import facts
@@ -247,7 +246,11 @@ def look_here() -> dict[str, Any]:
 def _look_from_inside() -> dict[str, Any]:
     """Return the properties of a worker's machine, and why TensorFlow finds no GPU if there is one."""
     found = look_here()
-    return found | {"gpu_failure": gpu_failure() if found["gpus"] else None}
+    if not found["gpus"]:
+        return found | {"gpu_failure": None}
+    from ffnn.builders._gpus import gpu_failure  # imports scikit-learn, as nothing else here
+
+    return found | {"gpu_failure": gpu_failure()}
 
 
 def describe_seconds(seconds: float) -> str:

@@ -128,7 +128,7 @@ def test_html_shows_names_as_text() -> None:
 def script(folder: Path, executor: str) -> Path:
     """Write the script of the page, for an executor."""
     path = folder / "watch.py"
-    path.write_text(SEARCH.replace('"multiprocessing"', repr(executor)))
+    path.write_text(SEARCH.replace('"multiprocessing"', repr(executor)).replace("n_epochs=150", "n_epochs=800"))
     return path
 
 
@@ -153,10 +153,10 @@ def in_terminal(path: Path, columns: int = 120) -> str:
 @pytest.mark.parametrize("executor", ["threads", pytest.param("multiprocessing", marks=pytest.mark.slow)])
 def test_a_terminal_shows_the_search(tmp_path: Path, executor: str) -> None:
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", in_terminal(script(tmp_path, executor)))
-    assert re.search(r"\d of 8 done, 2 running, 0:0\d", shown)
+    assert re.search(r"\d of 8 done, 2 running, 0:\d\d", shown)
     assert re.search(r"about 0:\d\d left", shown)
     assert re.search(r"best so far: 0\.\d{4}", shown)
-    assert re.search(r"activation=relu, learning_rate=0.0\d+ +[01] +\d+/150 +[\d.]+", shown)
+    assert re.search(r"activation=relu, learning_rate=0.0\d+ +[01] +\d+/800 +[\d.]+", shown)
     assert "8 tasks on 2 workers" in shown.splitlines()[-1]
 
 
