@@ -268,8 +268,8 @@ def test_somebody_takes_the_tasks_away(cluster: Cluster, options: Options) -> No
         def keys(dask_scheduler: Any) -> list[str]:
             return [key for key in dask_scheduler.tasks if key.startswith("add-")]
 
-        found = other.run_on_scheduler(keys)
-        assert found
+        found: list[str] = []
+        wait_for(lambda: found.extend(other.run_on_scheduler(keys)) or found, "tasks on the scheduler")
         other.cancel([Future(key, other) for key in found], force=True)
         check()
         assert executor.n_retries >= 1
