@@ -215,17 +215,16 @@ class Fit:
         """Return the epochs to do, which the history records and the listeners are told of."""
         settings, draft, history = self._settings, self._draft, self._history
 
-        def on_epoch(epoch: int, loss: float) -> bool:
+        def on_epoch(epoch: int, loss: float, rate: float | None) -> bool:
             history.add_epoch(loss)
             draft.n_iter_ = epoch + 1
-            rate = loop.learning_rate
             stats = {"loss": loss} if rate is None else {"loss": loss, "learning_rate": rate}
             stop = listeners.end_epoch(epoch, stats) | interrupted()
             if not stop and self._control.pauses(epoch + 1, epochs.stop):
                 raise self._pause(model, listeners)
             return stop
 
-        loop = TrainingLoop(
+        return TrainingLoop(
             model=model,
             rows=order,
             epochs=epochs,
@@ -239,7 +238,6 @@ class Fit:
             on_begin=listeners.begin_epoch,
             advise=advise,
         )
-        return loop
 
     def _validation_listener(
         self, validation: Validation | None, model: Model, advise: Callable[[], str]

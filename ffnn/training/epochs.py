@@ -168,7 +168,8 @@ class TrainingLoop:
     root_seed : int
         The seed of all random numbers, together with the epoch's number.
     on_epoch : callable
-        Called as ``on_epoch(epoch, loss)``; a true answer stops the training.
+        Called as ``on_epoch(epoch, loss, learning_rate)``, with the rate of the last step, or None; a true answer stops
+        the training.
     on_begin : callable
         Called as ``on_begin(epoch)`` before each epoch.
     advise : callable or None
@@ -183,7 +184,7 @@ class TrainingLoop:
     horizon: int
     weight_decay: float
     root_seed: int
-    on_epoch: Callable[[int, float], bool]
+    on_epoch: Callable[[int, float, float | None], bool]
     on_begin: Callable[[int], None] = lambda epoch: None
     advise: Callable[[], str] | None = None
     n_done: int = field(default=0, init=False)
@@ -225,7 +226,7 @@ class TrainingLoop:
         if not math.isfinite(loss):
             raise self._diverged(f"The training loss became {loss} in epoch {epoch}.")
         self.n_done += 1
-        return self.on_epoch(epoch, loss)
+        return self.on_epoch(epoch, loss, self.learning_rate)
 
     def check_finite(self) -> None:
         """Refuse a state that the last step has made useless: an epoch's loss is measured before its steps.
