@@ -28,6 +28,7 @@ check: $(STAMP)  ## lint, formatting, types, documentation
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	scripts/types.sh $(VENV)
 	$(PYTHON) scripts/compare.py --check
 	$(PYTHON) scripts/layout.py --check
 	$(VENV)/bin/mkdocs build --strict --quiet

@@ -81,11 +81,11 @@ class Future(concurrent.futures.Future[T]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.span = Span()
+        self.span: Span = Span()
         self.seconds: float | None = None
         self.worker: str | None = None
         self._end: Callable[[], None] | None = None
-        self.events = EventQueue()
+        self.events: EventQueue = EventQueue()
         self._pid = os.getpid()
 
     def settle(self, result: T) -> bool:

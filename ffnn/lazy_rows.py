@@ -113,9 +113,9 @@ class StepHistory:
 
     def reset(self) -> None:
         """Record that all rows are up to date."""
-        self.ends = np.zeros(0, np.int32)
-        self.sums = np.zeros((0, len(self._lazy_rows.ratios)))
-        self.logs = np.zeros(0)
+        self.ends: Array = np.zeros(0, np.int32)
+        self.sums: Array = np.zeros((0, len(self._lazy_rows.ratios)))
+        self.logs: Array = np.zeros(0)
 
     @property
     def now(self) -> int:

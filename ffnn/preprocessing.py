@@ -76,11 +76,12 @@ class RobustSmoothClip(OneToOneFeatureMixin, TransformerMixin, DocumentedMixin, 
             "RobustSmoothClip.limit", self.limit, "It is the bound of the absolute values; 3 is usual.", positive=True
         )
         X = validate_data(self, X, dtype=[np.float64, np.float32])
-        low, self.center_, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
+        low, center, high = np.quantile(X, [0.25, 0.5, 0.75], axis=0).astype(np.float64)
+        self.center_: Array = center
         scale = high - low
         scale = np.where(scale > 0, scale, (X.max(axis=0).astype(np.float64) - X.min(axis=0)) / 2)
         self._constant = scale == 0
-        self.scale_ = np.where(self._constant, 1.0, scale)
+        self.scale_: Array = np.where(self._constant, 1.0, scale)
         return self
 
     def transform(self, X: Any) -> Array:

@@ -20,8 +20,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     batch_size : int, default=64
         The number of samples per step. The last batch of an epoch may be smaller.
     n_epochs : int or "auto", default="auto"
-        The number of epochs; for ``solver="lbfgs"``, the maximum number of iterations. ``"auto"`` is 10, or
-        200 for ``"lbfgs"``.
+        The number of epochs; for ``solver="lbfgs"``, the maximum number of iterations. ``"auto"`` is 10, or as many as
+        make up 1,000 steps, if that is more, but at most 200; and 200 for ``"lbfgs"``.
     dropout : float or None, default=None
         The fraction of the inputs dropped in training, in [0, 1), for every affine layer including the output's.
     activation : str, callable or None, default="relu"

@@ -48,6 +48,11 @@ class Training(Protocol):
         ...
 
 
+#: Of ``n_epochs="auto"``: the epochs for large data, which are the talk's, and the steps for small data, in no more
+#: epochs than scikit-learn's. ``benchmarks/defaults.py`` measures them.
+_FEW_EPOCHS, _N_STEPS, _MANY_EPOCHS = 10, 1000, 200
+
+
 class Solver(DocumentedMixin, BaseEstimator, ABC):
     """Trains a network."""
 
@@ -56,8 +61,6 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
     decoupled: ClassVar[bool] = False
     #: The dtype for ``dtype="auto"``, or None to choose it by the data.
     dtype: ClassVar[str | None] = None
-    #: The value of ``n_epochs="auto"``.
-    n_epochs: ClassVar[int] = 10
     #: Whether it trains by batches, so that ``partial_fit`` is available.
     stochastic: ClassVar[bool] = True
     #: Whether the update of each entry of a weight depends on that entry, its gradient and its slots only, so that a
@@ -76,6 +79,21 @@ class Solver(DocumentedMixin, BaseEstimator, ABC):
     @abstractmethod
     def train(self, training: Training) -> None:
         """Train the model, calling ``training.end_epoch(loss)`` after each epoch until it returns True."""
+
+    def epochs_for(self, n_batches: int) -> int:
+        """Return the number of epochs for ``n_epochs="auto"``.
+
+        Parameters
+        ----------
+        n_batches : int
+            The batches of an epoch.
+
+        Returns
+        -------
+        int
+            10, or as many as make up 1,000 steps, if that is more, but at most 200.
+        """
+        return max(_FEW_EPOCHS, min(_MANY_EPOCHS, -(-_N_STEPS // n_batches)))
 
     @property
     def slots(self) -> Mapping[str, float]:

@@ -14,7 +14,8 @@ if ! "$venv/bin/python" -c "$supported" 2>/dev/null; then
         fi
     done
     if [ -z "$python" ]; then
-        echo "ffnn needs Python 3.11, 3.12 or 3.13; python3 here is $(python3 --version 2>&1 || true)." >&2
+        echo "The tests of ffnn need Python 3.11, 3.12 or 3.13; python3 here is $(python3 --version 2>&1 || true)." >&2
+        echo "(ffnn works on 3.14, but without TensorFlow, which has no release for it.)" >&2
         echo "Install one of them, or name it: FFNN_PYTHON=/path/to/python make setup" >&2
         exit 1
     fi

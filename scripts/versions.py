@@ -1,7 +1,7 @@
 """Runs the tests with other versions of the libraries: ``make oldest``, ``make next``.
 
-``oldest`` takes the lowest version of each library that pyproject.toml allows, ``next`` the newest, and pre-releases of
-those in :data:`WATCHED`. Each makes an environment of its own, ``.venv-oldest`` or ``.venv-next``, anew. Further
+``oldest`` takes the lowest version of each library that pyproject.toml allows, ``next`` the newest, pre-releases
+included. Each makes an environment of its own, ``.venv-oldest`` or ``.venv-next``, anew. Further
 arguments are those of pytest; without any, the tests that are not marked slow run.
 """
 
@@ -13,20 +13,17 @@ from pathlib import Path
 
 from scripts.environments import ROOT, UV, fresh, run
 
-#: What ffnn stands on most: their next releases are tried before they are out.
-WATCHED = ("scikit-learn", "joblib", "keras", "tensorflow")
-KINDS = ("oldest", "next")
+#: For each kind, how uv resolves the requirements.
+KINDS = {"oldest": ("--resolution", "lowest-direct"), "next": ("--upgrade", "--prerelease", "allow")}
+#: What ffnn stands on most, whose versions are shown.
+SHOWN = ("scikit-learn", "joblib", "keras", "keras-nightly", "tensorflow", "numpy", "scipy")
 
 
 def environment(kind: str) -> Path:
     """Make the environment of a kind; return its Python."""
     folder = ROOT / f".venv-{kind}"
     python = fresh(folder, sys.executable)
-    install = (UV, "pip", "install", "--quiet", "--python", python, "--editable", ".[test]")
-    if kind == "oldest":
-        run(*install, "--resolution", "lowest-direct")
-    else:
-        run(*install, "--upgrade", *(f"{name}>=0.dev0" for name in WATCHED))  # which asks for pre-releases of these
+    run(UV, "pip", "install", "--quiet", "--python", python, "--editable", ".[test]", *KINDS[kind])
     return python
 
 
@@ -38,7 +35,7 @@ def main() -> int:
         return 2
     python = environment(kind)
     installed = run(UV, "pip", "freeze", "--quiet", "--python", python).splitlines()
-    shown = [line for line in installed if line.partition("==")[0] in (*WATCHED, "numpy", "scipy")]
+    shown = [line for line in installed if line.partition("==")[0] in SHOWN]
     print(f"{kind}:", ", ".join(shown), flush=True)
     chosen = arguments or ["-n", "2", "--dist", "worksteal", "-m", "not slow", "-q"]
     return subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", *chosen], cwd=ROOT, check=False).returncode

@@ -38,7 +38,7 @@ ON_AN_ENGINE = [
     MLPClassifier(builder="tf", solver="lbfgs", n_epochs=10, random_state=0),
     MLPClassifier(block=("affine", "batch_norm", "prelu"), builder="keras", random_state=0, **LONGER),
     MLPRegressor(block=("affine", "residual", "layer_norm", "activation"), builder="tf", random_state=0, **LONGER),
-    MLPClassifier(input_layer=PLRInput(8, n_dims=4), builder="tf", random_state=0),
+    MLPClassifier(input_layer=PLRInput(8, n_dims=4), builder="tf", n_epochs=10, random_state=0),
 ]
 
 
@@ -77,7 +77,7 @@ FOCAL = {"n_epochs": 30}
 ON_AN_ENGINE_TOO = [
     MLPRegressor(block=("affine", "batch_norm", "prelu"), builder="tf", random_state=0, **LONGER),
     MLPClassifier(block=("affine", "residual", "layer_norm", "activation"), builder="keras", random_state=0, **LONGER),
-    MLPRegressor(input_layer=PLRInput(8, n_dims=4), builder="keras", random_state=0),
+    MLPRegressor(input_layer=PLRInput(8, n_dims=4), builder="keras", n_epochs=10, random_state=0),
 ]
 OTHERS = [
     *(pytest.param(estimator, marks=pytest.mark.slow) for estimator in ON_AN_ENGINE_TOO),

@@ -24,9 +24,9 @@ FIELD = """
     graph native node onnx op tensor
     code conflict data digest diverged error export forked installed key load lost mismatch missing not persistence
     start unhashable unknown unsupported usage version warning
-    backend blob breaker channel command connection container dask diagnosis event future hash item lease limit local
-    multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream thread timeout
-    traceback unpickler
+    backend blob breaker channel command connection container dask diagnosis event exchange future hash item
+    lease limit local multiprocessing pickler pickling pipe plugin pool process queue remote report shipping stream
+    thread timeout traceback unpickler
     cached call memory pickled shared store transformer
     ensemble number scorer target
     control halving outcome policy pruned pruning successive time

@@ -30,7 +30,7 @@ class Equivalent(NamedTuple):
 
 
 _SOLVER = "a name such as 'adam', or an instance such as ffnn.Adam(beta_1=0.8), instead of a class"
-_EPOCHS = Equivalent("n_epochs", "the number of passes over the data; 'auto' is 10")
+_EPOCHS = Equivalent("n_epochs", "the number of passes over the data; 'auto' is 10, and more on small data")
 _HIDDEN = Equivalent("hidden_units", "the units of each hidden layer, such as (100,) or (256, 128)")
 _RATE = Equivalent("learning_rate", "a number such as 1e-3, or a schedule such as ffnn.Cosine(1e-3)")
 _OPTIMIZER = Equivalent("solver", _SOLVER)

@@ -21,7 +21,7 @@ class Span:
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._until: float | None = None
-        self.importing = _modules_being_imported()
+        self.importing: frozenset[str] = _modules_being_imported()
 
     def end(self) -> None:
         """Record that the task is about to end; only the first call has an effect."""

@@ -111,7 +111,7 @@ class LossCurveDisplay(Display):
         name = self.name if name is None else name
         prefix = f"{name}: " if name else ""
         epochs = np.arange(1, len(self.loss_curve) + 1)
-        self.lines_ = ax.plot(epochs, self.loss_curve, **{"label": f"{prefix}training", **kwargs})
+        self.lines_: list[Any] = ax.plot(epochs, self.loss_curve, **{"label": f"{prefix}training", **kwargs})
         color = self.lines_[0].get_color()
         if self.validation_loss_curve is not None and len(self.validation_loss_curve):
             epochs = np.arange(1, len(self.validation_loss_curve) + 1)

@@ -149,7 +149,7 @@ class PredictionGradientDisplay(Display):
         if len(parts) > _MAX_PARTS:
             parts = total[None]
         rows, left = np.arange(len(top)), np.zeros(len(top))
-        self.bars_ = []
+        self.bars_: list[Any] = []
         for i, part in enumerate(parts[:, top]):
             label = self.output_names[i] if self.output_names and len(parts) > 1 else None
             self.bars_.append(ax.barh(rows, part, left=left, **{"label": label, **kwargs}))

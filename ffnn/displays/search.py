@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ffnn.displays._axis import Axis
 from ffnn.displays._display import Display
 from ffnn.model import Array
 
@@ -16,21 +16,20 @@ __all__ = ["SearchDisplay"]
 
 #: The largest number of values of the second parameter that are drawn as lines; with more, points have colours.
 _MAX_LINES = 8
-#: The ratio of the largest to the smallest number from which an axis is logarithmic.
-_LOG_RATIO = 50
 
 
 class SearchDisplay(Display):
-    """Plot of the candidates' scores over one or two parameters, with their spread between the splits.
+    """Plot of the candidates' scores over their parameters.
 
-    One parameter is drawn as points with error bars for the standard deviation. A second one adds a line for each of
-    its values or, if there are many, as in a random search, coloured points whose area grows with the standard
-    deviation.
+    One parameter is drawn as points with error bars for the standard deviation between the splits. A second one adds a
+    line for each of its values or, if there are many, as in a random search, coloured points whose area grows with the
+    standard deviation. From three on, each candidate is a line that crosses an axis for each parameter and one for the
+    score, which is its colour, too: parallel coordinates.
 
     Parameters
     ----------
     parameters : dict of str to sequence
-        The value of each candidate by the parameter's name, for one or two parameters, the first on the axis.
+        The value of each candidate by the parameter's name, in the order of the axes.
     means, spreads : array-like of shape (n_candidates,)
         Mean and standard deviation of each candidate's scores.
     score_name : str, default="score"
@@ -69,14 +68,14 @@ class SearchDisplay(Display):
         search : GridSearchCV, RandomizedSearchCV or another with ``cv_results_``
             The fitted search.
         parameters : str or sequence of str, optional
-            The parameter on the axis and, optionally, a second one. The best score over the others is shown. By
-            default those that the search varied, if there are one or two.
+            The parameters to draw, in the order of the axes; the best score over the others is shown. By default
+            those that the search varied.
         metric : str, optional
             The score to draw, if there are several; that of ``refit`` by default.
         ax : matplotlib.axes.Axes, optional
             The axes to draw on; new ones by default.
         **kwargs
-            Passed to matplotlib's ``errorbar``, or ``scatter``.
+            Passed to matplotlib's ``errorbar``, ``scatter`` or, from three parameters on, ``LineCollection``.
 
         Returns
         -------
@@ -108,6 +107,11 @@ class SearchDisplay(Display):
         )
         return display.plot(ax=ax, **kwargs)
 
+    @classmethod
+    def from_estimator(cls, estimator: Any, **options: Any) -> Self:
+        """Draw the scores of a fitted search: :meth:`from_search`, under the name that scikit-learn's displays have."""
+        return cls.from_search(estimator, **options)
+
     def plot(self, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the scores.
 
@@ -116,7 +120,7 @@ class SearchDisplay(Display):
         ax : matplotlib.axes.Axes, optional
             The axes to draw on; new ones by default.
         **kwargs
-            Passed to matplotlib's ``errorbar``, or ``scatter``.
+            Passed to matplotlib's ``errorbar``, ``scatter`` or, from three parameters on, ``LineCollection``.
 
         Returns
         -------
@@ -129,14 +133,17 @@ class SearchDisplay(Display):
         """
         ax = self._axes(ax)
         names = list(self.parameters)
-        x = _Axis(self.parameters[names[0]])
+        if len(names) > 2:
+            self._parallel(ax, kwargs)
+            return self
+        x = Axis(self.parameters[names[0]])
         means, spreads = np.asarray(self.means, dtype=float), np.asarray(self.spreads, dtype=float)
         x.label(ax.xaxis, names[0])
         if len(names) == 1:
             self._line(ax, x.places, means, spreads, kwargs)
             ax.set_ylabel(self.score_name)
             return self
-        second = _Axis(self.parameters[names[1]])
+        second = Axis(self.parameters[names[1]])
         if len(second.distinct) > _MAX_LINES:
             second.label(ax.yaxis, names[1])
             area = 20 + 180 * spreads / (np.nanmax(spreads) or 1.0)
@@ -150,31 +157,34 @@ class SearchDisplay(Display):
         ax.legend(title=names[1])
         return self
 
+    def _parallel(self, ax: Any, kwargs: dict[str, Any]) -> None:
+        """Draw a line for each candidate, the best on top; failed ones are grey, and end before the score."""
+        from matplotlib.collections import LineCollection
+
+        means = np.asarray(self.means, dtype=float)
+        failed = ~np.isfinite(means)
+        axes = {name: Axis(values) for name, values in self.parameters.items()}
+        if not failed.all():
+            axes[self.score_name] = Axis(np.where(failed, np.nanmin(means), means).tolist())
+        heights = np.empty((len(means), len(axes)))
+        for i, axis in enumerate(axes.values()):
+            heights[:, i], ticks = axis.shares()
+            ax.axvline(i, color="0.7", linewidth=1)
+            for text, height in ticks.items():
+                ax.annotate(text, (i, height), (4, 0), textcoords="offset points", va="center", fontsize="small")
+        lines = np.stack([np.broadcast_to(np.arange(len(axes), dtype=float), heights.shape), heights], axis=2)
+        ax.add_collection(LineCollection(list(lines[failed, :-1]), colors="0.8", linewidths=1))
+        order = np.flatnonzero(~failed)[np.argsort(means[~failed], kind="stable")]
+        drawn = LineCollection(list(lines[order]), array=means[order], **{"linewidths": 1.5, "alpha": 0.8, **kwargs})
+        ax.add_collection(drawn)
+        self.figure_.colorbar(drawn, ax=ax, label=self.score_name)
+        ax.set(xlim=(-0.1, len(axes) - 0.6), ylim=(-0.05, 1.05), yticks=[])
+        ax.set_xticks(range(len(axes)), list(axes), rotation=15, ha="right")
+
     @staticmethod
     def _line(ax: Any, places: Array, means: Array, spreads: Array, kwargs: dict[str, Any]) -> None:
         order = np.argsort(places, kind="stable")
         ax.errorbar(places[order], means[order], spreads[order], **{"marker": "o", "capsize": 3, **kwargs})
-
-
-class _Axis:
-    """The positions of values on an axis: numbers at their value, anything else one after the other."""
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.numeric = all(isinstance(v, numbers.Real) and not isinstance(v, bool) for v in values)
-        self.texts = [str(v) for v in values]
-        if self.numeric:
-            self.places = np.asarray(values, dtype=float)
-            self.distinct = [self.texts[i] for i in np.unique(self.places, return_index=True)[1]]
-        else:
-            self.distinct = list(dict.fromkeys(self.texts))
-            self.places = np.array([self.distinct.index(text) for text in self.texts], dtype=float)
-
-    def label(self, axis: Any, name: str) -> None:
-        axis.set_label_text(name)
-        if not self.numeric:
-            axis.set_ticks(range(len(self.distinct)), self.distinct)
-        elif self.places.min() > 0 and self.places.max() > _LOG_RATIO * self.places.min():
-            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
 
 
 def _metric(results: dict[str, Any], metric: str | None, refit: Any) -> str:
@@ -190,15 +200,10 @@ def _parameters(results: dict[str, Any], wanted: str | Sequence[str] | None) -> 
     known = [name.removeprefix("param_") for name in results if name.startswith("param_")]
     varied = [n for n in known if len({str(candidate.get(n)) for candidate in results["params"]}) > 1]
     if wanted is None:
-        if len(varied) > 2:
-            raise ValueError(
-                f"parameters: the search varied {len(varied)}, {', '.join(varied)}; expected the names of one or two "
-                "of them. The best score over the others is shown."
-            )
-        return (varied or known)[:2]
+        return varied or known[:1]
     chosen = [wanted] if isinstance(wanted, str) else list(wanted)
-    if not 1 <= len(chosen) <= 2 or not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
-        raise ValueError(f"parameters={wanted!r}: expected one or two of {', '.join(known)}.")
+    if not chosen or not set(chosen) <= set(known) or len(set(chosen)) < len(chosen):
+        raise ValueError(f"parameters={wanted!r}: expected one or more of {', '.join(known)}, each once.")
     return chosen
 
 

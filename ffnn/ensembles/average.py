@@ -39,7 +39,7 @@ class Targets:
 
     def __init__(self, y: Any, is_classifier: bool) -> None:
         self.classes: list[Array] = []
-        self.kind = "numbers"
+        self.kind: str = "numbers"
         if not is_classifier:
             return
         if type_of_target(y, input_name="y") == "multilabel-indicator":

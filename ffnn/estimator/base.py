@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.utils import Tags
+from sklearn.utils import Tags, estimator_html_repr
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ffnn._utils._private import check_y
@@ -20,6 +20,7 @@ from ffnn.estimator.fittable import Fittable
 from ffnn.estimator.fitted import Fitted
 from ffnn.estimator.hidden_layers import HiddenLayersMixin
 from ffnn.estimator.onnx import OnnxMixin
+from ffnn.estimator.picture import picture
 from ffnn.model import Array, Model, State
 from ffnn.network import Network
 from ffnn.plugins import registry
@@ -146,6 +147,10 @@ class BaseMLP(OnnxMixin, HiddenLayersMixin, Fittable):
 
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         return Fittable._get_fitted_attr_html(Without(self, "model_"), doc_link)
+
+    def _html_repr(self) -> str:
+        """Return scikit-learn's HTML, and a picture of the network."""
+        return f"{estimator_html_repr(self)}{picture(self)}"
 
     # -- scikit-learn's protocol ----------------------------------------------------------------------------------
 

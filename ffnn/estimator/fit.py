@@ -24,6 +24,7 @@ from ffnn.training.interrupt import deferred_interrupt
 from ffnn.training.listeners import Listener, Listeners, MonitorListener, Run
 from ffnn.training.progress_bar import EpochProgressBar
 from ffnn.training.stopping import TrainingLossStopping
+from ffnn.training.unscaled import warn_of_scale
 from ffnn.training.validation import Validation, ValidationListener
 
 __all__ = ["Fit"]
@@ -76,7 +77,7 @@ class Fit:
         data = Data.of(draft, settings, self._arguments, dtype, reset=self._begins)
         data = self._begin(data, dtype) if self._begins else self._go_on(data)
         data, order = data.normalized(draft.network_.output, self._class_weight, partial=partial)
-        stop = draft.n_iter_ + (1 if partial else settings.n_epochs)
+        stop = draft.n_iter_ + (1 if partial else settings.epochs_for(len(order)))
         self._go_on_where_paused(data)
         epochs = range(draft.n_iter_, stop)
         with one_at_a_time(draft):  # a monitor or a scorer has the draft, and must not train it
@@ -188,7 +189,7 @@ class Fit:
             batch_size=settings.batch_size,
             schedule=settings.schedule,
             # a schedule ends with the training; single epochs are those of a training of n_epochs
-            horizon=settings.n_epochs if given.partial else epochs.stop,
+            horizon=settings.epochs_for(len(order)) if given.partial else epochs.stop,
             weight_decay=settings.weight_decay,
             root_seed=fitted.root_seed,
             on_epoch=on_epoch,
@@ -206,6 +207,8 @@ class Fit:
                     loop.check_finite()
                     if not interrupted():
                         listeners.end()
+                        if not given.partial:
+                            warn_of_scale(data.X, network.output, targets[order], data.weight[order], history.loss[-1])
                 except Exception as error:
                     if interrupted():  # Ctrl-C must not be lost: callers that fit in a loop go on after an error
                         raise KeyboardInterrupt("interrupted; the estimator is as it was before") from error
@@ -217,16 +220,12 @@ class Fit:
             sizes.clear()
 
     def _pause(self, data: Data, model: Model, listeners: Listeners) -> FitPaused:
-        """Return what ends this call, whose state is kept if another call can go on from it."""
-        control, history = self._control, self._history
-        control.note(history)
-        control.paused = None
+        """Return what ends this call; its state is kept if another call can go on from it."""
+        paused = None
         if self._settings.solver.stochastic and listeners.can_go_on:
-            seed = self._draft._fitted.root_seed
-            control.paused = PausedState(
-                hash_of(data.arrays), seed, model.get_state(), copy.deepcopy(history), listeners.memories()
-            )
-        return FitPaused()
+            seed, history = self._draft._fitted.root_seed, copy.deepcopy(self._history)
+            paused = PausedState(hash_of(data.arrays), seed, model.get_state(), history, listeners.memories())
+        return self._control.pause(self._history, paused)
 
     def _checked_targets(self, data: Data, targets: Array, order: Array) -> dict[str, Any]:
         """Refuse targets that are not finite once encoded; return what may be too large where a training diverges."""

@@ -42,8 +42,8 @@ class Fitted:
     """
 
     def __init__(self, network: Network, solver: Solver, root_seed: int, state: State | None = None) -> None:
-        self.network = network
-        self.solver = solver
+        self.network: Network = network
+        self.solver: Solver = solver
         self.root_seed = root_seed
         self._state = state
         self._model: Model | None = None

@@ -51,7 +51,7 @@ class Settings:
 
     hidden_units: tuple[int, ...]
     batch_size: int
-    n_epochs: int
+    n_epochs: int | None
     dropout: float | None
     activation: Any
     block: tuple[str | Layer, ...]
@@ -87,7 +87,7 @@ class Settings:
         return cls(
             hidden_units=check_units(e.hidden_units),
             batch_size=check_batch_size(e.batch_size),
-            n_epochs=solver.n_epochs
+            n_epochs=None
             if isinstance(e.n_epochs, str) and e.n_epochs == "auto"
             else check_integer("n_epochs", e.n_epochs, "It is the number of passes over the data; or use 'auto'."),
             dropout=check_rate("dropout", e.dropout) or None,
@@ -112,6 +112,10 @@ class Settings:
     def stopping(self) -> EarlyStopping:
         """Return a fresh :class:`EarlyStopping`."""
         return EarlyStopping(self.n_iter_no_change, self.tol)
+
+    def epochs_for(self, n_rows: int) -> int:
+        """Return ``n_epochs``; for ``"auto"`` what the solver takes for so many training rows."""
+        return self.solver.epochs_for(-(-n_rows // self.batch_size)) if self.n_epochs is None else self.n_epochs
 
     def check_monitor(self, monitor: Any) -> None:
         """Refuse a monitor that cannot be called."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 
 from ffnn._utils.atomic_files import check_kind, replacing
 from ffnn._utils.checks import unknown_name
-from ffnn.builders._engines import import_engine
+from ffnn.builder import can_be_found
+from ffnn.builders._engines import import_engine, keras_backend
 from ffnn.estimator.builders import builder_of
-from ffnn.exceptions import ExportError
+from ffnn.exceptions import EngineNotInstalledError, ExportError
 from ffnn.exporting.fitted import FittedPipeline
 from ffnn.ops import NumpyOps
 from ffnn.output import Output
@@ -54,10 +56,13 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
         If the estimator is not fitted.
     ExportError
         If it cannot be exported in that format; the message gives an alternative. (It is a ``ValueError``.)
+    EngineNotInstalledError
+        If the format needs an engine that is not installed: TensorFlow for a SavedModel, Keras's backend for a Keras
+        file.
     TypeError, ValueError
         If an argument is invalid.
     ImportError
-        If a library that the format needs is not installed.
+        If another library that the format needs is not installed.
     OSError
         If the model cannot be written to ``path``.
     """
@@ -66,6 +71,7 @@ def export(estimator: Any, path: str | os.PathLike[str], format: str | None = No
     fitted.check_rows(X)
     if name != "onnx":
         fitted.check_alone(name)
+    _check_engine(name)
     if name != "keras":
         _check_output(fitted.network.output)
     write = _WRITERS[name]
@@ -113,6 +119,21 @@ def _check_folder(target: Path) -> None:
             )
     elif target.exists():
         raise FileExistsError(f"{target} is a file; a SavedModel is a folder. Name another path, or remove the file.")
+
+
+def _check_engine(format: str) -> None:
+    """Refuse a format whose engine is not installed, before anything is written."""
+    if format == "savedmodel" and not can_be_found("tensorflow"):
+        raise EngineNotInstalledError(
+            "format='savedmodel' needs tensorflow, which is not installed. Install it with: python -m pip install "
+            "'tensorflow', which has releases for Python 3.11 to 3.13. Or use format='onnx'."
+        )
+    backend = keras_backend()
+    if format == "keras" and "keras" not in sys.modules and not can_be_found(backend):
+        raise EngineNotInstalledError(
+            f"format='keras': Keras runs on {backend!r}, which is not installed. Install it, or name another backend "
+            "before Keras is imported: export KERAS_BACKEND=jax. Or use format='onnx'."
+        )
 
 
 def _check_output(output: Output) -> None:

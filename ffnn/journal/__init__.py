@@ -1,1 +1,1 @@
-"""``ffnn journal show``: what a journal says of the searches that it records."""
+"""``ffnn journal``: what a journal says of the searches that it records, for people and for other tools."""

@@ -89,6 +89,7 @@ def _search(metas: list[dict[str, Any]]) -> dict[str, Any]:
         "id": metas[0].get("search"),
         "function": metas[0].get("function"),
         "estimator": metas[0].get("estimator"),
+        "n_folds": metas[0].get("n_folds"),
         "scores": scores,
         "parameters": list(dict.fromkeys(name for meta in metas for name in meta.get("parameters") or ())),
         "n_tasks": len(metas),

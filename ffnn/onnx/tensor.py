@@ -97,7 +97,6 @@ class OnnxTensor:
     """
 
     __array_ufunc__ = None  # an array on the left defers to this class's operators
-    __hash__ = None  # type: ignore[assignment]  # == makes a tensor
 
     def __init__(self, graph: Graph, name: str, like: Array) -> None:
         self.graph = graph

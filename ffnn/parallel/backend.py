@@ -127,7 +127,7 @@ class FfnnBackend(ParallelBackendBase):
             own._clear()
             own._is_configured = True
             raise FallbackToBackend(own)
-        self.parallel = parallel
+        self.parallel: Any = parallel
         self._aborted = False
         return self.effective_n_jobs(n_jobs)
 

@@ -39,12 +39,12 @@ class ForeignExecutor(BaseExecutor):
         """The number of tasks that can run at the same time; one per CPU if the executor does not say."""
         return int(getattr(self.wrapped, "n_workers", None) or cpu_count())
 
-    n_workers_left = _forwarded("n_workers_left")
-    n_hosts = _forwarded("n_hosts")
-    n_left_out = _forwarded("n_left_out")
-    n_retries = _forwarded("n_retries")
-    bytes_sent = _forwarded("bytes_sent")
-    dashboard_link = _forwarded("dashboard_link")
+    n_workers_left: property = _forwarded("n_workers_left")
+    n_hosts: property = _forwarded("n_hosts")
+    n_left_out: property = _forwarded("n_left_out")
+    n_retries: property = _forwarded("n_retries")
+    bytes_sent: property = _forwarded("bytes_sent")
+    dashboard_link: property = _forwarded("dashboard_link")
 
     def prepare(self) -> None:
         """Call the executor's own ``prepare``, if it has one."""

@@ -32,8 +32,8 @@ HOOKS: Final[dict[Kind, str]] = {
 }
 """The hook of each kind, in the order of the listing."""
 
-hookspec = pluggy.HookspecMarker(GROUP)
-hookimpl = pluggy.HookimplMarker(GROUP)
+hookspec: Final[pluggy.HookspecMarker] = pluggy.HookspecMarker(GROUP)
+hookimpl: Final[pluggy.HookimplMarker] = pluggy.HookimplMarker(GROUP)
 """Marks a function as one of the hooks below: ``@ffnn.plugins.hookimpl``."""
 
 

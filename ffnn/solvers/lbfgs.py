@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import scipy.optimize
@@ -41,14 +41,16 @@ class LBFGS(Solver):
         The largest number of evaluations of the loss in each iteration's line search.
     """
 
-    dtype = "float64"
+    dtype: ClassVar[str | None] = "float64"
     stochastic = False
-    n_epochs = 200  # scikit-learn's
 
     def __init__(self, memory: int = 10, tol: float = 1e-5, max_evaluations: int = 20) -> None:
         self.memory = memory
         self.tol = tol
         self.max_evaluations = max_evaluations
+
+    def epochs_for(self, n_batches: int) -> int:
+        return 200  # scikit-learn's limit of iterations
 
     def check(self) -> None:
         remedy = "It is the number of past steps remembered; 10 is usual."

@@ -7,5 +7,5 @@ from pathlib import Path
 import pytest
 
 # makes failed assertions show their values
-modules = (file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
-pytest.register_assert_rewrite(*(f"ffnn.testing.{name}" for name in modules))
+_modules = (file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
+pytest.register_assert_rewrite(*(f"ffnn.testing.{name}" for name in _modules))

@@ -77,7 +77,7 @@ def place() -> tuple[int, int]:
     return os.getpid(), threading.get_ident()
 
 
-def meet(folder: Path, me: int, other: int, patience: float) -> bool:
+def meet(folder: Path, me: int, other: int, patience: float = 60.0) -> bool:
     (folder / str(me)).touch()
     wait_for((folder / str(other)).exists, patience)
     return True

@@ -51,7 +51,7 @@ class ExecutorSuite(Suite):
 
     same_machine = True
     n_tries = 3
-    patience = 60.0
+    patience: float = 60.0
 
     def make(self, n_workers: int) -> Executor:
         """Make an executor with ``n_workers`` workers; to be implemented."""

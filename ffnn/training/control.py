@@ -122,6 +122,12 @@ class FitControl:
         """Return whether a fit of `n_epochs` is to pause after `n_done`."""
         return n_done == self.pause_after and n_done < n_epochs
 
+    def pause(self, history: History, paused: PausedState | None) -> FitPaused:
+        """Take over the curves and the state of a fit that pauses; return what ends its call."""
+        self.note(history)
+        self.paused = paused
+        return FitPaused()
+
     def note(self, history: History) -> None:
         """Take over the curves of a fit that has paused or ended."""
         self.curves = history.curves()

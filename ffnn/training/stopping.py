@@ -28,8 +28,8 @@ class EarlyStopping:
         self._patience = patience
         self._tol = tol
         self._without = 0
-        self.best = -np.inf
-        self.best_epoch = -1
+        self.best: float = -np.inf
+        self.best_epoch: int = -1
 
     def update(self, epoch: int, value: float) -> tuple[bool, bool]:
         """Take an epoch's value; return whether it is the best so far, and whether to stop."""

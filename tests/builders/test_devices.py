@@ -35,7 +35,7 @@ X, y = load_iris(return_X_y=True)
 found = {}
 
 def fit(device):
-    estimator = MLPClassifier((5,), builder=builder, device=device, dropout=0.3, random_state=0).fit(X, y)
+    estimator = MLPClassifier((5,), n_epochs=10, builder=builder, device=device, dropout=0.3, random_state=0).fit(X, y)
     found[device] = estimator, estimator._current_model()._variables.weights
 
 for device in (None, "cpu", "cpu:1"):

@@ -67,12 +67,46 @@ def test_many_values_of_both_are_coloured_points():
 def test_over_other_parameters_the_best_is_shown():
     grid = {"max_depth": [1, 2], "criterion": ["gini", "entropy"], "min_samples_leaf": [1, 60]}
     search = GridSearchCV(TREE, grid, cv=3).fit(X, Y)
-    with pytest.raises(ValueError, match="varied 3, criterion, max_depth, min_samples_leaf; expected the names of one"):
-        SearchDisplay.from_search(search)
     _, means, _ = points(SearchDisplay.from_search(search, parameters="max_depth").ax_.containers[0])
     results = search.cv_results_
     for depth, mean in zip((1, 2), means, strict=True):
         assert mean == results["mean_test_score"][results["param_max_depth"] == depth].max()
+
+
+def test_from_three_parameters_on_each_candidate_crosses_an_axis_for_each():
+    grid = {"max_depth": [1, 2, 4], "criterion": ["gini", "entropy"], "min_samples_leaf": [1, 10, 100]}
+    search = GridSearchCV(TREE, grid, cv=3).fit(X, Y)
+    display = SearchDisplay.from_search(search)
+    results = search.cv_results_
+    names = [text.get_text() for text in display.ax_.get_xticklabels()]
+    assert names == ["criterion", "max_depth", "min_samples_leaf", "score"]
+    failed, lines = display.ax_.collections
+    assert len(failed.get_segments()) == 0
+    order = np.argsort(results["mean_test_score"], kind="stable")  # the best on top
+    np.testing.assert_array_equal(lines.get_array(), results["mean_test_score"][order])
+    heights = np.array([segment[:, 1] for segment in lines.get_segments()])
+    for i, places in enumerate(({"gini": 0, "entropy": 1}, {1: 0, 2: 1 / 3, 4: 1}, {1: 0, 10: 0.5, 100: 1})):
+        np.testing.assert_allclose(heights[:, i], [places[results["params"][k][names[i]]] for k in order])
+    assert (heights[0, 3], heights[-1, 3]) == (0, 1)
+    texts = [text.get_text() for text in display.ax_.texts]
+    assert texts[:8] == ["gini", "entropy", "1", "2", "4", "1", "10", "100"]
+    assert display.figure_.axes[1].get_ylabel() == "score"
+
+
+def test_a_candidate_that_failed_ends_before_the_score():
+    grid = {"max_depth": [1, -5], "criterion": ["gini", "entropy"], "min_samples_leaf": [1, 2]}
+    search = GridSearchCV(TREE, grid, cv=2, error_score=np.nan)
+    with pytest.warns(Warning, match="fits failed"):
+        search.fit(X, Y)
+    failed, lines = SearchDisplay.from_search(search).ax_.collections
+    assert [len(segment) for segment in failed.get_segments()] == [3] * 4
+    assert [len(segment) for segment in lines.get_segments()] == [4] * 4
+
+
+def test_it_has_the_constructor_of_scikit_learns_displays():
+    search = GridSearchCV(TREE, {"max_depth": [1, 2]}, cv=2).fit(X, Y)
+    display = SearchDisplay.from_estimator(search, parameters="max_depth")
+    np.testing.assert_array_equal(display.means, search.cv_results_["mean_test_score"])
 
 
 def test_several_metrics_and_failed_candidates():
@@ -117,5 +151,5 @@ def test_what_is_no_search_is_refused():
         SearchDisplay.from_search(GridSearchCV(TREE, {"max_depth": [1]}))
     search = GridSearchCV(TREE, {"max_depth": [1, 2]}, cv=2).fit(X, Y)
     for wrong in ("depth", [], ["max_depth", "max_depth"]):
-        with pytest.raises(ValueError, match="parameters=.*expected one or two of max_depth"):
+        with pytest.raises(ValueError, match="parameters=.*expected one or more of max_depth"):
             SearchDisplay.from_search(search, parameters=wrong)

@@ -95,6 +95,18 @@ def test_this_machine_is_looked_at_unless_another_executor_is_named():
     assert done.stdout.endswith("\nThe host can be used: 1 worker.\n")
 
 
+@pytest.mark.slow
+def test_a_gpu_that_tensorflow_does_not_find_is_told_in_its_words():
+    done = doctor("--json", "--n-workers", 1, CUDA_VISIBLE_DEVICES="0")  # there is none
+    (host,) = json.loads(done.stdout)["hosts"]
+    (warning,) = [warning for warning in host["warnings"] if "TensorFlow" in warning]
+    assert warning.startswith("it has 1 GPU, of which TensorFlow finds none: ")
+    assert "cuda" in warning.lower().partition("finds none")[2].partition("install cuda")[0]
+    assert "I0000" not in warning
+    assert "tensorflow[and-cuda]" in warning
+    assert done.returncode == 0  # its processors can be used
+
+
 def test_programs_read_json():
     done = doctor("--json", "--n-workers", 1)
     data = json.loads(done.stdout)

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 import ffnn
 from ffnn import MLPClassifier, MLPRegressor
-from ffnn.exceptions import ExportError
+from ffnn.exceptions import EngineNotInstalledError, ExportError
 from ffnn.output import Output
 from ffnn_plugins.outputs.regression import RegressionOutput
 
@@ -142,6 +142,21 @@ def test_onnx_that_is_not_installed(fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "skl2onnx", None)
     with pytest.raises(ImportError, match=r"python -m pip install 'ffnn\[onnx\]'"):
         ffnn.export(fitted, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("model", r"format='savedmodel' needs tensorflow, which is not installed\. Install it with: .*format='onnx'"),
+        ("model.keras", r"format='keras': Keras runs on 'tensorflow', which is not installed\. .*KERAS_BACKEND=jax"),
+    ],
+)
+def test_an_engine_that_is_not_installed(fitted, path, message, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    with pytest.raises(EngineNotInstalledError, match=message):
+        ffnn.export(fitted, tmp_path / path)
     assert not list(tmp_path.iterdir())
 
 

@@ -131,7 +131,7 @@ def test_json_has_the_curves_and_what_was_pruned(pruned_run, capsys):
     assert counts == (12, 12, 0, len(stopped))
     best, *losers = found["candidates"]
     assert best["parameters"] == search.best_params_
-    assert best["mean"]["score"] == search.best_score_
+    assert best["mean"]["score"] == pytest.approx(search.best_score_)
     assert (best["n_pruned"], best["pruned_after"]) == (0, [])
     fit = ffnn.MLPClassifier((8,), n_epochs=9, early_stopping=True, n_iter_no_change=9, random_state=0)
     train, _ = next(iter(StratifiedKFold(2).split(X, y)))

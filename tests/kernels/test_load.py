@@ -31,7 +31,7 @@ def test_a_fit_goes_another_way_where_there_is_no_library(monkeypatch):
     steps = []
     for units in (8, 9):  # another width, as the program of the first one is kept
         layer = SparseInput("stored")
-        fitted = MLPClassifier((units,), builder="tf", input_layer=layer, dtype="float32", random_state=0).fit(X, Y)
+        fitted = MLPClassifier((units,), n_epochs=2, builder="tf", input_layer=layer, dtype="float32").fit(X, Y)
         steps.append(fitted.model_.describe()["runner"])
         monkeypatch.setattr(sparse_adam, "load", lambda name: None)
     assert steps == ["KernelRunner", "GraphRunner"]

@@ -32,16 +32,16 @@ class Folder:
     def __init__(self) -> None:
         prefix = os.path.join(tempfile.gettempdir(), f"ffnn-{os.getuid()}-")
         _sweep(prefix)
-        self.path = tempfile.mkdtemp(prefix=os.path.basename(prefix))
+        self.path: str = tempfile.mkdtemp(prefix=os.path.basename(prefix))
         self._lock = os.open(os.path.join(self.path, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.data = os.path.join(self.path, "data")
+        self.data: str = os.path.join(self.path, "data")
         os.mkdir(self.data)
         os.chmod(self.data, 0o755)  # the parent folder keeps others out; containers mount only this one
         shared = os.path.join(self.path, "shared")
         os.mkdir(shared)
         os.chmod(shared, 0o777)  # a container's account is another one, which the parent keeps out elsewhere
-        self.supervisor = os.path.join(self.path, "supervisor.py")
+        self.supervisor: str = os.path.join(self.path, "supervisor.py")
 
     def drop(self, name: str) -> None:
         """Delete data from the store."""

@@ -57,7 +57,7 @@ class Digests:
     """
 
     def __init__(self, keep: bool = False, counted: Callable[[Any, Attributes], Attributes] | None = None) -> None:
-        self.code = CodeDigests(self._walk)
+        self.code: CodeDigests = CodeDigests(self._walk)
         self._keeps = keep
         self._counted = counted or (lambda _, attributes: attributes)
         self._kept: dict[Any, tuple[Any, bytes]] = {}

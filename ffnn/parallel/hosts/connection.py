@@ -66,7 +66,7 @@ class Connection:
         self._silence = silence
         self._changed = threading.Condition()
         self._outgoing = Outgoing(process.stdin)
-        self.store = Shipping(self)
+        self.store: Shipping = Shipping(self)
         self._channels: dict[int, Process] = {}
         self._puts: dict[int, Callable[[str | None], None]] = {}
         self._numbers = itertools.count(1)

@@ -48,13 +48,14 @@ class Host:
         self._connection: Connection | None = None
         self._facts: Facts | None = None
         self._breaker = Breaker()
-        self.slots = [Breaker() for _ in range(provisioner.n_workers)]  # the failures of each worker's starts
+        # the failures of each worker's starts
+        self.slots: list[Breaker] = [Breaker() for _ in range(provisioner.n_workers)]
         self._fit = False  # whether the agent is connected and the host passed its check
         self._closed = False
         self._sent_before = 0
-        self.n_connections = 0
+        self.n_connections: int = 0
         self.report: Report | None = None  # its versions, if they were checked
-        self.has_worked = False
+        self.has_worked: bool = False
 
     @property
     def name(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from ffnn.exceptions import HostError
 from ffnn.parallel.hosts.provisioner import AGENT, Command, Facts, Provisioner, spawn
@@ -28,8 +29,8 @@ class LocalHost(Provisioner):
     """
 
     name = "localhost"
-    lease = None  # the end of a pipe is always noticed, however busy the client is
-    inherited_environment = os.environ
+    lease: float | None = None  # the end of a pipe is always noticed, however busy the client is
+    inherited_environment: Mapping[str, str] | None = os.environ
 
     def __init__(self, n_workers: int, n_threads: int | None = None) -> None:
         self.n_workers = n_workers

@@ -39,8 +39,8 @@ class Outgoing:
         self._changed = threading.Condition()
         self._backlog: collections.deque[memoryview] = collections.deque()
         self._closed = False
-        self.n_bytes = 0
-        self.n_taken = 0
+        self.n_bytes: int = 0
+        self.n_taken: int = 0
         os.set_blocking(pipe.fileno(), False)
         threading.Thread(target=self._serve, name="ffnn-writer", daemon=True).start()
 

@@ -43,8 +43,8 @@ class Journal:
             )
         if not isinstance(reuse_unseeded, bool | np.bool_):
             raise TypeError(f"reuse_unseeded must be True or False; got {reuse_unseeded!r}. Leave it out for False.")
-        self.path = Path(path)
-        self.reuse_unseeded = bool(reuse_unseeded)
+        self.path: Path = Path(path)
+        self.reuse_unseeded: bool = bool(reuse_unseeded)
         self._lock = threading.Lock()
         self._store: Store | None = None
         self._pid = 0

@@ -47,7 +47,7 @@ class JournalFolder:
     def __init__(self, path: Path, *, any_owner: bool = False) -> None:
         self.path = path
         self._any_owner = any_owner
-        self.n_damaged = 0
+        self.n_damaged: int = 0
         self._ends: dict[str, int] = {}  # up to where each file was read
 
     def check(self) -> None:

@@ -18,7 +18,7 @@ import sysconfig
 from typing import Any
 
 MARKER = "ffnn-versions "
-PACKAGES = {
+PACKAGES: dict[str, tuple[str, ...]] = {
     # the first installed name counts; all of these provide the package `tensorflow`
     "tensorflow": (
         "tensorflow",

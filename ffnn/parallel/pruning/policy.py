@@ -82,12 +82,12 @@ class SuccessiveHalving(PruningPolicy):
     """
 
     def __init__(self, factor: int = 3, first_epoch: int = 2, monitor: str = "validation_loss") -> None:
-        self.factor = check_count("factor", factor, 2)
-        self.first_epoch = check_count("first_epoch", first_epoch, 1)
+        self.factor: int = check_count("factor", factor, 2)
+        self.first_epoch: int = check_count("first_epoch", first_epoch, 1)
         if monitor not in MONITORS:
             known = ", ".join(map(repr, MONITORS))
             raise ValueError(f"monitor must be one of {known}; got {monitor!r}.")
-        self.monitor = monitor
+        self.monitor: str = monitor
 
     def __repr__(self) -> str:
         return f"SuccessiveHalving(factor={self.factor}, first_epoch={self.first_epoch}, monitor={self.monitor!r})"

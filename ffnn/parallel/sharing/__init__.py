@@ -1,1 +1,1 @@
-"""Transformers that are fitted once for the same parameters and data: in a process, or by all workers of a host."""
+"""Transformers that are fitted once for the same parameters and data: in a process, or by all workers."""

@@ -67,7 +67,7 @@ def cached(transformer: Any) -> CachedTransformer:
     ``make_pipeline`` names the step ``cachedtransformer``, as the parameters of a grid then begin; ``Pipeline`` takes a
     name of yours.
 
-    In a pool with ``share=True``, the workers of a host share what they compute, and nothing need be wrapped.
+    In a pool with ``share=True``, the workers share what they compute, and nothing need be wrapped.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from typing import Any
 
 from ffnn.exceptions import TaskPicklingError
 from ffnn.parallel.sharing.store import LEAST_SIZE, Store
+from ffnn.parallel.tasks import exchange
 from ffnn.parallel.tasks.task import pack, unpack
 from ffnn.parallel.tasks.wire import Buffer
 
@@ -20,12 +21,16 @@ __all__ = ["FolderStore"]
 
 _ALIGNMENT = 64  # bytes; of arrays in a file
 _COUNT = struct.Struct("!Q")
+_RATE = 10_000_000  # bytes a second that are sent between hosts at least, as over 100 Mbit/s
 
 
 class FolderStore(Store):
     """A store in a folder that several processes use. Arrays are mapped into memory, copy on write.
 
     A file appears whole or not at all. Locks are the system's own (``flock``), which ends them with their process.
+
+    In a worker, what this host lacks may come from another one, and what is computed here goes to the others, if that
+    takes less time than to compute it again.
 
     Parameters
     ----------
@@ -38,6 +43,7 @@ class FolderStore(Store):
     def __init__(self, folder: str | os.PathLike[str], limit: int) -> None:
         super().__init__(limit)
         self._folder = Path(folder)
+        self._wanted: set[str] = set()  # what other hosts wait for while it is computed
 
     def _find(self, name: str) -> tuple[Any, bool] | None:
         path = self._folder / name
@@ -68,22 +74,44 @@ class FolderStore(Store):
                 buffers = pack(value, "a fitted transformer")
         if sum(map(len, buffers)) > self.limit:
             buffers = ()
-        part = self._folder / f"{name}.part"
         sizes = list(map(len, buffers))
         head = _COUNT.pack(len(sizes)) + struct.pack(f"!{len(sizes)}Q", *sizes) if buffers else b""
+        return self._write(name, [head, *buffers]) and bool(buffers)
+
+    def _write(self, name: str, pieces: Sequence[Buffer]) -> bool:
+        """Write a file of pieces, each of which is aligned; return whether there was room."""
+        part = self._folder / f"{name}.part"
         try:
-            self._make_room(max(sum(sizes), LEAST_SIZE))
+            self._make_room(max(sum(map(len, pieces)), LEAST_SIZE))
             with part.open("wb") as file:
-                file.write(head)
-                for buffer in buffers:
+                for piece in pieces:
                     file.write(bytes(-file.tell() % _ALIGNMENT))
-                    file.write(buffer)
+                    file.write(piece)
             part.replace(self._folder / name)
         except OSError:  # the disk is full: who needs it next computes it
             with contextlib.suppress(OSError):
                 part.unlink()
             return False
-        return bool(buffers)
+        return True
+
+    def _fetch(self, name: str) -> tuple[Any, bool] | None:
+        data, wanted = exchange.ask(name)
+        if wanted:
+            self._wanted.add(name)
+        if data is None or len(data) > self.limit or not self._write(name, [data]):
+            return None
+        return self._find(name)
+
+    def _offer(self, name: str, seconds: float) -> None:
+        if name not in self._wanted:
+            return
+        self._wanted.discard(name)
+        data = None
+        with contextlib.suppress(OSError, ValueError):  # it was dropped just now
+            path = self._folder / name  # an empty one tells the others that it must not be shared
+            if path.stat().st_size <= seconds * _RATE:
+                data = path.read_bytes()
+        exchange.tell(name, data)
 
     def _make_room(self, size: int) -> None:
         """Drop what was used least recently, until there is room for so many bytes."""

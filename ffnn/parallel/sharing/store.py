@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,11 +43,26 @@ class Store(abc.ABC):
         found = self._find(name)
         if found is None:
             with self._alone(name):
-                found = self._find(name)
+                found = self._find(name) or self._fetch(name)
                 if found is None:
-                    value, shareable = make()
-                    return value, self._keep(name, value, shareable)
+                    return self._compute(name, make)
         return found if found[1] else (make()[0], False)
+
+    def _compute(self, name: str, make: Callable[[], tuple[Any, bool]]) -> tuple[Any, bool]:
+        start, kept = time.perf_counter(), False
+        try:
+            value, shareable = make()
+            kept = self._keep(name, value, shareable)
+        finally:
+            self._offer(name, time.perf_counter() - start if kept else 0.0)
+        return value, kept
+
+    def _fetch(self, name: str) -> tuple[Any, bool] | None:
+        """Get a value from elsewhere and return as :meth:`_find` does; by default there is nothing elsewhere."""
+        return None
+
+    def _offer(self, name: str, seconds: float) -> None:  # noqa: B027 - optional
+        """Offer a value elsewhere that took so many seconds to compute; 0 if it is not kept."""
 
     @abc.abstractmethod
     def _find(self, name: str) -> tuple[Any, bool] | None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ffnn.builders._gpus import gpu_failure
 from ffnn.exceptions import HostError, HostWarning, WorkerStartError
 from ffnn.executor import BaseExecutor, Task
 from ffnn.parallel.agent.facts import facts
@@ -60,6 +61,8 @@ class Diagnosis:
         The CPUs and the bytes of memory that its workers share, and the bytes that are free where data is stored.
     gpus : tuple of str or None
         Its GPUs.
+    gpu_failure : str or None
+        What TensorFlow says there as it finds none of them; None if it finds one.
     skew : float or None
         Seconds by which its clock is ahead of this machine's.
     """
@@ -74,6 +77,7 @@ class Diagnosis:
     memory: int | None = None
     disk: int | None = None
     gpus: tuple[str, ...] | None = None
+    gpu_failure: str | None = None
     skew: float | None = None
 
     @property
@@ -94,6 +98,11 @@ class Diagnosis:
             found.append(
                 f"only {self.disk / 2**20:.0f} MiB are free where data is stored. Free some, or set TMPDIR there to "
                 "a folder that has more."
+            )
+        if self.gpus and self.gpu_failure is not None:
+            found.append(
+                f"it has {plural(len(self.gpus), 'GPU')}, of which TensorFlow finds none: {self.gpu_failure}. Install "
+                "CUDA's libraries there (python -m pip install 'tensorflow[and-cuda]'), or set CUDA_VISIBLE_DEVICES=-1."
             )
         if self.cpus is not None and self.n_workers > self.cpus:
             found.append(f"its {self.n_workers} workers share {plural(self.cpus, 'CPU')}. Fewer workers are faster.")
@@ -155,7 +164,7 @@ def _diagnose(host: Host, found: Diagnosis, start_timeout: float) -> None:
         begin = time.monotonic()
         there = _try_worker(host, start_timeout)
         found.worker_seconds = time.monotonic() - begin
-        found.report = there["report"]
+        found.report, found.gpu_failure = there["report"], there["gpu_failure"]
     except Exception as error:
         found.error = error
         found.report = host.report
@@ -181,7 +190,7 @@ def _try_worker(host: Host, start_timeout: float) -> dict[str, Any]:
     worker = Worker(f"{host.name}-doctor", host.launch(0), start_timeout, said.append)
     try:
         worker.wait_until_ready()
-        packed = pack(Task(look_here), "a look at the worker")
+        packed = pack(Task(_look_from_inside), "a look at the worker")
         _, result = open_outcome(worker.run(packed, start_timeout), "a look at the worker")
         worker.stop()
         there: dict[str, Any] = result()
@@ -199,7 +208,7 @@ def diagnose_tasks(executor: BaseExecutor, name: str) -> Diagnosis:
     found = Diagnosis(name, executor.n_workers)
     start = time.monotonic()
     try:
-        future = executor.submit(look_here)
+        future = executor.submit(_look_from_inside)
         done, _ = concurrent.futures.wait([future], _PROBE)
         if not done:
             future.cancel()
@@ -233,6 +242,12 @@ def look_here() -> dict[str, Any]:
         "gpus": tuple(known["gpus"]),
         "time": known["time"],
     }
+
+
+def _look_from_inside() -> dict[str, Any]:
+    """Return the properties of a worker's machine, and why TensorFlow finds no GPU if there is one."""
+    found = look_here()
+    return found | {"gpu_failure": gpu_failure() if found["gpus"] else None}
 
 
 def describe_seconds(seconds: float) -> str:

@@ -22,6 +22,7 @@ from ffnn.parallel.hosts.provisioner import Provisioner
 from ffnn.parallel.options import check_count, check_seconds
 from ffnn.parallel.output import report_dropped_output
 from ffnn.parallel.slots.diagnosis import Diagnosis, diagnose_hosts
+from ffnn.parallel.slots.exchange import Exchange
 from ffnn.parallel.slots.host_group import HostGroup, each_host
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
@@ -100,8 +101,9 @@ class SlotExecutor(Executor):
         self._queue = Queue()
         self._host_group = HostGroup(self._hosts, self._queue, min_workers)
         self._logs = Logs(logs)
+        exchange = Exchange(len(self._hosts))
         self._slots = [
-            Slot(host, index, self._queue, limits, self._logs)
+            Slot(host, index, self._queue, limits, self._logs, exchange)
             for index in range(max((where.n_workers for where in provisioners), default=0))
             for host in self._hosts  # in turn, so that the first tasks meet every host
             if index < host.provisioner.n_workers
@@ -168,7 +170,7 @@ class SlotExecutor(Executor):
             raise
 
     def share(self) -> None:
-        """Share fitted transformers among the workers of each host; called before the first worker starts."""
+        """Share fitted transformers among all workers; called before the first one starts."""
         for host in self._hosts:
             host.provisioner.shares = True
 

@@ -45,8 +45,8 @@ class Item:
     ) -> None:
         self.name = name
         self.future = future
-        self.settle = settle or future.settle
-        self.take_event = take_event or functools.partial(events.take_event, future)
+        self.settle: Callable[[Message], object] = settle or future.settle
+        self.take_event: Callable[[Message], object] = take_event or functools.partial(events.take_event, future)
         self.deaths = 0  # workers that died while they ran it
         self.idle_deaths = 0  # workers that died before they started it
         self.began: float | None = None
@@ -93,7 +93,7 @@ class Queue:
         self._closed = False
         self._n_open = 0  # items whose futures are not done, wherever they are
         self._refusal: BaseException | None = None
-        self.n_retries = 0
+        self.n_retries: int = 0
 
     def put(self, item: Item, *, first: bool = False) -> None:
         """Add an item at the end, or again at the front."""

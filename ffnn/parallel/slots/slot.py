@@ -12,6 +12,7 @@ from ffnn.executor import Future
 from ffnn.parallel.hosts.host import Host
 from ffnn.parallel.hosts.shipping import DataChangedError
 from ffnn.parallel.options import TaskLimits, check_seconds
+from ffnn.parallel.slots.exchange import Exchange
 from ffnn.parallel.slots.logs import Logs
 from ffnn.parallel.slots.queue import Item, Queue
 from ffnn.parallel.slots.worker import Worker, WorkerGone, without_addresses
@@ -57,20 +58,25 @@ class Slot:
         The limits of a task and its worker.
     logs : Logs
         The logs of the workers' standard error.
+    exchange : Exchange
+        What hosts compute for each other.
     """
 
-    def __init__(self, host: Host, index: int, queue: Queue, limits: SlotLimits, logs: Logs) -> None:
+    def __init__(
+        self, host: Host, index: int, queue: Queue, limits: SlotLimits, logs: Logs, exchange: Exchange
+    ) -> None:
         self._name = f"{host.name}-{index}"
         self._host = host
         self._index = index
         self._queue = queue
         self._limits = limits
         self._logs = logs
+        self._exchange = exchange
         self._worker: Worker | None = None
         self._current: Future[Any] | None = None
         self._lock = threading.Lock()  # guards the two above against cancelling threads
         self._thread: threading.Thread | None = None
-        self.n_tasks = 0
+        self.n_tasks: int = 0
 
     def start_thread(self) -> None:
         """Start the thread, if it does not run yet.
@@ -146,7 +152,8 @@ class Slot:
         except ExecutorError:
             self._queue.pass_on(_PATIENCE)
             return None
-        worker = Worker(self._name, process, self._limits.start_timeout, self._logs.writer(self._name))
+        log = self._logs.writer(self._name)
+        worker = Worker(self._name, process, self._limits.start_timeout, log, self._exchange)
         with self._lock:
             self._worker = worker
         died = False

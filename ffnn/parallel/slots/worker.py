@@ -8,11 +8,13 @@ import re
 import signal
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.hosts.remote import Process
 from ffnn.parallel.hosts.tail import Tail
 from ffnn.parallel.output import STDERR, STDOUT
+from ffnn.parallel.slots.exchange import Exchange
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
 __all__ = ["Worker", "WorkerGone", "describe_exit", "without_addresses"]
@@ -56,11 +58,21 @@ class Worker:
         Seconds until it must be ready.
     log : callable
         Called with its output on standard error.
+    exchange : Exchange, optional
+        What hosts compute for each other; by default it computes all for itself.
     """
 
-    def __init__(self, name: str, process: Process, start_timeout: float, log: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        process: Process,
+        start_timeout: float,
+        log: Callable[[bytes], None],
+        exchange: Exchange | None = None,
+    ) -> None:
         self.name = name
-        self.n_tasks = 0
+        self._exchange = exchange or Exchange(1)
+        self.n_tasks: int = 0
         self._start_timeout = start_timeout
         self._ready = False
         self._process = process
@@ -186,6 +198,7 @@ class Worker:
             raise WorkerGone(started) from None
         finally:
             self._take_event = _ignore
+            self._exchange.leave(self)
 
     def end(self) -> None:
         """End the process and what it runs, without waiting; from any thread."""
@@ -206,7 +219,7 @@ class Worker:
         self._process.wait(_END)
 
     def _receive(self, deadline: float | None) -> Message:
-        """Wait for a message; print the output and pass on the events of the task that arrive before it."""
+        """Wait for a message; deal with the task's output, events and questions that arrive before it."""
         while True:
             kind, buffers = self._channel.receive(deadline)
             if kind is Kind.OUTPUT:
@@ -214,6 +227,10 @@ class Worker:
                 stream.write(decoder.decode(buffers[1]))
             elif kind in (Kind.EVENT, Kind.CALLBACK):
                 self._take_event((kind, buffers))
+            elif kind is Kind.ASK:
+                self._exchange.ask(bytes(buffers[0]).decode(), self, partial(self._channel.send, Kind.ANSWER))
+            elif kind is Kind.TELL:
+                self._exchange.tell(bytes(buffers[0]).decode(), buffers[1] if len(buffers) > 1 else None)
             else:
                 return kind, buffers
             if deadline is not None and time.monotonic() > deadline:  # there may always be more

@@ -15,13 +15,14 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ffnn.parallel.tasks import time_limit
 from ffnn.parallel.tasks.events import EventStream, of_process, pack_event
 from ffnn.parallel.tasks.imports import watch_imports
-from ffnn.parallel.tasks.wire import Buffer, Kind, PipeChannel
+from ffnn.parallel.tasks.wire import Buffer, Kind, Message, PipeChannel
 
 __all__ = ["main"]
 
@@ -44,9 +45,11 @@ def _serve() -> None:
     import joblib
 
     from ffnn.parallel.tasks.callbacks import relay_to
+    from ffnn.parallel.tasks.exchange import ask_through
     from ffnn.parallel.tasks.task import run_packed
 
     time_limit.enforce(lambda seconds, option: channel.send(Kind.LIMIT, [repr(seconds).encode(), option.encode()]))
+    ask_through(channel)
     relay_to(lambda message: channel.send(Kind.CALLBACK, message))
     watch_imports(lambda paused: channel.send(Kind.PAUSED if paused else Kind.RESUMED))
     # a worker is one slot: nested joblib calls run in sequence, unless the task names a backend
@@ -59,6 +62,8 @@ def _serve() -> None:
                 return
             if kind is Kind.STOP:
                 return
+            if kind is Kind.ANSWER:  # to a question that was given up
+                continue
             channel.send(Kind.STARTED)
             with of_process(EventStream(channel.send_event)):
                 message = run_packed(buffers)
@@ -71,12 +76,40 @@ def _serve() -> None:
 
 
 class _LockedChannel(PipeChannel):
-    """A channel on which several threads may send: a task's threads may print, and report events."""
+    """A channel on which several threads may send and ask: a task's threads may print, and report events."""
 
     def __init__(self, source: int, sink: int) -> None:
         super().__init__(source, sink)
         self._lock = threading.RLock()
+        self._reading = threading.Lock()
+        self._unread: list[Message] = []
         self._pid = os.getpid()
+
+    def receive(self, deadline: float | None = None) -> Message:
+        with self._reading:
+            return self._unread.pop() if self._unread else super().receive(deadline)
+
+    def ask(self, name: str, patience: float) -> Sequence[Buffer] | None:
+        if not self._reading.acquire(blocking=False):  # another thread asks, or waits for the next task
+            return None
+        try:
+            self.send(Kind.ASK, [name.encode()])
+            until = time.monotonic() + patience
+            while not self._unread and self.wait(until - time.monotonic()):
+                kind, buffers = super().receive()
+                if kind is not Kind.ANSWER:  # the task is over, and this is a thread that it has left
+                    self._unread.append((kind, buffers))
+                elif bytes(buffers[0]) == name.encode():  # not that of a question that was given up
+                    return buffers[1:]
+        except (OSError, EOFError):  # the parent is gone
+            pass
+        finally:
+            self._reading.release()
+        return None
+
+    def tell(self, name: str, data: Buffer | None) -> None:
+        with contextlib.suppress(OSError):
+            self.send(Kind.TELL, [name.encode(), *([] if data is None else [data])])
 
     def send(self, kind: Kind, buffers: Iterable[Buffer] = ()) -> None:
         if os.getpid() != self._pid:  # a process that a task forked must not use this channel

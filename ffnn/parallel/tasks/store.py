@@ -54,7 +54,7 @@ class MissingDataError(ExecutorError):
 
     def __init__(self, names: Sequence[str], folder: str | None = None) -> None:
         super().__init__(tuple(names), folder)
-        self.names = tuple(names)
+        self.names: tuple[str, ...] = tuple(names)
         self.folder = folder
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import enum
 import os
+import select
 import struct
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -23,7 +24,7 @@ _MOST_BUFFERS = 512  # at most IOV_MAX (1024 on Linux) can be written at once
 
 
 class Kind(enum.IntEnum):
-    """The kinds of messages; the parent sends TASK and STOP, the child all others."""
+    """The kinds of messages; the parent sends TASK, STOP and ANSWER, the child all others."""
 
     READY = 1  # the child has started and takes tasks
     TASK = 2
@@ -37,6 +38,9 @@ class Kind(enum.IntEnum):
     EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
     CALLBACK = 11  # the address of a socket for scikit-learn's callbacks, its key, and a message for it
     LIMIT = 12  # the task is to be ended after so many seconds, by an option of that name
+    ASK = 13  # the name of a value that another host may have
+    ANSWER = 14  # the name, whether to tell of it when it is computed, and the value if another host has it
+    TELL = 15  # the name of a value that was computed, and the value if it is for other hosts
 
 
 Message: TypeAlias = tuple[Kind, list[Buffer]]
@@ -140,3 +144,9 @@ class PipeChannel(Channel):
 
     def _read(self, deadline: float | None) -> bytes:
         return self._reader.read(self._source)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for something to read; return whether there is."""
+        poll = select.poll()
+        poll.register(self._source, select.POLLIN)
+        return bool(self._ahead or poll.poll(max(seconds, 0.0) * 1000))

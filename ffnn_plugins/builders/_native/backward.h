@@ -1,5 +1,15 @@
 /* The backward pass: gradients with respect to each stage's input and weights, and the solver's steps. */
 
+/* Write the losses of a thread's share of the rows, and their gradients times `share`. */
+static void losses(const struct work *w, REAL share, int me) {
+    const struct scratch *scratch = &w->scratch;
+    const struct scored scored = {
+        .scores = scratch->y[scratch->n_stages - 1], .n_rows = scratch->n_rows, .share = share,
+        .losses = scratch->losses, .gradients = scratch->gradients[0],
+        .scratch = scratch->rows + me * n_panels(w->net->loss.n_outputs) * PANEL * 2 * N_LANES};
+    losses_of(&w->net->loss, &w->truth, &scored, w->n * me / w->team.n, w->n * (me + 1) / w->team.n);
+}
+
 INLINE void multiply(REAL *restrict d, const REAL *restrict by, int64_t n) {
     EACH(n) d[c] *= by[c];
 }
@@ -22,10 +32,14 @@ static void affine_backward(const struct work *w, int64_t s, int64_t last, const
     const int64_t n_rows = w->scratch.n_rows;
     const REAL factor = (REAL)stage->factor;
     REAL *transposed = w->scratch.transposed + me * w->scratch.width * PANEL;
-    for (int64_t q = me; q < n_panels(stage->n_inputs); q += w->team.n) {
-        transpose(stage->weight.value, stage->n_inputs, stage->n_outputs, q * PANEL, transposed);
-        for (int64_t i = 0, n; i < w->n; i += n) {
-            n = tile_rows(w->n - i);
+    int64_t held = -1; /* the number of the panel in `transposed` */
+    MY_PIECES(n_panels(stage->n_inputs) * n_groups(w)) {
+        const int64_t q = piece / n_groups(w), first = piece % n_groups(w) * GROUP;
+        const int64_t end = smaller(first + GROUP, w->n);
+        if (q != held) transpose(stage->weight.value, stage->n_inputs, stage->n_outputs, q * PANEL, transposed);
+        held = q;
+        for (int64_t i = first, n; i < end; i += n) {
+            n = tile_rows(end - i);
             REAL *tile = to + (q * n_rows + i) * PANEL;
             rows_tile(from + i * PANEL, n_rows, stage->n_outputs, transposed, NULL, tile, (int)n,
                       vecs_of(stage->n_inputs, q));
@@ -50,7 +64,7 @@ static void bias_gradient(const struct work *w, const struct stage *stage, const
                           int64_t p) {
     REAL gradient[PANEL];
     sum_columns(gradients + p * w->scratch.n_rows * PANEL, w->n, (REAL)stage->bias_rate, gradient);
-    use_gradient(purpose, &w->step, &stage->bias, p * PANEL, gradient, PANEL);
+    use_gradient(purpose, &w->step, &stage->bias, p * PANEL, gradient, PANEL, vecs_of(stage->n_outputs, p));
 }
 
 static void affine_gradient(const struct work *w, int64_t s, const REAL *gradients, enum purpose purpose, int me) {
@@ -58,18 +72,17 @@ static void affine_gradient(const struct work *w, int64_t s, const REAL *gradien
     const int64_t n_rows = w->scratch.n_rows;
     const REAL *x = entering(w, s), factor = (REAL)stage->factor;
     REAL gradient[ROWS * PANEL];
-    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
-        bias_gradient(w, stage, gradients, purpose, p);
-        for (int64_t q = 0; q < n_panels(stage->n_inputs); q++) {
-            const int64_t width = width_of(stage->n_inputs, q);
-            for (int64_t k = 0, n; k < width; k += n) {
-                n = tile_rows(width - k);
-                columns_tile(x + q * n_rows * PANEL + k, gradients + p * n_rows * PANEL, w->n, gradient, (int)n,
-                             vecs_of(stage->n_outputs, p));
-                if (factor != 1) EACH(n * PANEL) gradient[c] *= factor;
-                use_gradient(purpose, &w->step, &stage->weight, (p * stage->n_inputs + q * PANEL + k) * PANEL, gradient,
-                             n * PANEL);
-            }
+    const int64_t panels = n_panels(stage->n_inputs);
+    MY_PIECES(n_panels(stage->n_outputs) * panels) {
+        const int64_t p = piece / panels, q = piece % panels, width = width_of(stage->n_inputs, q);
+        const int n_vecs = vecs_of(stage->n_outputs, p);
+        if (!q) bias_gradient(w, stage, gradients, purpose, p);
+        for (int64_t k = 0, n; k < width; k += n) {
+            n = tile_rows(width - k);
+            columns_tile(x + q * n_rows * PANEL + k, gradients + p * n_rows * PANEL, w->n, gradient, (int)n, n_vecs);
+            if (factor != 1) EACH(n * PANEL) gradient[c] *= factor;
+            use_gradient(purpose, &w->step, &stage->weight, (p * stage->n_inputs + q * PANEL + k) * PANEL, gradient,
+                         n * PANEL, n_vecs);
         }
     }
 }
@@ -93,7 +106,7 @@ static void columns_backward(const struct work *w, int64_t s, REAL *gradients, e
                     d[c] *= x[c] > 0 ? 1 : factors[c];
                 }
             }
-        if (purpose != NOTHING) use_gradient(purpose, &w->step, &stage->weight, p * PANEL, gradient, PANEL);
+        if (purpose != NOTHING) use_gradient(purpose, &w->step, &stage->weight, p * PANEL, gradient, PANEL, vecs_of(stage->n_outputs, p));
     }
 }
 
@@ -130,7 +143,7 @@ static void layer_norm_gradient(const struct work *w, int64_t s, const REAL *gra
         for (int64_t i = 0; i < w->n; i++)
             for (int64_t c = 0; c < PANEL; c++)
                 gradient[c] += d[i * PANEL + c] * (x[i * PANEL + c] - saved[2 * i]) * saved[2 * i + 1];
-        use_gradient(purpose, &w->step, &stage->weight, p * PANEL, gradient, PANEL);
+        use_gradient(purpose, &w->step, &stage->weight, p * PANEL, gradient, PANEL, vecs_of(stage->n_outputs, p));
         bias_gradient(w, stage, gradients, purpose, p);
     }
 }

@@ -63,7 +63,7 @@ static void step_within_norm(struct work *w, double bound, int me) {
             if (!weight->value) continue;
             const int64_t size = size_of(net->stages + s, weight), chunk = 64 * PANEL;
             for (int64_t at = me * chunk; at < size; at += w->team.n * chunk)
-                take_step(&w->step, weight, at, weight->gradient + at, smaller(chunk, size - at));
+                take_step(&w->step, weight, at, weight->gradient + at, smaller(chunk, size - at), 2);
         }
     wait_for_team(&w->team);
 }
@@ -90,14 +90,13 @@ static void *train(void *argument) {
         if (!job->me) begin_step(w, plan, b);
         wait_for_team(&w->team);
         forward(w, job->me);
-        if (!job->me) {
-            const double total_weight = total_weight_of(loss, &w->truth, w->n);
-            const REAL share = total_weight ? (REAL)(1 / total_weight) : 0;
-            job->total_weight += total_weight;
-            job->total += loss_of(loss, &w->truth, w->scratch.y[w->net->n_stages - 1], w->scratch.n_rows, w->n, share,
-                                  w->scratch.gradients[0], w->scratch.rows);
-        }
+        const double total_weight = total_weight_of(loss, &w->truth, w->n);
+        losses(w, total_weight ? (REAL)(1 / total_weight) : 0, job->me);
         wait_for_team(&w->team);
+        if (!job->me) {
+            job->total += sum_of(w->scratch.losses, w->n);
+            job->total_weight += total_weight;
+        }
         const int by_norm = isfinite(plan->clip_norm);
         backward(w, by_norm ? KEEP : STEP, 0, job->me);
         if (by_norm) step_within_norm(w, plan->clip_norm, job->me);
@@ -154,8 +153,8 @@ int ffnn_gradient(const struct network *net, const struct data *data, int64_t n_
     for (; w.truth.first < n_rows; w.truth.first += w.n) {
         w.n = smaller(w.scratch.n_rows, n_rows - w.truth.first);
         forward(&w, 0);
-        result[0] += loss_of(&net->loss, &w.truth, w.scratch.y[net->n_stages - 1], w.scratch.n_rows, w.n, 1,
-                             w.scratch.gradients[0], w.scratch.rows);
+        losses(&w, 1, 0);
+        result[0] += sum_of(w.scratch.losses, w.n);
         result[1] += total_weight_of(&net->loss, &w.truth, w.n);
         backward(&w, ADD, 0, 0);
     }

@@ -11,7 +11,7 @@ struct team {
 };
 
 /* Sleeping and waking takes about as long as this many checks whether the others have arrived. */
-#define LOOKS 300
+#define LOOKS 500
 
 /* Wait for the other threads: spin first, since they arrive soon if each has a processor, then sleep. */
 static void wait_for_team(struct team *team) {
@@ -50,6 +50,14 @@ struct work {
     uint32_t seeds[2];
     struct step step;
 };
+
+/* Loop over a thread's share of some pieces of work. */
+#define MY_PIECES(count) \
+    for (int64_t piece = (count) * me / w->team.n; piece < (count) * (me + 1) / w->team.n; piece++)
+
+/* A product has a piece for each panel of columns and each group of rows, so that narrow stages are shared, too. */
+#define GROUP (4 * ROWS)
+INLINE int64_t n_groups(const struct work *w) { return (w->n + GROUP - 1) / GROUP; }
 
 INLINE uint32_t mixed(uint32_t h) {
     h = (h ^ (h >> 16)) * 0x7feb352du;
@@ -182,10 +190,12 @@ static void affine_forward(const struct work *w, int64_t s, int64_t end, int me)
     const int64_t n_rows = w->scratch.n_rows;
     const REAL *x = entering(w, s), factor = (REAL)stage->factor, rate = (REAL)stage->bias_rate;
     const int plain = factor == 1 && rate == 1;
-    for (int64_t p = me; p < n_panels(stage->n_outputs); p += w->team.n) {
+    MY_PIECES(n_panels(stage->n_outputs) * n_groups(w)) {
+        const int64_t p = piece / n_groups(w), first = piece % n_groups(w) * GROUP;
+        const int64_t last = smaller(first + GROUP, w->n);
         const REAL *weight = stage->weight.value + p * stage->n_inputs * PANEL, *bias = stage->bias.value + p * PANEL;
-        for (int64_t i = 0, n; i < w->n; i += n) {
-            n = tile_rows(w->n - i);
+        for (int64_t i = first, n; i < last; i += n) {
+            n = tile_rows(last - i);
             REAL *y = w->scratch.y[s] + (p * n_rows + i) * PANEL;
             rows_tile(x + i * PANEL, n_rows, stage->n_inputs, weight, plain ? bias : NULL, y, (int)n,
                       vecs_of(stage->n_outputs, p));

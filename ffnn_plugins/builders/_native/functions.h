@@ -87,6 +87,8 @@ INLINE int saves_derivative(int function) { return function == GELU || function 
 /* Loops over whole rows of a panel, so that the same vector code computes every value. Compilers would leave unrolled
  * loops scalar. */
 #define NOT_UNROLLED _Pragma("GCC unroll 1")
+/* A loop whose entries do not depend on each other, where a compiler would check at each turn. */
+#define INDEPENDENT _Pragma("GCC ivdep")
 #define EACH(count) \
     for (int64_t i = 0; i < (count); i += PANEL) NOT_UNROLLED for (int64_t c = i; c < i + PANEL; c++)
 

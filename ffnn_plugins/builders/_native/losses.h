@@ -24,32 +24,45 @@ INLINE REAL shaped(const struct loss *l, REAL entropy, REAL *growth) {
     return power * entropy;
 }
 
-/* Return the loss of a row of scores, and write its gradients. */
-static REAL softmax_loss(const struct loss *l, const REAL *restrict row, int32_t target, REAL *restrict gradients) {
-    const int64_t n = l->n_outputs;
+#define EACH_LANE NOT_UNROLLED for (int64_t r = 0; r < N_LANES; r++)
+
+/* Write the losses of N_LANES rows, and their gradients, from the scores: entry j of row r is at j * N_LANES + r. */
+static void softmax_losses(const struct loss *l, const REAL *restrict scores, const int32_t *target,
+                           REAL *restrict gradients, REAL *restrict losses) {
+    const int64_t n = l->n_outputs, size = n * N_LANES;
     const REAL smoothing = (REAL)l->smoothing, each = smoothing / (REAL)n;
-    REAL highest = row[0], sum = 0, loss = 0, growth, pull = 0;
-    for (int64_t j = 1; j < n; j++) highest = row[j] > highest ? row[j] : highest;
-    for (int64_t j = 0; j < n; j++) gradients[j] = exp_of(row[j] - highest);
-    for (int64_t j = 0; j < n; j++) sum += gradients[j];
-    const REAL log_sum = LOG(sum) + highest;
+    REAL highest[N_LANES], sums[N_LANES], logs[N_LANES], growth[N_LANES], pull[N_LANES];
+    EACH_LANE highest[r] = scores[r];
+    for (int64_t j = N_LANES; j < size; j += N_LANES)
+        EACH_LANE highest[r] = scores[j + r] > highest[r] ? scores[j + r] : highest[r];
+    EACH_LANE sums[r] = 0;
+    for (int64_t j = 0; j < size; j += N_LANES) {
+        EACH_LANE gradients[j + r] = exp_of(scores[j + r] - highest[r]);
+        EACH_LANE sums[r] += gradients[j + r];
+    }
+    for (int64_t r = 0; r < N_LANES; r++) logs[r] = LOG(sums[r]) + highest[r];
     if (!smoothing) {
-        loss = shaped(l, log_sum - row[target], &growth);
-        for (int64_t j = 0; j < n; j++) gradients[j] *= growth / sum;
-        gradients[target] -= growth;
-        return loss;
+        for (int64_t r = 0; r < N_LANES; r++)
+            losses[r] = shaped(l, logs[r] - scores[target[r] * N_LANES + r], growth + r);
+        EACH_LANE pull[r] = growth[r] / sums[r];
+        for (int64_t j = 0; j < size; j += N_LANES) EACH_LANE gradients[j + r] *= pull[r];
+        for (int64_t r = 0; r < N_LANES; r++) gradients[target[r] * N_LANES + r] -= growth[r];
+        return;
     }
-    for (int64_t j = 0; j < n; j++) {
-        const REAL share = each + (j == target ? 1 - smoothing : 0);
-        loss += share * shaped(l, log_sum - row[j], &growth);
-        pull += share * growth;
+    for (int64_t r = 0; r < N_LANES; r++) {
+        losses[r] = pull[r] = 0;
+        for (int64_t j = 0; j < n; j++) {
+            const REAL share = each + (j == target[r] ? 1 - smoothing : 0);
+            losses[r] += share * shaped(l, logs[r] - scores[j * N_LANES + r], growth + r);
+            pull[r] += share * growth[r];
+        }
+        for (int64_t j = 0; j < n; j++) {
+            const REAL share = each + (j == target[r] ? 1 - smoothing : 0);
+            REAL *gradient = gradients + j * N_LANES + r;
+            shaped(l, logs[r] - scores[j * N_LANES + r], growth + r);
+            *gradient = *gradient / sums[r] * pull[r] - share * growth[r];
+        }
     }
-    for (int64_t j = 0; j < n; j++) {
-        const REAL share = each + (j == target ? 1 - smoothing : 0);
-        shaped(l, log_sum - row[j], &growth);
-        gradients[j] = gradients[j] / sum * pull - share * growth;
-    }
-    return loss;
 }
 
 /* Return the loss of an entry under a sigmoid, and its gradient. */
@@ -125,22 +138,53 @@ static double total_weight_of(const struct loss *l, const struct truth *t, int64
     return total_weight;
 }
 
-/* Return the sum of a batch's losses, and write their gradients times `share`; `scratch` holds two rows of scores. */
-static double loss_of(const struct loss *l, const struct truth *t, const REAL *scores, int64_t n_rows, int64_t n,
-                      REAL share, REAL *gradients, REAL *scratch) {
+/* The scores of a batch, and where its losses and their gradients go. */
+struct scored {
+    const REAL *scores;
+    int64_t n_rows;
+    REAL share; /* by which the gradients are multiplied */
+    REAL *losses, *gradients;
+    REAL *scratch; /* 2 * N_LANES rows of scores */
+};
+
+/* The losses of rows of classes: N_LANES rows at a time, since few classes would fill no vector. */
+static void class_losses(const struct loss *l, const struct truth *t, const struct scored *s, int64_t i, int64_t end) {
+    const int64_t n = l->n_outputs, width = n_panels(n) * PANEL;
+    REAL *scores = s->scratch, *gradients = scores + width * N_LANES, losses[N_LANES];
+    for (int64_t rows; i < end; i += rows) {
+        rows = smaller(N_LANES, end - i);
+        int32_t target[N_LANES] = {0};
+        for (int64_t r = 0; r < N_LANES; r++) {
+            const int64_t from = smaller(r, rows - 1) + i; /* the last row again where there are fewer */
+            target[r] = ((const int32_t *)t->targets)[row_of(t, from)];
+            for (int64_t j = 0; j < n; j++)
+                scores[j * N_LANES + r] = s->scores[(j / PANEL * s->n_rows + from) * PANEL + j % PANEL];
+        }
+        softmax_losses(l, scores, target, gradients, losses);
+        for (int64_t r = 0; r < rows; r++) {
+            const REAL weight = t->weight[row_of(t, i + r)], factor = weight * s->share;
+            s->losses[i + r] = losses[r] * weight;
+            for (int64_t p = 0; p < n_panels(n); p++) {
+                REAL *out = s->gradients + (p * s->n_rows + i + r) * PANEL;
+                for (int64_t c = 0; c < PANEL; c++) out[c] = 0;
+                for (int64_t c = 0; c < width_of(n, p); c++) out[c] = gradients[(p * PANEL + c) * N_LANES + r] * factor;
+            }
+        }
+    }
+}
+
+/* The losses of rows of numbers, entry by entry. */
+static void number_losses(const struct loss *l, const struct truth *t, const struct scored *s, int64_t i, int64_t end) {
     const int64_t width = n_panels(l->n_outputs) * PANEL;
-    REAL *row = scratch, *gradient = scratch + width;
-    double total = 0;
+    REAL *row = s->scratch, *gradient = row + width;
     for (int64_t c = 0; c < width; c++) gradient[c] = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (; i < end; i++) {
         const int64_t at = row_of(t, i);
         const REAL weight = t->weight[at], *target = (const REAL *)t->targets + at * t->n_targets;
-        REAL factor = weight * share, loss = 0;
+        REAL factor = weight * s->share, loss = 0;
         for (int64_t c = 0; c < width; c += PANEL)
-            memcpy(row + c, scores + (c / PANEL * n_rows + i) * PANEL, PANEL * sizeof(REAL));
-        if (l->kind == SOFTMAX) {
-            loss = softmax_loss(l, row, ((const int32_t *)t->targets)[at], gradient);
-        } else if (l->kind == SIGMOID_CROSS_ENTROPY) {
+            memcpy(row + c, s->scores + (c / PANEL * s->n_rows + i) * PANEL, PANEL * sizeof(REAL));
+        if (l->kind == SIGMOID_CROSS_ENTROPY) {
             for (int64_t j = 0; j < l->n_outputs; j++) {
                 const REAL counts = known(l, target, j);
                 if (!counts) {
@@ -158,11 +202,21 @@ static double loss_of(const struct loss *l, const struct truth *t, const REAL *s
             }
             loss /= (REAL)l->n_outputs;
         }
-        total += (double)(loss * weight);
+        s->losses[i] = loss * weight;
         for (int64_t c = 0; c < width; c += PANEL) {
-            REAL *out = gradients + (c / PANEL * n_rows + i) * PANEL;
+            REAL *out = s->gradients + (c / PANEL * s->n_rows + i) * PANEL;
             for (int64_t k = 0; k < PANEL; k++) out[k] = gradient[c + k] * factor;
         }
     }
+}
+
+/* Write the losses of the rows from `i` to `end`, and their gradients. */
+static void losses_of(const struct loss *l, const struct truth *t, const struct scored *s, int64_t i, int64_t end) {
+    (l->kind == SOFTMAX ? class_losses : number_losses)(l, t, s, i, end);
+}
+
+INLINE double sum_of(const REAL *losses, int64_t n) {
+    double total = 0;
+    for (int64_t i = 0; i < n; i++) total += (double)losses[i];
     return total;
 }

@@ -45,7 +45,8 @@ struct scratch {
     REAL **saved;      /* for the backward pass: derivatives, dropout's factors, or the mean and scale of each row */
     REAL *gradients[2]; /* of the loss with respect to a stage's output; alternating */
     REAL *transposed;  /* a panel of weights for each thread */
-    REAL *rows;        /* two rows of scores */
+    REAL *rows;        /* 2 * N_LANES rows of scores for each thread */
+    REAL *losses;      /* of each row */
     void *memory;
 };
 
@@ -120,7 +121,8 @@ static size_t lay_out(struct scratch *scratch, const struct network *net, int n_
         TAKE(scratch->gradients[1], n * width);
         TAKE(scratch->transposed, n_threads * width * PANEL);
     }
-    TAKE(scratch->rows, 2 * n_panels(net->loss.n_outputs) * PANEL);
+    TAKE(scratch->rows, n_threads * n_panels(net->loss.n_outputs) * PANEL * 2 * N_LANES);
+    TAKE(scratch->losses, n);
 #undef TAKE
     return used;
 }

@@ -50,5 +50,5 @@ def test_rates_rows_and_batches_share_one_traced_program():
             first = len(traces)
     assert first > 0
     assert len(traces) == first
-    MLPClassifier((5,), activation=activation, random_state=0, dtype="float32").fit(X, y)
+    MLPClassifier((5,), activation=activation, n_epochs=10, random_state=0, dtype="float32").fit(X, y)
     assert len(traces) > first

@@ -67,7 +67,7 @@ def test_a_wave_is_learned_that_raw_numbers_hide(builder):
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_the_frequencies_are_learned(builder):
     X = np.random.default_rng(0).normal(size=(60, 2))
-    new = MLPRegressor((4,), input_layer=PLRInput(4), builder=builder, random_state=0)
+    new = MLPRegressor((4,), n_epochs=10, input_layer=PLRInput(4), builder=builder, random_state=0)
     first = state_of(new.fit(X, X[:, 0])).weights["input.frequencies"]
     later = state_of(new.set_params(n_epochs=20).fit(X, X[:, 0])).weights["input.frequencies"]
     assert np.abs(later - first).min() > 0
@@ -97,7 +97,7 @@ def test_all_builders_train_the_same(lite, dtype, tolerance):
 
 def test_the_public_keras_model_predicts_the_same():
     X = np.random.default_rng(0).normal(size=(60, 3))
-    model = MLPRegressor((4,), input_layer=PLRInput(4), builder="keras", random_state=0).fit(X, X[:, 0])
+    model = MLPRegressor((4,), n_epochs=10, input_layer=PLRInput(4), builder="keras", random_state=0).fit(X, X[:, 0])
     np.testing.assert_allclose(model.model_.predict(X, verbose=0)[:, 0], model.predict(X), rtol=1e-5, atol=1e-6)
 
 

@@ -123,7 +123,9 @@ def test_resumed_equals_uninterrupted(builder):
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_rows_of_no_weight_are_not_there(builder):
     def fit(X, y, weight):
-        return MLPRegressor((6,), block=BLOCK, builder=builder, batch_size=90, random_state=0).fit(X, y, weight)
+        return MLPRegressor((6,), block=BLOCK, n_epochs=10, builder=builder, batch_size=90, random_state=0).fit(
+            X, y, weight
+        )
 
     far = np.vstack([X, 1e6 + X])
     one = fit(X, X[:, 0], None)

@@ -1,0 +1,6 @@
+import pickle
+from typing import Any
+
+class Pickler(pickle.Pickler): ...
+
+def __getattr__(name: str) -> Any: ...
