@@ -114,8 +114,10 @@ def run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> types.Modu
     main = types.ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
     output = io.StringIO()
     before = None
+    loaded = set(sys.modules)
     for block in blocks(page):
         if block.title:
             path = folder / block.title
@@ -132,4 +134,7 @@ def run(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> types.Modu
         elif block.runs:
             run_commands(block, page, folder)
         before = block if block.runs and block.language == "python" and not block.title else None
+    for name in set(sys.modules) - loaded:  # the page's own modules
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
     return main
