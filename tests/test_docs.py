@@ -84,13 +84,14 @@ def hosts_of_the_page(own_ssh_network, tmp_path, monkeypatch):
 @pytest.fixture
 def pods_of_the_page(tmp_path, monkeypatch):
     """Let ``kubectl exec -i POD -- python3 ...`` start this Python here."""
+    command(tmp_path / "bin/python3", f'exec {sys.executable} "$@"')
     run_here = f'[ "$1 $2 $4 $5" = "exec -i -- python3" ] && shift 5 && exec {sys.executable} "$@"'
     command(tmp_path / "bin/kubectl", run_here)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
 
 
 def command(path: Path, line: str) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"#!/bin/sh\n{line}\n")
     path.chmod(0o755)
 
