@@ -123,18 +123,19 @@ def test_all_workers_are_killed_and_come_back(cluster: Cluster, options: Options
 
 
 def test_all_workers_are_killed_and_none_comes_back(cluster: Cluster, options: Options) -> None:
-    with DaskExecutor(**options, start_timeout=3) as executor:
+    # time for a client on a busy machine to hear of the worker that comes at the end
+    with DaskExecutor(**options, start_timeout=10) as executor:
         futures = [executor.submit(time.sleep, 60) for _ in range(20)]
         wait_for(lambda: len(cluster.children()) == 2, "two children")
         start = time.monotonic()
         for program in cluster.workers:
             program.kill()
         for future in futures:
-            error = future.exception(20)
+            error = future.exception(30)
             assert isinstance(error, HostError)
             assert "no threads for tasks" in str(error)
             assert "start_timeout" in str(error)
-        assert time.monotonic() - start < 15
+        assert time.monotonic() - start < 25
         wait_for(lambda: not cluster.children(), "no children")
         # nobody is left who could have put it away but the agents
         wait_for(lambda: not cluster.leftovers(), "no folders")
