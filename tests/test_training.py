@@ -110,13 +110,13 @@ def test_epochs_are_counted_from_where_they_start():
     assert not run.end_epoch(0.5)
     run.end_epoch(0.25)
     run.finish(9.0)
-    assert calls == [(3, 0.5), (4, 0.25)]
+    assert calls == [(3, 0.5, None), (4, 0.25, None)]
 
 
 def test_a_run_without_an_epoch_is_recorded_once():
     calls = []
     training(lambda *call: calls.append(call)).finish(0.75)
-    assert calls == [(3, 0.75)]
+    assert calls == [(3, 0.75, None)]
 
 
 @pytest.mark.parametrize("loss", [np.nan, np.inf])
