@@ -66,6 +66,11 @@ class FitPlan:
     spent: float = 0.0
     reports: bool = False
 
+    @property
+    def seconds_left(self) -> float | None:
+        """The seconds that the fit may still take; None for any."""
+        return None if self.timeout is None else max(self.timeout - self.spent, 0.0)
+
 
 class FollowedFit:
     """Calls the function by which scikit-learn fits and scores, and returns a :class:`FitOutcome`.
@@ -88,7 +93,7 @@ class FollowedFit:
         plan = self._plan
         self._plan = FitPlan()  # the arrays need not wait for the end of the call
         start = working_time()
-        limit = TimeLimit(None if plan.timeout is None else plan.timeout - plan.spent, plan.timeout)
+        limit = TimeLimit(plan.seconds_left, f"fit_timeout={plan.timeout:g}" if plan.timeout else "")
         reports = plan.reports
 
         def on_epoch(epoch: int, n_epochs: int, stats: dict[str, float]) -> None:
@@ -99,7 +104,7 @@ class FollowedFit:
         control = FitControl(estimator, pause_after=plan.pause_after, paused=plan.paused, on_epoch=on_epoch)
         del plan
         try:
-            with control.active():
+            with limit, control.active():
                 result = self.__wrapped__(*args, **kwargs)  # type: ignore[attr-defined]  # set by update_wrapper
         except FitPaused:
             return FitOutcome(None, control.curves, control.paused, working_time() - start)

@@ -14,6 +14,7 @@ from ffnn.exceptions import TaskTimeoutError, WorkerStartError
 from ffnn.parallel.hosts.remote import Process
 from ffnn.parallel.hosts.tail import Tail
 from ffnn.parallel.output import STDERR, STDOUT
+from ffnn.parallel.slots.clock import TaskClock
 from ffnn.parallel.slots.exchange import Exchange
 from ffnn.parallel.tasks.wire import Buffer, Channel, Kind, Message, head_of
 
@@ -151,8 +152,8 @@ class Worker:
         task : sequence of buffers
             A task packed by :func:`ffnn.parallel.tasks.task.pack_task`.
         timeout : float or None
-            Seconds that the task may take, not counting those in which it imports modules. The task may set a nearer
-            limit itself.
+            Seconds that the task may take, not counting those in which it imports modules. The task may set a limit
+            for a part of it itself.
         take_event : callable
             Called with each event that the task sends, and each message of a callback; raises nothing.
 
@@ -164,38 +165,33 @@ class Worker:
             If the task took too long; the process is gone then.
         """
         self.n_tasks += 1
-        started = False
         self._take_event = take_event
         # with hundreds of workers, needless wake-ups of threads would be most of a task's cost
         self._process.no_news = b"" if timeout is not None else _STARTED
+        clock = TaskClock(timeout, self._start_timeout)
         try:
             self._channel.send(Kind.TASK, task)
-            deadline: float | None = time.monotonic() + self._start_timeout
-            left, limit = timeout, f"task_timeout={timeout:g}" if timeout is not None else ""
             while True:
-                message = self._receive(deadline)
-                now = time.monotonic()
-                if message[0] in (Kind.RESULT, Kind.ERROR):
+                kind, buffers = message = self._receive(clock.deadline)
+                if kind in (Kind.RESULT, Kind.ERROR):
                     return message
-                if message[0] is Kind.PAUSED and left is not None and deadline is not None:
-                    left = max(deadline - now, 0.0)
-                    deadline = now + self._start_timeout
-                elif message[0] is Kind.LIMIT:
-                    started = True
-                    seconds, option = (bytes(buffer).decode() for buffer in message[1])
-                    if left is None or float(seconds) < left:
-                        left, limit, deadline = float(seconds), option, now + float(seconds)
-                elif message[0] in (Kind.STARTED, Kind.RESUMED):
-                    started = True
-                    deadline = None if left is None else now + left
+                if kind in (Kind.STARTED, Kind.RESUMED):
+                    clock.go()
+                elif kind is Kind.PAUSED:
+                    clock.pause()
+                elif kind is Kind.LIMIT:
+                    seconds, option = (bytes(buffer).decode() for buffer in buffers)
+                    clock.limit_fit(float(seconds), option)
         except TimeoutError:
             self.kill()
-            if not limit or not started:
-                raise WorkerGone(started) from None  # it did not even take the task: it is stopped, or swapped out
-            raise TaskTimeoutError(f"it took longer than {limit} seconds and was ended") from None
+            if clock.exceeded is None or not clock.started:
+                raise WorkerGone(
+                    clock.started
+                ) from None  # it did not even take the task: it is stopped, or swapped out
+            raise TaskTimeoutError(f"it took longer than {clock.exceeded} seconds and was ended") from None
         except (EOFError, OSError):
             self._wait_for_end()
-            raise WorkerGone(started) from None
+            raise WorkerGone(clock.started) from None
         finally:
             self._take_event = _ignore
             self._exchange.leave(self)

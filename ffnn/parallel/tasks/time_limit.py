@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ _enforcer: Callable[[float, str], None] | None = None
 
 
 def enforce(enforcer: Callable[[float, str], None]) -> None:
-    """Set what is told of a limit: the seconds after which to end this process, and the option that says so."""
+    """Set the function that has this process ended: after so many seconds, infinity for never, and by which option."""
     global _enforcer
     _enforcer = enforcer
 
@@ -26,7 +27,7 @@ def working_time() -> float:
 
 
 class TimeLimit:
-    """A limit of the time that a fit may take, not counting imports.
+    """A limit of the time that a fit may take, not counting imports; it holds within ``with``.
 
     A worker process is ended a few seconds later, whatever it is doing; in a worker thread only an estimator that
     reports its epochs is stopped.
@@ -34,16 +35,27 @@ class TimeLimit:
     Parameters
     ----------
     seconds : float or None
-        The time from now on; None for no limit.
-    shown : float or None
-        The limit that the user has set.
+        The time from the beginning of the context on; None for no limit.
+    option : str
+        The user's option with its value, for messages.
     """
 
-    def __init__(self, seconds: float | None, shown: float | None) -> None:
-        self._option = f"fit_timeout={shown:g}" if shown is not None else ""
-        self._until = None if seconds is None else working_time() + seconds
-        if seconds is not None and _enforcer is not None:
-            _enforcer(seconds + _GRACE, self._option)
+    def __init__(self, seconds: float | None, option: str = "") -> None:
+        self._seconds = seconds
+        self._option = option
+        self._until = math.inf
+
+    def __enter__(self) -> TimeLimit:
+        """Begin to count."""
+        if self._seconds is not None:
+            self._until = working_time() + self._seconds
+            self._enforce(self._seconds + _GRACE)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Lift the limit: what else the task does has none of this kind."""
+        if self._seconds is not None:
+            self._enforce(math.inf)
 
     def check(self) -> None:
         """Raise if the time is over.
@@ -53,5 +65,9 @@ class TimeLimit:
         TaskTimeoutError
             Which scikit-learn turns into ``error_score``.
         """
-        if self._until is not None and working_time() > self._until:
+        if working_time() > self._until:
             raise TaskTimeoutError(f"the fit took longer than {self._option} seconds and was ended")
+
+    def _enforce(self, seconds: float) -> None:
+        if _enforcer is not None:
+            _enforcer(seconds, self._option)

@@ -37,7 +37,7 @@ class Kind(enum.IntEnum):
     ERROR = 9
     EVENT = 10  # the kind of an event of the task, whether only its latest matters, and the pickled payload
     CALLBACK = 11  # the address of a socket for scikit-learn's callbacks, its key, and a message for it
-    LIMIT = 12  # the task is to be ended after so many seconds, by an option of that name
+    LIMIT = 12  # the seconds from now on after which the task is to be ended, and the option that says so
     ASK = 13  # the name of a value that another host may have
     ANSWER = 14  # the name, whether to tell of it when it is computed, and the value if another host has it
     TELL = 15  # the name of a value that was computed, and the value if it is for other hosts

@@ -17,6 +17,7 @@ from ffnn.parallel.hosts.local import LocalHost
 from ffnn.parallel.hosts.provisioner import Command
 from ffnn.parallel.slots.worker import Worker, WorkerGone, describe_exit
 from ffnn.parallel.tasks.task import open_outcome, pack
+from ffnn.parallel.tasks.time_limit import TimeLimit
 from ffnn.testing._tasks import gone
 
 pytestmark = pytest.mark.timeout(60)
@@ -50,8 +51,8 @@ def start(connection: Connection) -> Iterator[Start]:
         worker.kill()
 
 
-def run(worker: Worker, function: Callable[..., Any], *args: Any, timeout: float | None = None) -> Any:
-    return open_outcome(worker.run(pack(Task(function, args), "it"), timeout), "it")[1]()
+def run(worker: Worker, function: Callable[..., Any], *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:
+    return open_outcome(worker.run(pack(Task(function, args, kwargs), "it"), timeout), "it")[1]()
 
 
 @pytest.fixture
@@ -112,6 +113,40 @@ def test_a_timeout_ends_the_process(worker: Worker) -> None:
     with pytest.raises(TaskTimeoutError, match="longer than task_timeout=0.2 seconds"):
         run(worker, time.sleep, 300, timeout=0.2)
     assert gone(pid)
+
+
+def parts(*seconds: float, limit: float) -> str:
+    """Sleep for some times, with a limit for each; a process is ended five seconds after that."""
+    for part in seconds:
+        with TimeLimit(limit - 5.0, "part_timeout=1"):
+            time.sleep(part)
+    return "done"
+
+
+def test_a_task_may_limit_the_time_of_a_part(worker: Worker) -> None:
+    with pytest.raises(TaskTimeoutError, match="it took longer than part_timeout=1 seconds and was ended"):
+        run(worker, parts, 60.0, limit=0.5)
+    assert not worker.alive
+
+
+def test_a_limit_holds_for_its_part_alone(worker: Worker) -> None:
+    def several() -> str:
+        parts(0.7, 0.7, 0.7, limit=1.2)
+        time.sleep(1.5)
+        return "done"
+
+    assert run(worker, several) == "done"
+
+
+def test_a_part_gets_no_more_time_than_its_task(worker: Worker) -> None:
+    def late() -> str:
+        time.sleep(0.7)
+        return parts(60.0, limit=0.9)
+
+    start = time.monotonic()
+    with pytest.raises(TaskTimeoutError, match="task_timeout=1 "):
+        run(worker, late, timeout=1.0)
+    assert time.monotonic() - start < 5.0
 
 
 def test_a_stopped_worker_is_given_up_before_it_takes_a_task(start: Start) -> None:
