@@ -30,7 +30,7 @@ FIELD = """
     cached call memory pickled shared store transformer
     ensemble number result scorer target
     control halving outcome policy pruned pruning successive time
-    best candidate live running scale
+    best candidate clock counter live reporter running scale
     entry folder group importer kind layout reader runner setting sklearn writer
 """
 

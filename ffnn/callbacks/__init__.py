@@ -1,4 +1,4 @@
-"""What is told of the results of a pool: ``ffnn.pool(..., report=...)``."""
+"""Listeners to the results of a pool, for ``ffnn.pool(..., report=...)``."""
 
 from __future__ import annotations
 

@@ -88,8 +88,9 @@ class MLflowRuns(ResultListener):
                 raise TypeError(f"{name} must be a str; got {value!r} of type {type(value).__name__}.")
             if value is not None and not value.strip():
                 raise ValueError(f"{name} must not be empty; got {value!r}. Leave it out for the default.")
-        try:  # not while a search runs: scikit-learn looks at pandas and polars, which MLflow imports
-            from mlflow import MlflowClient  # noqa: F401
+        try:
+            # not while a search runs: scikit-learn looks at pandas and polars, which MLflow imports
+            import mlflow  # noqa: F401 - so that later imports in other threads find it complete
         except ImportError as error:
             raise ImportError(
                 f"MLflowRuns needs MLflow ({error}). Install it with: python -m pip install 'ffnn[mlflow]'"

@@ -1,4 +1,4 @@
-"""What a notebook shows of an estimator besides its parameters: a picture of its network, and its loss curve.
+"""The pictures of an estimator in a notebook: its network and its loss curve.
 
 Both are SVG inside the HTML, in the colour of the text around them; nothing is loaded, and no script runs.
 """

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ffnn.exceptions import PluginLoadError, TaskTimeoutError, WorkerDiedError
 from ffnn.executor import BaseExecutor
 from ffnn.parallel._private import FallbackToBackend, ParallelBackendBase, SequentialBackend
+from ffnn.parallel.followed import FitOutcome, FitPlan, follow
 from ffnn.parallel.foreign import adapt, unwrap
 from ffnn.parallel.journal.journal import Journal, as_journal
 from ffnn.parallel.options import check_options, check_seconds
-from ffnn.parallel.progress import Progress
-from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow
+from ffnn.parallel.progress import Progress, TaskCounter
 from ffnn.parallel.pruning.policy import PruningPolicy, check_policy
 from ffnn.parallel.results import ResultListener, ResultQueue, SearchResults, as_queue
 from ffnn.parallel.tasks.blobs import Hashes
@@ -26,7 +26,6 @@ from ffnn.plugins import registry
 if TYPE_CHECKING:
     from ffnn.parallel.journal.resume import ResumedTasks
     from ffnn.parallel.pruning.calls import PrunedCalls
-    from ffnn.parallel.pruning.pruned import PrunedFit
 
 __all__ = ["FfnnBackend", "make_executor"]
 
@@ -87,7 +86,7 @@ class FfnnBackend(ParallelBackendBase):
         self._results = as_queue(report)
         timeout = None if fit_timeout is None else check_seconds("fit_timeout", fit_timeout)
         self._executor = make_executor(executor, options)  # released with the last reference to this backend
-        self._plan = FitPlan(timeout, reports=getattr(self.executor, "follows_fits", False))
+        self._plan = FitPlan(timeout, reports=isinstance(self.executor, TaskCounter) and self.executor.follows_fits)
         self._show = None if isinstance(executor, str) else False  # a pool shows its own progress
         self._is_configured = False
         self._clear()
@@ -145,12 +144,12 @@ class FfnnBackend(ParallelBackendBase):
         if self._journal is not None or self._results is not None:
             from ffnn.parallel.journal.resume import ResumedTasks
 
-            self._resumed = ResumedTasks(self._journal, self._note_recorded, self._reported.next_round())
+            self._resumed = ResumedTasks(self._journal, self._counter.note_recorded, self._reported.next_round())
         if self._policy is not None:
             from ffnn.parallel.pruning.calls import PrunedCalls
 
             self._pruned = PrunedCalls(
-                self._policy, self.parallel, self._run, self._resumed, self._note_pruned, self._plan
+                self._policy, self.parallel, self._run, self._resumed, self._counter.note_pruned, self._plan
             )
         self._executor.prepare()  # reports what is wrong with a host before anything runs
 
@@ -206,12 +205,10 @@ class FfnnBackend(ParallelBackendBase):
         future.add_done_callback(functools.partial(self._done, func, callback))
         return future
 
-    def _note_recorded(self, func: Any) -> None:
-        note = getattr(self.executor, "note_recorded", self._progress.note_recorded)  # a pool shows its own progress
-        note(func)
-
-    def _note_pruned(self, pruned: PrunedFit) -> None:
-        getattr(self.executor, "note_pruned", lambda pruned: self._progress.note_pruned())(pruned)
+    @property
+    def _counter(self) -> TaskCounter:
+        executor = self.executor
+        return executor if isinstance(executor, TaskCounter) else self._progress  # a pool shows its own progress
 
     def _track(self, func: Any) -> concurrent.futures.Future[Any]:
         with self._hashes.shared():

@@ -19,7 +19,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from ffnn._utils._private import is_fit_and_score
-from ffnn.parallel.pruning.followed import FollowedFit
+from ffnn.parallel.followed import FollowedFit
 
 __all__ = ["FailedEstimator", "failing_batch"]
 

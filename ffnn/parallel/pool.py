@@ -259,7 +259,7 @@ class Pool(concurrent.futures.Executor):
     def note_pruned(self, pruned: PrunedFit) -> None:
         """Count a fit that is stopped."""
         self._pruned.append(pruned)
-        self._progress.note_pruned()
+        self._progress.note_pruned(pruned)
 
     def note_recorded(self, batch: Any) -> None:
         """Count a batch of calls that is taken from the journal."""

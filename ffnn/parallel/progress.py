@@ -7,16 +7,34 @@ import contextlib
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ffnn._utils.bars import progress_bar
 from ffnn.exceptions import ExecutorError
 from ffnn.executor import BaseExecutor, Future
+from ffnn.parallel.followed import FitOutcome
 from ffnn.parallel.output import STDERR
-from ffnn.parallel.pruning.followed import FitOutcome
 from ffnn.parallel.words import plural, size_in_words
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from ffnn.parallel.pruning.pruned import PrunedFit
+
+__all__ = ["Progress", "TaskCounter"]
+
+
+@runtime_checkable
+class TaskCounter(Protocol):
+    """Counts the tasks that need not run, or not to their ends: a progress, or a pool with its own."""
+
+    @property
+    def follows_fits(self) -> bool:
+        """Whether it shows the epochs of fits."""
+
+    def note_recorded(self, call: Any) -> None:
+        """Count a task whose result is taken from a journal."""
+
+    def note_pruned(self, pruned: PrunedFit) -> None:
+        """Count a fit that is stopped."""
 
 
 class Progress:
@@ -30,7 +48,6 @@ class Progress:
         The executor whose statistics are shown.
     """
 
-    #: Whether it shows the epochs of fits.
     follows_fits = False
 
     def __init__(self, show: bool | None, executor: BaseExecutor) -> None:
@@ -65,7 +82,7 @@ class Progress:
             self._ended = time.perf_counter()
             self._refresh(ended=1)
 
-    def note_pruned(self) -> None:
+    def note_pruned(self, pruned: PrunedFit) -> None:
         """Count a fit that is stopped while it waits."""
         with self._lock:
             self._pruned += 1

@@ -9,12 +9,11 @@ import functools
 import os
 import secrets
 import threading
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from ffnn.parallel.output import STDERR
+from ffnn.parallel.output import warn
 from ffnn.parallel.words import plural
 
 __all__ = ["ResultListener", "ResultQueue", "SearchResults", "as_queue"]
@@ -165,10 +164,7 @@ class ResultQueue:
         if cause in self._warned:
             return
         self._warned.add(cause)
-        try:
-            warnings.warn(f"report={self._listener!r}: {text}", UserWarning, stacklevel=2)
-        except UserWarning as warning:  # a filter makes it an error, which would be lost in this thread
-            STDERR.write(f"UserWarning: {warning}\n")
+        warn(f"report={self._listener!r}: {text}", UserWarning)
 
 
 class SearchResults:

@@ -1,4 +1,4 @@
-"""What the suites share: small data sets, and reference results from NumPy."""
+"""Small data sets and reference results from NumPy, which the suites share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search asks of a fit in one of its tasks: to report its epochs, and to pause after one of them.
+"""The control that a search has over a fit in one of its tasks: the fit reports its epochs, and may pause after one.
 
 A fit that pauses ends its call by :class:`FitPaused`. Its state, where there is one, lets another call go on from
 there, on any machine, with the same bits as a fit that never paused. Without a state the other call begins anew.
@@ -27,7 +27,7 @@ class FitPaused(BaseException):
 
 @dataclass(frozen=True)
 class PausedState:
-    """What a paused fit needs to go on, as plain arrays and values.
+    """The state of a paused fit, from which it can go on, as plain arrays and values.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class PausedState:
 
 
 class FitControl:
-    """What is asked of the fit of an estimator, and what it answers.
+    """Controls the fit of an estimator, and takes its curves and its state.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ class FitControl:
 
     @classmethod
     def of(cls, estimator: object) -> FitControl:
-        """Return what the current task asks of this estimator's fit; nothing, if there is no such task."""
+        """Return the current task's control over this estimator's fit; without one, a control that does nothing."""
         control = _current.get()
         return control if control is not None and last_step(control._estimator) is estimator else cls(None)
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
-        """Ask it of the fits within the context."""
+        """Control the fits within the context."""
         token = _current.set(self)
         try:
             yield

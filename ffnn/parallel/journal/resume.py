@@ -9,7 +9,6 @@ import os
 import pickle
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,12 +17,13 @@ import cloudpickle
 
 from ffnn._utils._private import is_fit_and_score
 from ffnn.exceptions import JournalWarning
+from ffnn.parallel.followed import FitOutcome
 from ffnn.parallel.journal.facts import facts_of_call, facts_of_error, facts_of_result, has_failed
 from ffnn.parallel.journal.journal import Journal
 from ffnn.parallel.journal.keys import Keys, TaskKey
 from ffnn.parallel.journal.store import PRUNED
-from ffnn.parallel.output import STDERR
-from ffnn.parallel.pruning.followed import FitOutcome
+from ffnn.parallel.output import warn
+from ffnn.parallel.reporter import Reporter
 
 __all__ = ["RecordedCall", "ResumedTasks"]
 
@@ -74,8 +74,7 @@ class ResumedTasks:
         self._keys = Keys(journal.reuse_unseeded) if journal is not None else None
         self._warned: set[str] = set()
         self._lock = threading.Lock()
-        # joblib submits the next batch from the callback of one: from a thread of its own, that cannot nest
-        self._reporter = concurrent.futures.ThreadPoolExecutor(1, "ffnn-journal")
+        self._reporter = Reporter()
 
     def submit(
         self,
@@ -100,10 +99,7 @@ class ResumedTasks:
         if not missing:
             done = _finished([call.result for call in calls])
             self.note_found(batch, calls)
-            try:
-                self._reporter.submit(report, done)
-            except RuntimeError:  # the call is over, or Python ends
-                report(done)
+            self._reporter.report(report, done)
             return done
         part = batch
         if len(missing) < len(calls):
@@ -119,7 +115,7 @@ class ResumedTasks:
 
     def close(self) -> None:
         """End the thread that reports."""
-        self._reporter.shutdown(wait=False)
+        self._reporter.close()
 
     def look_up(
         self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, pruned: bool = False
@@ -232,10 +228,7 @@ class ResumedTasks:
             if cause in self._warned:
                 return
             self._warned.add(cause)
-        try:
-            warnings.warn(f"{self._name}: {text}", JournalWarning, stacklevel=2)
-        except JournalWarning as warning:  # a filter makes it an error, which would be lost in this thread
-            STDERR.write(f"JournalWarning: {warning}\n")
+        warn(f"{self._name}: {text}", JournalWarning)
 
 
 def _finished(results: list[Any]) -> _Future:

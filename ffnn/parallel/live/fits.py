@@ -1,4 +1,4 @@
-"""What is known of the fits of a search while it runs."""
+"""The fits that run in a search, and the best candidate so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ffnn.parallel.pruning.followed import FitOutcome
+from ffnn.parallel.followed import FitOutcome
 
 __all__ = ["BestCandidate", "LiveFits", "RunningFit"]
 

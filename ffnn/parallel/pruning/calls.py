@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import numbers
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from ffnn.parallel._private import dispatch_more
+from ffnn.parallel.followed import FitOutcome, FitPlan, follow, is_single_fit
 from ffnn.parallel.journal.facts import has_failed
 from ffnn.parallel.journal.keys import arguments_of
 from ffnn.parallel.journal.resume import ResumedTasks
 from ffnn.parallel.pruning.candidates import Fit, check_monitor, fitted_estimator, reports_epochs
-from ffnn.parallel.pruning.followed import FitOutcome, FitPlan, follow, is_single_fit
 from ffnn.parallel.pruning.policy import MONITORS, PruningPolicy
 from ffnn.parallel.pruning.pruned import PrunedFit, pruned_result
+from ffnn.parallel.reporter import Reporter
 from ffnn.training.control import PausedState
 
 __all__ = ["PrunedCalls"]
@@ -75,8 +77,7 @@ class PrunedCalls:
         self._rung = self._next_rung(0)
         self._n_held = 0
         self._warned = False
-        # joblib submits the next batch from the callback of one: from a thread of its own, that cannot nest
-        self._reporter = concurrent.futures.ThreadPoolExecutor(1, "ffnn-pruning")
+        self._reporter = Reporter()
 
     def takes(self, batch: Any) -> bool:
         """Return whether a batch is a fit of a candidate that has others to be compared with."""
@@ -117,7 +118,7 @@ class PrunedCalls:
 
     def close(self) -> None:
         """End the thread that reports."""
-        self._reporter.shutdown(wait=False)
+        self._reporter.close()
 
     # -- one fit --------------------------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class PrunedCalls:
                 fit.is_over = fit.has_failed = True
             if self._journal is not None and fit.recorded is not None and error is not None:
                 self._journal.record_error(fit.recorded, done, error)
-            self._report(fit.callback, done)
+            self._reporter.report(fit.callback, done)
         else:
             (outcome,) = done.result()
             if not isinstance(outcome, FitOutcome):  # of a fit whose worker was lost
@@ -177,10 +178,10 @@ class PrunedCalls:
         self._decide()
 
     def _wait(self, fit: Fit) -> None:
-        """Let a fit wait for the others; joblib may submit another meanwhile."""
+        """Let a fit wait for the others, and joblib submit another one meanwhile."""
         with self._lock:
             fit.is_waiting = True
-        self._report(dispatch_more, self._parallel)
+        self._reporter.report(dispatch_more, self._parallel)
 
     def _hold(self, fit: Fit, paused: PausedState | None) -> None:
         """Keep the state of a paused fit, if there is room."""
@@ -200,19 +201,13 @@ class PrunedCalls:
             else:
                 self._journal.note_found(fit.batch, [fit.recorded])
         fit.future.set_result([result])
-        self._report(fit.callback, fit.future)
+        self._reporter.report(fit.callback, fit.future)
         fit.batch = fit.paused = None  # the data need not wait for the others
 
     def _fail(self, fit: Fit, error: Exception) -> None:
         fit.is_over = fit.has_failed = True
         fit.future.set_exception(error)
-        self._report(fit.callback, fit.future)
-
-    def _report(self, function: Callable[[Any], Any], what: Any) -> None:
-        try:
-            self._reporter.submit(function, what)
-        except RuntimeError:  # the call is over, or Python ends
-            function(what)
+        self._reporter.report(fit.callback, fit.future)
 
     # -- the comparisons ------------------------------------------------------------------------------------------
 
@@ -271,7 +266,7 @@ class PrunedCalls:
 
     def _next_rung(self, last: int) -> int | None:
         rung = next(self._rungs, None)
-        if rung is not None and rung <= last:
+        if rung is not None and (not isinstance(rung, numbers.Integral) or rung <= last):
             raise ValueError(
                 f"{type(self._policy).__name__}.rungs returned {rung!r} after {last!r}; expected numbers of epochs in "
                 "ascending order, from 1 on."

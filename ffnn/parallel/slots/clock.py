@@ -26,7 +26,7 @@ class TaskClock:
         self._fit_option = ""
         self._worked = 0.0
         self._since: float | None = None  # when it last went on
-        self.started = False
+        self.started: bool = False
         self.deadline: float | None = time.monotonic() + start_timeout
         """When the task is to be ended, in seconds of ``time.monotonic()``; None for never."""
 

@@ -1,4 +1,4 @@
-"""What the workers of several hosts compute for each other: each value on one host, which sends it to the others.
+"""The exchange of values between hosts: each value is computed on one host and sent to the others.
 
 Workers of one host share a folder (:mod:`ffnn.parallel.sharing`). Before a worker computes what that folder lacks, it
 asks here. It is told to compute it, is given the data, or has to wait until another host has them.

@@ -88,7 +88,7 @@ _relays: collections.OrderedDict[tuple[str, bytes], _Relay] = collections.Ordere
 
 
 def relay_to(send: _Send) -> None:
-    """Let the relays of this process send their messages by `send`: the socket's address, its key, and the message."""
+    """Set the function that sends a relay's message: the real socket's address, its key, and the message."""
     global _send
     _send = send
 

@@ -21,7 +21,7 @@ class _Channel(Protocol):
         """Ask about a value and return the answer; None if there is none in time."""
 
     def tell(self, name: str, data: Buffer | None) -> None:
-        """Say that a value was computed; with its data, or without if each host computes it for itself."""
+        """Report a computed value, with its data; or without, if each host is to compute it itself."""
 
 
 _channel: _Channel | None = None

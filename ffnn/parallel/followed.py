@@ -44,7 +44,7 @@ class FitOutcome:
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What is asked of a fit.
+    """The options of a followed fit.
 
     Parameters
     ----------
