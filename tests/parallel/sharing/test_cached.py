@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -30,6 +32,7 @@ from tests.support.counting import assert_same_scores, counted, counting, search
 
 pytestmark = pytest.mark.timeout(120)
 
+ROOT = Path(__file__).parents[3]
 X = np.random.default_rng(0).normal(size=(60, 3))
 
 
@@ -41,8 +44,11 @@ def log(tmp_path: Path) -> Path:
 # --- how often
 
 
-@pytest.mark.parametrize("backend", ["sequential", "threading"])
-def test_a_search_in_this_process_fits_once_a_fold(log: Path, backend: str) -> None:
+def test_a_search_in_this_process_fits_once_a_fold(log: Path) -> None:
+    check_that_a_search_fits_once_a_fold(log, "sequential")
+
+
+def check_that_a_search_fits_once_a_fold(log: Path, backend: str) -> None:
     X, y = texts()
     with joblib.parallel_config(backend, n_jobs=2):
         wrapped = search(ffnn.cached(counting(log)), return_train_score=True).fit(X, y)
@@ -162,7 +168,20 @@ def test_the_configuration_of_scikit_learn_counts() -> None:
     assert isinstance(wrapped.fit_transform(X), np.ndarray)
 
 
+@pytest.mark.slow
 def test_threads_share(log: Path) -> None:
+    """In a process of its own: a fit is not shared if some other thread draws random numbers meanwhile."""
+    code = f"""
+import pathlib
+from tests.parallel.sharing import test_cached as tests
+log = pathlib.Path({str(log)!r})
+tests.check_that_threads_share(log)
+tests.check_that_a_search_fits_once_a_fold(log, "threading")
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=100)
+
+
+def check_that_threads_share(log: Path) -> None:
     X, _ = texts(3000)
     found: list[Any] = []
     vectorizer = counting(log)

@@ -34,6 +34,13 @@ pytestmark = pytest.mark.timeout(120)
 SOON = 10.0  # seconds within which an error must come, on a machine that is busy
 
 
+def is_ssh(process: psutil.Process) -> bool:
+    try:
+        return bool(process.name() == "ssh")
+    except psutil.NoSuchProcess:  # it ended just now
+        return False
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test no client runs here, and neither a process nor a file is left on a host."""
@@ -42,7 +49,7 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     for network in networks:
         for host in network.hosts.values():
             host.wait_until_idle()
-    left = [process for process in psutil.Process().children(recursive=True) if process.name() == "ssh"]
+    left = [process for process in psutil.Process().children(recursive=True) if is_ssh(process)]
     psutil.wait_procs(left, timeout=5)
     assert not [process for process in left if process.is_running()]
 
